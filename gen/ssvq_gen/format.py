@@ -1,0 +1,249 @@
+"""Binary formats between software and core: descriptors, the weight stream and requantization parameters.
+
+Everything in DRAM is little-endian and addressed by byte offsets from the job's memory base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from .arithmetic import BIAS_WIDTH, EXPONENT_WIDTH, MANTISSA_WIDTH
+from .config import LANE_WEIGHTS, CoreConfig, WeightFormat
+
+DRAM_ALIGNMENT = 64
+"""Bytes to which every DRAM offset in a descriptor, and the memory base, are aligned: the widest beat."""
+
+DESCRIPTOR_BYTES = 64
+DESCRIPTOR_MAGIC = 0x5A
+CHANNEL_PARAMETER_WIDTH = BIAS_WIDTH + MANTISSA_WIDTH + EXPONENT_WIDTH
+"""Bits that each output channel's bias and multiplier take in the weight stream."""
+
+
+class FormatError(ValueError):
+    """A value does not fit its field; the message names the field, its range and the value."""
+
+
+class Opcode(IntEnum):
+    """What a descriptor asks the core to do."""
+
+    LOAD = 1
+    STORE = 2
+    MATMUL = 3
+
+
+class ErrorCode(IntEnum):
+    """Why a job ended, as read from ERROR_CODE."""
+
+    NONE = 0
+    READ_SLAVE = 1
+    READ_DECODE = 2
+    WRITE_SLAVE = 3
+    WRITE_DECODE = 4
+    BAD_DESCRIPTOR = 5
+    DRAM_RANGE = 6
+    ACTIVATION_RANGE = 7
+    WEIGHT_LENGTH = 8
+    WATCHDOG = 9
+    ABORTED = 10
+
+    @property
+    def meaning(self) -> str:
+        """One sentence for documentation and driver errors."""
+        return _ERROR_MEANINGS[self]
+
+
+_ERROR_MEANINGS: dict[ErrorCode, str] = {
+    ErrorCode.NONE: "no error",
+    ErrorCode.READ_SLAVE: "an AXI read was answered with SLVERR",
+    ErrorCode.READ_DECODE: "an AXI read was answered with DECERR",
+    ErrorCode.WRITE_SLAVE: "an AXI write was answered with SLVERR",
+    ErrorCode.WRITE_DECODE: "an AXI write was answered with DECERR",
+    ErrorCode.BAD_DESCRIPTOR: "a descriptor has an unknown opcode, a wrong magic or a field out of its range",
+    ErrorCode.DRAM_RANGE: "a descriptor reaches outside the job's DRAM window or is not aligned",
+    ErrorCode.ACTIVATION_RANGE: "a descriptor reaches outside the activation memory",
+    ErrorCode.WEIGHT_LENGTH: "a weight stream is longer or shorter than its layer needs",
+    ErrorCode.WATCHDOG: "nothing moved for the number of cycles in WATCHDOG_CYCLES",
+    ErrorCode.ABORTED: "the host wrote ABORT",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A bit field of a descriptor: `width` bits from bit `lsb` of 32-bit word `word`."""
+
+    name: str
+    word: int
+    lsb: int
+    width: int
+    signed: bool = False
+    doc: str
+
+    @property
+    def offset(self) -> int:
+        """Bit offset in the descriptor."""
+        return 32 * self.word + self.lsb
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Smallest and largest value."""
+        if self.signed:
+            return -(1 << (self.width - 1)), (1 << (self.width - 1)) - 1
+        return 0, (1 << self.width) - 1
+
+
+DESCRIPTOR_FIELDS: tuple[Field, ...] = (
+    Field(name="opcode", word=0, lsb=0, width=8, doc="1 LOAD, 2 STORE, 3 MATMUL"),
+    Field(name="magic", word=0, lsb=8, width=8, doc="0x5A"),
+    Field(name="flags", word=0, lsb=16, width=16, doc="reserved, zero"),
+    Field(name="dram_offset", word=1, lsb=0, width=32, doc="byte offset of the data or weight stream, 64-byte aligned"),
+    Field(name="dram_bytes", word=2, lsb=0, width=32, doc="bytes to move"),
+    Field(name="source", word=3, lsb=0, width=32, doc="activation memory word: input of MATMUL, data of STORE"),
+    Field(name="destination", word=4, lsb=0, width=32, doc="activation memory word: output of MATMUL, target of LOAD"),
+    Field(name="tokens", word=5, lsb=0, width=16, doc="activations (rows of the input matrix)"),
+    Field(name="weight_format", word=5, lsb=16, width=2, doc="0 int8, 1 SSVQ, 2 VQ"),
+    Field(name="index_width", word=5, lsb=18, width=4, doc="bits of an index, log2(codebook_size); 8 for int8"),
+    Field(name="vector_dim_log2", word=5, lsb=22, width=3, doc="log2(vector_dim); 0 for int8"),
+    Field(name="k_tiles", word=6, lsb=0, width=16, doc="tiles along the input channels"),
+    Field(name="n_tiles", word=6, lsb=16, width=16, doc="tiles along the output channels"),
+    Field(name="input_stride", word=7, lsb=0, width=16, doc="words from one input activation to the next"),
+    Field(name="output_stride", word=7, lsb=16, width=16, doc="words from one output activation to the next"),
+    Field(name="last_rows", word=8, lsb=0, width=8, doc="rows in use in the last tile along the input channels"),
+    Field(name="zero_point", word=8, lsb=8, width=8, signed=True, doc="zero point of the output"),
+    Field(name="clamp_min", word=8, lsb=16, width=8, signed=True, doc="smallest output value"),
+    Field(name="clamp_max", word=8, lsb=24, width=8, signed=True, doc="largest output value"),
+)
+FIELD_BY_NAME: dict[str, Field] = {f.name: f for f in DESCRIPTOR_FIELDS}
+
+
+def pack_descriptor(values: Mapping[str, int]) -> bytes:
+    """64 bytes of a descriptor; `magic` is filled in, absent fields are zero. Raises FormatError."""
+    image = DESCRIPTOR_MAGIC << FIELD_BY_NAME["magic"].offset if "magic" not in values else 0
+    for name, value in values.items():
+        field = FIELD_BY_NAME.get(name)
+        if field is None:
+            raise FormatError(f"a descriptor has no field {name!r}")
+        low, high = field.bounds
+        if not low <= value <= high:
+            raise FormatError(f"descriptor field {name} must be from {low} to {high}, not {value}")
+        image |= (value & ((1 << field.width) - 1)) << field.offset
+    return image.to_bytes(DESCRIPTOR_BYTES, "little")
+
+
+def unpack_descriptor(data: bytes) -> dict[str, int]:
+    """Fields of a descriptor, the inverse of `pack_descriptor`. Raises FormatError when it is not 64 bytes."""
+    if len(data) != DESCRIPTOR_BYTES:
+        raise FormatError(f"a descriptor is {DESCRIPTOR_BYTES} bytes, not {len(data)}")
+    image = int.from_bytes(data, "little")
+    values = {}
+    for field in DESCRIPTOR_FIELDS:
+        value = (image >> field.offset) & ((1 << field.width) - 1)
+        values[field.name] = value - (1 << field.width) if value > field.bounds[1] else value
+    return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamFormat:
+    """Layout of one layer's weight stream, in words of `CoreConfig.stream_width` bits.
+
+    A stream is the codebook, then for every tile column (n): the channel parameters, then the tiles (k) in decode
+    steps. A *step* decodes 4 rows x `decode_lanes` columns; a tile's steps go over its row blocks, and inside a row
+    block over its column groups. Steps come in *groups* that share index words; a new group starts with every tile
+    column. A group is `planes` index words, most significant bit first, then for SSVQ one sign word for each step.
+
+    * Bit ``q`` of an index word belongs to the group's subvector ``q``. With H column groups, L lanes: chunk
+      ``q // L`` is row block of subvectors ``chunk // H``, column group ``chunk % H``; lane ``q % L`` is the column in
+      that group. When vector_dim is 2, a step takes two chunks: chunk ``2 * step`` for its upper two rows, then
+      ``2 * step + 1`` for its lower two.
+    * Bit ``r * L + lane`` of a sign word (and of an int8 plane) belongs to row ``r`` of the step's four.
+    * The codebook is words of four int8, slice by slice: word ``slice * codebook_size + index`` holds weights
+      ``4 * slice ...`` of the codeword. A codeword of two weights fills its word twice.
+    * Channel parameters: for every requantizer pass of `requantize_lanes` channels, 48 bits a channel (bias,
+      mantissa, exponent from the least significant bit), padded to whole words.
+
+    Unused bits are zero. The whole stream is padded to `CoreConfig.stream_alignment`.
+    """
+
+    config: CoreConfig
+    weight_format: WeightFormat
+    codebook_size: int = 256
+    vector_dim: int = 1
+
+    def __post_init__(self) -> None:
+        c = self.config
+        if self.weight_format not in c.formats:
+            raise FormatError(f"core {c.name!r} was generated without the format {self.weight_format.name.lower()}")
+        if self.weight_format is WeightFormat.INT8:
+            if (self.codebook_size, self.vector_dim) != (256, 1):
+                raise FormatError("int8 weights have no codebook: leave codebook_size at 256 and vector_dim at 1")
+            return
+        for name, value, low, high in (
+            ("codebook_size", self.codebook_size, 2, c.max_codebook_size),
+            ("vector_dim", self.vector_dim, 2, c.max_vector_dim),
+        ):
+            if value & (value - 1) or not low <= value <= high:
+                raise FormatError(f"{name} must be a power of two from {low} to {high} on core {c.name!r}, not {value}")
+        if self.codebook_words > c.codebook_depth:
+            raise FormatError(
+                f"a codebook of {self.codebook_size} x {self.vector_dim} takes {self.codebook_words} words; "
+                f"core {c.name!r} has {c.codebook_depth}: raise max_codebook_size"
+            )
+
+    @property
+    def index_width(self) -> int:
+        """Bits of an index; also the number of index planes in a group."""
+        return self.codebook_size.bit_length() - 1
+
+    @property
+    def vector_dim_log2(self) -> int:
+        """Code of vector_dim in a descriptor."""
+        return self.vector_dim.bit_length() - 1
+
+    @property
+    def slices(self) -> int:
+        """Codebook words of one codeword."""
+        return max(1, self.vector_dim // LANE_WEIGHTS)
+
+    @property
+    def codebook_words(self) -> int:
+        """32-bit words of codebook RAM in use."""
+        return 0 if self.weight_format is WeightFormat.INT8 else self.codebook_size * self.slices
+
+    @property
+    def codebook_stream_words(self) -> int:
+        """Stream words of the codebook."""
+        return -(-self.codebook_words * 32 // self.config.stream_width)
+
+    @property
+    def parameter_words_per_pass(self) -> int:
+        """Stream words of the parameters of one requantizer pass."""
+        return parameter_words_per_pass(self.config)
+
+    @property
+    def parameter_words(self) -> int:
+        """Stream words of the channel parameters of one tile column."""
+        return self.parameter_words_per_pass * self.config.requantize_groups
+
+    @property
+    def steps_per_group(self) -> int:
+        """Decode steps that share one set of index words."""
+        return max(1, self.vector_dim)
+
+    def column_words(self, k_tiles: int) -> int:
+        """Stream words of one tile column, its parameters included."""
+        steps = k_tiles * self.config.steps_per_tile
+        groups = -(-steps // self.steps_per_group)
+        signs = steps if self.weight_format is WeightFormat.SSVQ else 0
+        return self.parameter_words + groups * self.index_width + signs
+
+    def total_bytes(self, k_tiles: int, n_tiles: int) -> int:
+        """Bytes of a layer's stream, padded to whole beats and words."""
+        words = self.codebook_stream_words + n_tiles * self.column_words(k_tiles)
+        align = self.config.stream_alignment
+        return -(-words * self.config.stream_bytes // align) * align
+
+
+def parameter_words_per_pass(config: CoreConfig) -> int:
+    """Stream words of the channel parameters of one requantizer pass of `requantize_lanes` channels."""
+    return -(-config.requantize_lanes * CHANNEL_PARAMETER_WIDTH // config.stream_width)
