@@ -1,0 +1,184 @@
+"""Strict reading of a container's header: which layers it describes, and where its tensors are.
+
+See `ssvq.container` for the format.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import BinaryIO, Never
+
+import torch
+
+from ssvq.quantize.description import LayerDescription, LayerError
+from ssvq.quantize.formats import WeightFormat
+from ssvq.quantize.packing import packed_bytes
+
+METADATA_KEY = "ssvq"
+VERSION = 1
+HEADER_BYTES_MAX = 1 << 24
+LENGTH_BYTES = 8
+DESCRIPTION_KEYS = (
+    *("name", "kind", "format", "weight_shape", "codebook_size", "vector_dim"),
+    *("stride", "padding", "dilation", "groups"),
+)
+_LAYER_KEYS = {*DESCRIPTION_KEYS, "scale_count", "has_bias"}
+_DTYPES = {torch.uint8: "U8", torch.int8: "I8", torch.float32: "F32"}
+
+StoredShape = tuple[torch.dtype, tuple[int, ...]]
+
+
+class ContainerError(Exception):
+    """A file is not a valid container, or layers cannot be put into one.
+
+    Attributes:
+        part: the tensor at fault, or "file", "header", "metadata" or "layer NAME" when the fault is not in a tensor.
+        problem: the rule that is broken and the value found.
+    """
+
+    def __init__(self, part: str, problem: str) -> None:
+        super().__init__(f"{part}: {problem}")
+        self.part = part
+        self.problem = problem
+
+
+def bit_width(layer: LayerDescription, field: str) -> int:
+    """Bits of one value of the packed tensors `indices` and `signs`."""
+    return 1 if field == "signs" else (layer.codebook_size or 1).bit_length() - 1
+
+
+def stored_tensors(layer: LayerDescription, scale_count: int, *, has_bias: bool) -> dict[str, StoredShape]:
+    """dtype and shape in the file of every tensor of a layer."""
+    stored: dict[str, StoredShape] = {}
+    for field, (dtype, shape) in layer.weight_tensors().items():
+        if field in ("indices", "signs"):
+            dtype, shape = torch.uint8, (packed_bytes(math.prod(shape), bit_width(layer, field)),)
+        stored[field] = (dtype, shape)
+    if layer.format is not WeightFormat.FLOAT:
+        stored["scale"] = (torch.float32, (scale_count,))
+    if has_bias:
+        stored["bias"] = (torch.float32, (layer.weight_shape[0],))
+    return stored
+
+
+def read_exactly(file: BinaryIO, count: int) -> bytes:
+    """The next `count` bytes; a file that has become shorter is a ContainerError."""
+    data = file.read(count)
+    if len(data) != count:
+        raise ContainerError("file", f"ended {count - len(data)} bytes early while it was read")
+    return data
+
+
+def read_header(file: BinaryIO, file_bytes: int) -> tuple[bytes, dict[str, object]]:
+    """The bytes of the header with its length, and the parsed header."""
+    if file_bytes < LENGTH_BYTES:
+        raise ContainerError("file", f"must have at least {LENGTH_BYTES} bytes, not {file_bytes}")
+    prefix = read_exactly(file, LENGTH_BYTES)
+    length = int.from_bytes(prefix, "little")
+    if length > HEADER_BYTES_MAX:
+        raise ContainerError("header", f"must be at most {HEADER_BYTES_MAX} bytes, not {length}")
+    if length > file_bytes - LENGTH_BYTES:
+        raise ContainerError("header", f"must fit into the file of {file_bytes} bytes, not be {length}")
+    text = read_exactly(file, length)
+    if text[:1] != b"{":
+        raise ContainerError("header", "must begin with '{'")
+    return prefix + text, _parse_json("header", text)
+
+
+def _parse_json(part: str, text: str | bytes) -> dict[str, object]:
+    """Parse a JSON object strictly: UTF-8, no key twice, no NaN or infinity."""
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for key, value in pairs:
+            if key in found:
+                raise ContainerError(key, f"must not occur twice in the {part}")
+            found[key] = value
+        return found
+
+    def refuse(constant: str) -> Never:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        decoded = text if isinstance(text, str) else text.decode()
+        parsed = json.loads(decoded, object_pairs_hook=unique, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise ContainerError(part, f"must be JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ContainerError(part, "must be a JSON object")
+    return parsed
+
+
+def parse_metadata(metadata: object) -> list[tuple[LayerDescription, int, bool]]:
+    """Description, number of scales and presence of a bias of every layer."""
+    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) and len(metadata) == 1 else None
+    if not isinstance(text, str):
+        raise ContainerError("metadata", f"must have the one entry {METADATA_KEY!r}")
+    content = _parse_json("metadata", text)
+    version = content.get("version")
+    if type(version) is not int or version != VERSION:
+        raise ContainerError("metadata", f"version must be {VERSION}, not {version!r:.40}")
+    layers = content.get("layers")
+    if set(content) != {"version", "layers"} or not isinstance(layers, list):
+        raise ContainerError("metadata", "must have a version and a list of layers, and nothing else")
+    found: dict[str, tuple[LayerDescription, int, bool]] = {}
+    for number, entry in enumerate(layers):
+        description, scale_count, has_bias = _parse_layer(f"layer {number}", entry)
+        if description.name in found:
+            raise ContainerError(f"layer {description.name}", "must not occur twice")
+        found[description.name] = (description, scale_count, has_bias)
+    return list(found.values())
+
+
+def _parse_layer(part: str, entry: object) -> tuple[LayerDescription, int, bool]:
+    if not isinstance(entry, dict) or set(entry) != _LAYER_KEYS:
+        raise ContainerError(part, f"must have exactly the keys {', '.join(sorted(_LAYER_KEYS))}")
+    part = f"layer {entry['name']!s:.1024}"
+    if not isinstance(entry["weight_shape"], list):
+        raise ContainerError(part, "weight_shape must be a list")
+    if not isinstance(entry["format"], str) or entry["format"] not in list(WeightFormat):
+        raise ContainerError(part, f"format must be one of {', '.join(WeightFormat)}, not {entry['format']!r:.40}")
+    fields = {key: entry[key] for key in DESCRIPTION_KEYS}
+    fields |= {"weight_shape": tuple(entry["weight_shape"]), "format": WeightFormat(entry["format"])}
+    try:
+        description = LayerDescription(**fields)
+    except LayerError as error:
+        raise ContainerError(part, str(error)) from error
+    scale_count, has_bias = entry["scale_count"], entry["has_bias"]
+    allowed = {1} if description.format is WeightFormat.FLOAT else {1, description.weight_shape[0]}
+    if type(scale_count) is not int or scale_count not in allowed:
+        raise ContainerError(part, f"scale_count must be one of {sorted(allowed)}, not {scale_count!r:.40}")
+    if type(has_bias) is not bool:
+        raise ContainerError(part, f"has_bias must be true or false, not {has_bias!r:.40}")
+    return description, scale_count, has_bias
+
+
+def check_tensor_table(table: dict[str, object], expected: dict[str, StoredShape], data_bytes: int) -> None:
+    """Check every tensor's entry, and that together, in their order, they cover the data exactly."""
+    position = 0
+    for name, entry in table.items():
+        if name not in expected:
+            raise ContainerError(name, "must belong to a layer of the metadata")
+        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+            raise ContainerError(name, "must have exactly a dtype, a shape and data_offsets")
+        dtype, shape = expected[name]
+        if entry["dtype"] != _DTYPES[dtype]:
+            raise ContainerError(name, f"dtype must be {_DTYPES[dtype]}, not {entry['dtype']!r:.40}")
+        if not _is_list_of_int(entry["shape"]) or entry["shape"] != list(shape):
+            raise ContainerError(name, f"shape must be {list(shape)}, not {entry['shape']!r:.80}")
+        end = position + math.prod(shape) * dtype.itemsize
+        if not _is_list_of_int(entry["data_offsets"]) or entry["data_offsets"] != [position, end]:
+            raise ContainerError(name, f"data_offsets must be {[position, end]}, not {entry['data_offsets']!r:.80}")
+        if end > data_bytes:
+            raise ContainerError(name, f"must end within the {data_bytes} bytes of data, not at {end}")
+        position = end
+    for name in expected:
+        if name not in table:
+            raise ContainerError(name, "is missing")
+    if position != data_bytes:
+        raise ContainerError("file", f"must end after the last tensor, not {data_bytes - position} bytes later")
+
+
+def _is_list_of_int(value: object) -> bool:
+    return isinstance(value, list) and all(type(item) is int for item in value)

@@ -1,0 +1,31 @@
+"""The one place that touches faiss, which has no type stubs and whose binding warns while it is imported."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+
+with warnings.catch_warnings():
+    # Emitted by SWIG's type objects under Python 3.12 and later; nothing in this project causes or can avoid it.
+    warnings.filterwarnings(
+        "ignore", message="builtin type .* has no __module__ attribute", category=DeprecationWarning
+    )
+    import faiss
+
+
+def nearest(
+    points: npt.NDArray[np.float32], codebook: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Exact nearest codeword of every point by squared Euclidean distance.
+
+    Args:
+        points: (n, d), C-contiguous.
+        codebook: (k, d), C-contiguous.
+
+    Returns:
+        indices (n,) and squared distances (n,).
+    """
+    distances, indices = faiss.knn(points, codebook, 1)
+    return indices[:, 0], distances[:, 0]

@@ -1,0 +1,175 @@
+"""Compression of a whole model by rules, with a report for every layer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from torch import nn
+
+from ssvq.quantize.description import LayerKind
+from ssvq.quantize.encode import encode, sqnr_db
+from ssvq.quantize.formats import QuantizeConfig, WeightFormat
+from ssvq.quantize.layer import CompressedLayer, Storage
+
+ROOT_NAME = "root"
+"""Name of the layer when the model itself is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What to do with the layers whose name matches.
+
+    Attributes:
+        pattern: shell pattern (`*`, `?`, `[...]`) for the whole name, as in `encoder.layer.*.query`.
+        config: settings of the encoder; None leaves the layers out of the result.
+    """
+
+    pattern: str
+    config: QuantizeConfig | None
+
+    def __post_init__(self) -> None:
+        if not self.pattern:
+            raise ValueError("pattern must not be empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerReport:
+    """What compression did to one layer.
+
+    Attributes:
+        name, kind, format, weight_count: as in `CompressedLayer`.
+        storage: bits of every part.
+        bits_per_weight: all bits, with codebook, scales and padding, for each weight.
+        sqnr_db: signal to quantization noise ratio; infinite when the weights are exact.
+        seconds: time to encode.
+    """
+
+    name: str
+    kind: LayerKind
+    format: WeightFormat
+    weight_count: int
+    storage: Storage
+    bits_per_weight: float
+    sqnr_db: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressionResult:
+    """The compressed layers by name, and one report for each in the same order."""
+
+    layers: dict[str, CompressedLayer]
+    reports: tuple[LayerReport, ...]
+
+    @property
+    def bits_per_weight(self) -> float:
+        """All bits of all compressed layers for each of their weights."""
+        return sum(report.storage.total for report in self.reports) / sum(r.weight_count for r in self.reports)
+
+    def table(self) -> Table:
+        """The reports as a table for a terminal."""
+        table = Table(title="Compressed layers")
+        table.add_column("layer", overflow="fold")
+        table.add_column("format")
+        for heading in ("weights", "bits/weight", "codebook", "scales", "padding", "SQNR dB", "seconds"):
+            table.add_column(heading, justify="right")
+        for report in self.reports:
+            count, storage = report.weight_count, report.storage
+            parts = [f"{bits / count:.3f}" for bits in (storage.codebook, storage.scales, storage.padding)]
+            figures = (f"{report.sqnr_db:.2f}", f"{report.seconds:.2f}")
+            table.add_row(
+                report.name, report.format.value, f"{count:,}", f"{report.bits_per_weight:.3f}", *parts, *figures
+            )
+        return table
+
+
+def encode_module(module: nn.Linear | nn.Conv2d, config: QuantizeConfig, *, name: str = "layer") -> CompressedLayer:
+    """`encode` the weights of a layer, with its bias and, for a convolution, its geometry.
+
+    Raises:
+        ValueError: as `encode`, or a convolution whose stride, padding or dilation differs between the two directions
+            or that does not pad with zeros.
+    """
+    if isinstance(module, nn.Linear):
+        return encode(module.weight, config, bias=module.bias, name=name)
+    if module.padding_mode != "zeros":
+        raise ValueError(f"{name}: padding_mode must be 'zeros', not {module.padding_mode!r}")
+    geometry = {}
+    for field in ("stride", "padding", "dilation"):
+        value = getattr(module, field)
+        if value == "valid":
+            value = (0, 0)
+        elif value == "same":
+            reach = [step * (size - 1) for step, size in zip(module.dilation, module.kernel_size, strict=True)]
+            if any(total % 2 for total in reach):
+                raise ValueError(f"{name}: padding 'same' must be even on both sides, kernel {module.kernel_size}")
+            value = tuple(total // 2 for total in reach)
+        if value[0] != value[1]:
+            raise ValueError(f"{name}: {field} must be the same in both directions, not {value}")
+        geometry[field] = int(value[0])
+    return encode(module.weight, config, bias=module.bias, name=name, groups=module.groups, **geometry)
+
+
+def compress_model(
+    model: nn.Module, rules: Sequence[Rule], *, progress: bool = True, console: Console | None = None
+) -> CompressionResult:
+    """Compress the linear and convolution layers of a model. The model is left as it is.
+
+    Args:
+        model: any module; its `nn.Linear` and `nn.Conv2d` submodules are the candidates.
+        rules: the first rule whose pattern matches a layer's name decides; a layer that none matches is left out.
+        progress: show a progress bar.
+        console: where to draw it; the standard one when None.
+
+    Raises:
+        ValueError: a rule decides about no layer, or a layer cannot be compressed; the text names the rule or layer.
+    """
+    candidates = {name or ROOT_NAME: m for name, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
+    chosen: list[tuple[str, nn.Linear | nn.Conv2d, QuantizeConfig]] = []
+    used: set[int] = set()
+    for name, module in candidates.items():
+        for number, rule in enumerate(rules):
+            if fnmatchcase(name, rule.pattern):
+                used.add(number)
+                if rule.config is not None:
+                    chosen.append((name, module, rule.config))
+                break
+    for number, rule in enumerate(rules):
+        if number not in used:
+            shadowed = any(fnmatchcase(name, rule.pattern) for name in candidates)
+            why = "matches only layers that earlier rules decide" if shadowed else "matches no Linear or Conv2d layer"
+            raise ValueError(f"rule {number} {why}: {rule.pattern!r}")
+
+    layers: dict[str, CompressedLayer] = {}
+    reports: list[LayerReport] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not progress) as bar:
+        task = bar.add_task("compress", total=len(chosen))
+        for name, module, config in chosen:
+            bar.update(task, description=name)
+            start = time.perf_counter()
+            layer = encode_module(module, config, name=name)
+            seconds = time.perf_counter() - start
+            layers[name] = layer
+            reports.append(_report(layer, sqnr_db(module.weight, layer.decode()), seconds))
+            bar.advance(task)
+    return CompressionResult(layers=layers, reports=tuple(reports))
+
+
+def _report(layer: CompressedLayer, sqnr: float, seconds: float) -> LayerReport:
+    return LayerReport(
+        name=layer.name,
+        kind=layer.kind,
+        format=layer.format,
+        weight_count=layer.weight_count,
+        storage=layer.storage,
+        bits_per_weight=layer.bits_per_weight,
+        sqnr_db=sqnr,
+        seconds=seconds,
+    )
