@@ -1,0 +1,115 @@
+"""Program files: a magic, a version, a JSON header, the image, and a SHA-256 over all of it.
+
+Little-endian: 8 bytes magic, uint32 version, uint32 header bytes, uint64 image bytes, header, image, 32 bytes digest.
+Nothing in a file is executed, and every size is checked against the file's before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .program import Program, ProgramError, jobs_from_data, jobs_to_data
+
+MAGIC = b"SSVQPROG"
+VERSION = 1
+_PREFIX = struct.Struct("<8sIIQ")
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_SCALARS = ("config_digest", "word_bytes", "descriptor_offset", "descriptor_count", "memory_bytes")
+
+
+class ProgramFileError(ProgramError):
+    """A file is not a usable program."""
+
+
+class BadMagic(ProgramFileError):
+    """The file does not start with the magic of a program."""
+
+
+class UnsupportedVersion(ProgramFileError):
+    """The file's version is not the one this software reads."""
+
+
+class TruncatedFile(ProgramFileError):
+    """The file is shorter or longer than its header says."""
+
+
+class CorruptFile(ProgramFileError):
+    """The digest at the end is not that of the content."""
+
+
+class BadHeader(ProgramFileError):
+    """The header is not what a program needs, or contradicts itself."""
+
+
+def program_to_bytes(program: Program) -> bytes:
+    """The content of a program's file, the same bytes for the same program."""
+    header = {name: getattr(program, name) for name in _SCALARS}
+    text = json.dumps({**header, "jobs": jobs_to_data(program.jobs)}, sort_keys=True, separators=(",", ":")).encode()
+    body = _PREFIX.pack(MAGIC, VERSION, len(text), program.image.size) + text + program.image.tobytes()
+    return body + hashlib.sha256(body).digest()
+
+
+def program_from_bytes(data: bytes) -> Program:
+    """Inverse of `program_to_bytes`. Raises a ProgramFileError for anything else."""
+    if not data.startswith(MAGIC):
+        raise BadMagic(f"a program starts with {MAGIC!r}, not {data[: len(MAGIC)]!r}")
+    if len(data) < _PREFIX.size:
+        raise TruncatedFile(f"a program has at least {_PREFIX.size} bytes, not {len(data)}")
+    _, version, header_bytes, image_bytes = _PREFIX.unpack_from(data)
+    if version != VERSION:
+        raise UnsupportedVersion(f"the version of a program must be {VERSION}, not {version}")
+    expected = _PREFIX.size + header_bytes + image_bytes + _DIGEST_BYTES
+    if len(data) != expected:
+        raise TruncatedFile(f"the program's header announces {expected} bytes, the file has {len(data)}")
+    if hashlib.sha256(data[:-_DIGEST_BYTES]).digest() != data[-_DIGEST_BYTES:]:
+        raise CorruptFile("the digest at the end of the program does not match its content")
+    start = _PREFIX.size + header_bytes
+    image = np.frombuffer(data, dtype=np.uint8, count=image_bytes, offset=start)
+    header = _header(data[_PREFIX.size : start])
+    try:
+        return Program(**{n: header[n] for n in _SCALARS}, image=image, jobs=jobs_from_data(header["jobs"]))
+    except ProgramError as error:
+        raise BadHeader(str(error)) from error
+
+
+def _header(text: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(text.decode("utf-8"))
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise BadHeader(f"the program's header is not JSON: {error}") from error
+    if not isinstance(header, dict) or set(header) != {*_SCALARS, "jobs"}:
+        raise BadHeader(f"the program's header must have exactly {', '.join((*_SCALARS, 'jobs'))}")
+    for name in _SCALARS:
+        if isinstance(header[name], bool) or not isinstance(header[name], int):
+            raise BadHeader(f"{name} must be an integer, not {header[name]!r}")
+    return header
+
+
+def save_program(program: Program, path: Path) -> None:
+    """Write a program's file atomically: a reader sees the old file or the whole new one."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(program_to_bytes(program))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_program(path: Path) -> Program:
+    """Read and check a program's file. Raises ProgramFileError naming the file, OSError when it cannot be read."""
+    try:
+        return program_from_bytes(path.read_bytes())
+    except ProgramFileError as error:
+        raise type(error)(f"{path}: {error}") from error

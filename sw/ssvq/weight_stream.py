@@ -1,0 +1,228 @@
+"""The weight stream of a layer, as `ssvq_gen.format.StreamFormat` lays it out: packing, and an independent inverse.
+
+`pack_stream` moves whole axes into stream order. `unpack_stream` instead computes, for every weight, the address of
+its bits from the format's prose; the two share nothing but the format's derived counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ssvq_gen.arithmetic import BIAS_WIDTH, EXPONENT_WIDTH, MANTISSA_WIDTH
+from ssvq_gen.config import LANE_WEIGHTS, CoreConfig, WeightFormat
+from ssvq_gen.format import CHANNEL_PARAMETER_WIDTH, FormatError, StreamFormat
+
+from .integer_layer import IntegerLayer
+from .reference import Int8Array, Int64Array
+
+BitArray = npt.NDArray[np.uint8]
+_WEIGHT_BITS = 8
+_CODEBOOK_WORD_BITS = 8 * LANE_WEIGHTS
+_HALF = LANE_WEIGHTS // 2
+"""Rows that one codeword of vector_dim 2 covers in a step of `LANE_WEIGHTS` rows."""
+
+
+def stream_format_of(layer: IntegerLayer, config: CoreConfig) -> StreamFormat:
+    """The layer's stream format on a core. Raises FormatError when the core cannot decode it."""
+    return StreamFormat(
+        config=config,
+        weight_format=layer.weight_format,
+        codebook_size=layer.codebook_size,
+        vector_dim=layer.vector_dim,
+    )
+
+
+def tile_counts(layer: IntegerLayer, config: CoreConfig) -> tuple[int, int]:
+    """(k_tiles, n_tiles): tiles along input and output channels."""
+    return -(-layer.in_channels // config.rows), -(-layer.out_channels // config.cols)
+
+
+def pack_stream(layer: IntegerLayer, stream_format: StreamFormat) -> bytes:
+    """The weight stream of one MATMUL, `stream_format.total_bytes(k_tiles, n_tiles)` bytes.
+
+    Padding channels have zero bias and multiplier; padding weights have index 0 (int8: value 0) and sign 0.
+    Raises FormatError when the layer is not of this format.
+    """
+    _check_format(layer, stream_format)
+    config = stream_format.config
+    k_tiles, n_tiles = tile_counts(layer, config)
+    columns = np.concatenate(
+        [_parameter_words(layer, config, n_tiles), _weight_words(layer, stream_format, k_tiles, n_tiles)], axis=1
+    )
+    stream = _codebook_bytes(layer, stream_format) + np.packbits(columns.reshape(-1), bitorder="little").tobytes()
+    return stream.ljust(stream_format.total_bytes(k_tiles, n_tiles), b"\0")
+
+
+def _check_format(layer: IntegerLayer, f: StreamFormat) -> None:
+    if layer.weight_format is not f.weight_format:
+        raise FormatError(f"layer {layer.name!r} is {layer.weight_format.name}, the stream {f.weight_format.name}")
+    if (layer.codebook_size, layer.vector_dim) != (f.codebook_size, f.vector_dim):
+        raise FormatError(
+            f"layer {layer.name!r} has a codebook of {layer.codebook_size} x {layer.vector_dim}, "
+            f"the stream {f.codebook_size} x {f.vector_dim}"
+        )
+    needed: tuple[str, ...] = () if f.weight_format is WeightFormat.INT8 else ("codebook", "indices")
+    needed += ("signs",) if f.weight_format is WeightFormat.SSVQ else ()
+    for name in needed:
+        if getattr(layer, name) is None:
+            raise FormatError(f"layer {layer.name!r} is {f.weight_format.name} and has no {name}")
+
+
+def _padded(values: npt.NDArray[Any], rows: int, columns: int) -> npt.NDArray[Any]:
+    result = np.zeros((rows, columns), dtype=values.dtype)
+    result[: values.shape[0], : values.shape[1]] = values
+    return result
+
+
+def _bits(values: npt.NDArray[Any], width: int) -> BitArray:
+    """(..., width) bits of non-negative or two's complement integers, least significant first."""
+    return ((values[..., None].astype(np.int64) >> np.arange(width)) & 1).astype(np.uint8)
+
+
+def _codebook_bytes(layer: IntegerLayer, f: StreamFormat) -> bytes:
+    if layer.codebook is None:
+        return b""
+    codebook = layer.codebook
+    if f.vector_dim < LANE_WEIGHTS:
+        codebook = np.tile(codebook, (1, LANE_WEIGHTS // f.vector_dim))
+    slices = codebook.reshape(f.codebook_size, f.slices, LANE_WEIGHTS).transpose(1, 0, 2)
+    return slices.tobytes().ljust(f.codebook_stream_words * f.config.stream_bytes, b"\0")
+
+
+def _parameter_words(layer: IntegerLayer, config: CoreConfig, n_tiles: int) -> BitArray:
+    """(n_tiles, parameter words, stream_width) bits."""
+    channels = np.concatenate(
+        [
+            _bits(layer.bias, BIAS_WIDTH),
+            _bits(layer.mantissa, MANTISSA_WIDTH),
+            _bits(layer.exponent, EXPONENT_WIDTH),
+        ],
+        axis=1,
+    )
+    passes = n_tiles * config.requantize_groups
+    used = _padded(channels, n_tiles * config.cols, CHANNEL_PARAMETER_WIDTH).reshape(passes, -1)
+    words = -(-used.shape[1] // config.stream_width)
+    return _padded(used, passes, words * config.stream_width).reshape(n_tiles, -1, config.stream_width)
+
+
+def _weight_words(layer: IntegerLayer, f: StreamFormat, k_tiles: int, n_tiles: int) -> BitArray:
+    """(n_tiles, index and sign words, stream_width) bits."""
+    config = f.config
+    width, rows, columns = config.stream_width, k_tiles * config.rows, n_tiles * config.cols
+    steps = k_tiles * config.steps_per_tile
+    groups = -(-steps // f.steps_per_group)
+    if layer.indices is None:
+        codes = _step_order(_padded(layer.weight.view(np.uint8), columns, rows), config)
+    else:
+        codes = _chunk_order(_padded(layer.indices, columns, rows // f.vector_dim), f)
+    chunked = np.zeros((n_tiles, groups * width), dtype=np.uint16)
+    chunked[:, : codes.shape[1]] = codes
+    planes = np.arange(f.index_width - 1, -1, -1, dtype=np.uint16)[:, None]
+    words = ((chunked.reshape(n_tiles, groups, 1, width) >> planes) & 1).astype(np.uint8)
+    if layer.signs is None:
+        return words.reshape(n_tiles, -1, width)
+    signs = np.zeros((n_tiles, groups * f.steps_per_group * width), dtype=np.uint8)
+    signs[:, : steps * width] = _step_order(_padded(layer.signs, columns, rows), config)
+    words = np.concatenate([words, signs.reshape(n_tiles, groups, f.steps_per_group, width)], axis=2)
+    return words.reshape(n_tiles, -1, width)[:, : groups * f.index_width + steps]
+
+
+def _step_order(values: npt.NDArray[Any], config: CoreConfig) -> npt.NDArray[Any]:
+    """(columns, rows) per weight -> (n_tiles, steps * stream_width): row block, column group, row of four, lane."""
+    tiled = values.reshape(-1, config.column_groups, config.decode_lanes, values.shape[1] // LANE_WEIGHTS, LANE_WEIGHTS)
+    return tiled.transpose(0, 3, 1, 4, 2).reshape(tiled.shape[0], -1)
+
+
+def _chunk_order(indices: npt.NDArray[Any], f: StreamFormat) -> npt.NDArray[Any]:
+    """(columns, subvectors) -> (n_tiles, chunks * lanes): row block of subvectors, column group, lane."""
+    config = f.config
+    halves = LANE_WEIGHTS // f.vector_dim if f.vector_dim < LANE_WEIGHTS else 1
+    tiled = indices.reshape(-1, config.column_groups, config.decode_lanes, indices.shape[1] // halves, halves)
+    return tiled.transpose(0, 3, 1, 4, 2).reshape(tiled.shape[0], -1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnpackedStream:
+    """Content of a weight stream, padding included.
+
+    weight : int8 (n_tiles * cols, k_tiles * rows), decoded
+    bias, mantissa, exponent : int64 (n_tiles * cols,)
+    """
+
+    weight: Int8Array
+    bias: Int64Array
+    mantissa: Int64Array
+    exponent: Int64Array
+
+
+def unpack_stream(data: bytes, stream_format: StreamFormat, *, k_tiles: int, n_tiles: int) -> UnpackedStream:
+    """Decode a weight stream as the hardware does. Raises FormatError when its length is not the layer's."""
+    f, config = stream_format, stream_format.config
+    expected = f.total_bytes(k_tiles, n_tiles)
+    if len(data) != expected:
+        raise FormatError(f"a stream of {k_tiles} x {n_tiles} tiles is {expected} bytes, not {len(data)}")
+    bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), bitorder="little")
+    channel = np.arange(n_tiles * config.cols)
+    column_base = f.codebook_stream_words + (channel // config.cols) * f.column_words(k_tiles)
+    bias, mantissa, exponent = _read_parameters(bits, f, channel % config.cols, column_base)
+    address = _WeightAddress(f, channel, np.arange(k_tiles * config.rows))
+    group_base = column_base[:, None] + f.parameter_words + address.group_word
+    code = np.zeros(address.index_bit.shape, dtype=np.int64)
+    for plane in range(f.index_width):
+        code = 2 * code + bits[(group_base + plane) * config.stream_width + address.index_bit]
+    if f.weight_format is WeightFormat.INT8:
+        weight = code - ((code >> (_WEIGHT_BITS - 1)) << _WEIGHT_BITS)
+    else:
+        row = np.arange(k_tiles * config.rows) % f.vector_dim
+        word = (row // LANE_WEIGHTS) * f.codebook_size + code
+        magnitude = np.frombuffer(data, dtype=np.int8)[word * LANE_WEIGHTS + row % LANE_WEIGHTS].astype(np.int64)
+        weight = magnitude
+        if f.weight_format is WeightFormat.SSVQ:
+            sign_word = group_base + f.index_width + address.step % f.steps_per_group
+            weight = np.where(bits[sign_word * config.stream_width + address.step_bit], -magnitude, magnitude)
+    return UnpackedStream(weight=weight.astype(np.int8), bias=bias, mantissa=mantissa, exponent=exponent)
+
+
+class _WeightAddress:
+    """Where the bits of weight (channel, row) are: arrays of shape (channels, rows)."""
+
+    def __init__(self, f: StreamFormat, channel: Int64Array, row: Int64Array) -> None:
+        lanes, column_groups = f.config.decode_lanes, f.config.column_groups
+        lane = (channel % lanes)[:, None]
+        column_group = (channel % f.config.cols // lanes)[:, None]
+        self.step = (row // LANE_WEIGHTS)[None, :] * column_groups + column_group
+        self.step_bit = (row % LANE_WEIGHTS)[None, :] * lanes + lane
+        group = self.step // f.steps_per_group
+        signs = f.steps_per_group if f.weight_format is WeightFormat.SSVQ else 0
+        self.group_word = group * (f.index_width + signs)
+        if f.weight_format is WeightFormat.INT8:
+            self.index_bit = self.step_bit
+            return
+        if f.vector_dim < LANE_WEIGHTS:
+            chunk = 2 * (self.step % f.steps_per_group) + (row % LANE_WEIGHTS // _HALF)[None, :]
+        else:
+            blocks_per_group = LANE_WEIGHTS // column_groups
+            block = (row // f.vector_dim)[None, :] % blocks_per_group
+            chunk = block * column_groups + column_group
+        self.index_bit = chunk * lanes + lane
+
+
+def _read_parameters(
+    bits: BitArray, f: StreamFormat, column: Int64Array, column_base: Int64Array
+) -> tuple[Int64Array, Int64Array, Int64Array]:
+    lanes = f.config.requantize_lanes
+    word = column_base + (column // lanes) * f.parameter_words_per_pass
+    first = word * f.config.stream_width + (column % lanes) * CHANNEL_PARAMETER_WIDTH
+
+    def read(offset: int, width: int) -> Int64Array:
+        places = np.arange(width, dtype=np.int64)
+        taken = bits[first[:, None] + offset + places].astype(np.int64)
+        return np.asarray((taken << places).sum(axis=1), dtype=np.int64)
+
+    bias = read(0, BIAS_WIDTH)
+    bias -= (bias >> (BIAS_WIDTH - 1)) << BIAS_WIDTH
+    return bias, read(BIAS_WIDTH, MANTISSA_WIDTH), read(BIAS_WIDTH + MANTISSA_WIDTH, EXPONENT_WIDTH)

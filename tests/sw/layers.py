@@ -1,0 +1,94 @@
+"""Random integer layers and configurations for tests; everything follows from a seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ssvq.integer_layer import IntegerLayer
+from ssvq.reference import ActivationScale
+from ssvq_gen.arithmetic import MANTISSA_MAX
+from ssvq_gen.config import CoreConfig, WeightFormat
+
+
+def random_layer(
+    rng: np.random.Generator,
+    *,
+    weight_format: WeightFormat,
+    out_channels: int,
+    in_channels: int,
+    codebook_size: int = 16,
+    vector_dim: int = 8,
+    name: str = "layer",
+) -> IntegerLayer:
+    """A layer with extreme and random values, its outputs spread over int8."""
+    codes: dict[str, Any] = {}
+    if weight_format is WeightFormat.INT8:
+        weight = rng.integers(-128, 128, (out_channels, in_channels), dtype=np.int8)
+    else:
+        vectors = -(-in_channels // vector_dim)
+        low = 0 if weight_format is WeightFormat.SSVQ else -128
+        codebook = rng.integers(low, 128, (codebook_size, vector_dim), dtype=np.int8)
+        indices = rng.integers(0, codebook_size, (out_channels, vectors))
+        decoded = codebook[indices].reshape(out_channels, vectors * vector_dim)
+        codes = {"codebook": codebook, "indices": indices, "codebook_size": codebook_size, "vector_dim": vector_dim}
+        if weight_format is WeightFormat.SSVQ:
+            signs = rng.integers(0, 2, decoded.shape).astype(bool)
+            codes["signs"], decoded = signs, np.where(signs, -decoded, decoded)
+        weight = decoded[:, :in_channels]
+    return IntegerLayer(
+        name=name,
+        weight_format=weight_format,
+        weight=weight,
+        bias=rng.integers(-(1 << 18), 1 << 18, out_channels),
+        mantissa=rng.integers(0, MANTISSA_MAX + 1, out_channels),
+        exponent=rng.integers(4, 16, out_channels),
+        input_scale=ActivationScale(scale=0.05, zero_point=int(rng.integers(-128, 128))),
+        output_scale=ActivationScale(scale=0.1, zero_point=int(rng.integers(-128, 128))),
+        clamp_min=int(rng.integers(-128, -100)),
+        clamp_max=int(rng.integers(100, 128)),
+        **codes,
+    )
+
+
+def random_input(rng: np.random.Generator, tokens: int, layer: IntegerLayer) -> Any:
+    """int8 (tokens, K)."""
+    return rng.integers(-128, 128, (tokens, layer.in_channels), dtype=np.int8)
+
+
+@st.composite
+def configs(draw: st.DrawFn, *, activation_words: st.SearchStrategy[int] | None = None) -> CoreConfig:
+    """Small configurations: all relations of rows, columns, lanes and bus width."""
+    rows, cols = draw(st.sampled_from((4, 8, 16, 32))), draw(st.sampled_from((8, 16, 32)))
+    bus = draw(st.sampled_from((32, 64, 128, 256, 512)))
+    words = draw(activation_words if activation_words is not None else st.just(1024))
+    base = CoreConfig(
+        name="random",
+        rows=rows,
+        cols=cols,
+        axi_data_width=bus,
+        activation_bytes=words * max(rows, cols),
+        accumulator_depth=draw(st.sampled_from((4, 8, 64))),
+        max_codebook_size=256,
+    )
+    lanes = draw(st.sampled_from(base.lane_choices))
+    requantize = draw(st.sampled_from([1 << i for i in range(cols.bit_length())]))
+    return base.replace(decode_lanes=lanes, requantize_lanes=requantize)
+
+
+@st.composite
+def layers_on(draw: st.DrawFn, config: CoreConfig, *, max_channels: int = 70) -> IntegerLayer:
+    """A random layer that `config` can decode."""
+    dims = [d for d in (2, 4, 8, 16, 32) if d <= config.max_vector_dim]
+    dim = draw(st.sampled_from(dims))
+    sizes = [1 << i for i in range(1, 9) if (1 << i) * max(1, dim // 4) <= config.codebook_depth]
+    return random_layer(
+        np.random.default_rng(draw(st.integers(0, 2**32 - 1))),
+        weight_format=draw(st.sampled_from(list(WeightFormat))),
+        out_channels=draw(st.integers(1, max_channels)),
+        in_channels=draw(st.integers(1, max_channels)),
+        codebook_size=draw(st.sampled_from(sizes)),
+        vector_dim=dim,
+    )
