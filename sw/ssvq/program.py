@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, cast
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -151,18 +150,23 @@ def check_program(program: Program) -> None:
 def _check_region(p: Program, name: str, region: Region) -> None:
     if region.tokens < 1 or region.channels < 1:
         raise ProgramError(f"{name} must have tokens and channels, not {region.tokens} x {region.channels}")
-    area = 0
+    spans: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for piece in region.pieces:
-        for (start, stop), limit in ((piece.tokens, region.tokens), (piece.channels, region.channels)):
-            if not 0 <= start < stop <= limit:
-                raise ProgramError(f"{name}: the piece {start} to {stop} is not within 0 to {limit}")
-        if piece.offset % DRAM_ALIGNMENT or not p.image.size <= piece.offset <= p.memory_bytes - piece.size(
-            p.word_bytes
-        ):
+        if piece.tokens[0] >= piece.tokens[1] or piece.channels[0] >= piece.channels[1]:
+            raise ProgramError(f"{name}: a piece is empty")
+        limit = p.memory_bytes - piece.size(p.word_bytes)
+        if piece.offset % DRAM_ALIGNMENT or not p.image.size <= piece.offset <= limit:
             raise ProgramError(f"{name}: a piece at offset {piece.offset} is not aligned or not within the window")
-        area += (piece.tokens[1] - piece.tokens[0]) * (piece.channels[1] - piece.channels[0])
-    if area != region.tokens * region.channels:
-        raise ProgramError(f"{name}: its pieces do not cover it exactly once")
+        spans.setdefault(piece.tokens, []).append(piece.channels)
+    parts = [(list(spans), region.tokens), *((channels, region.channels) for channels in spans.values())]
+    if not all(_is_partition(spans_of, size) for spans_of, size in parts):
+        raise ProgramError(f"{name}: its pieces do not cover {region.tokens} x {region.channels} exactly once")
+
+
+def _is_partition(spans: list[tuple[int, int]], size: int) -> bool:
+    """True when (start, stop) spans lie end to end from 0 to `size`."""
+    ordered = sorted(spans)
+    return [start for start, _ in ordered] + [size] == [0] + [stop for _, stop in ordered]
 
 
 def place_input(memory: Memory, program: Program, x: Int8Array, *, job: str | None = None) -> None:
@@ -191,52 +195,15 @@ def input_pieces(program: Program, x: Int8Array, *, job: str | None = None) -> l
 
 def read_output(memory: Memory, program: Program, *, job: str | None = None) -> Int8Array:
     """int8 (T, N) of a job's output from a window (uint8 `memory_bytes`), padding dropped. Raises ProgramError."""
+    return output_from_pieces(program, lambda offset, size: memory[offset : offset + size], job=job)
+
+
+def output_from_pieces(program: Program, read: Callable[[int, int], Memory], *, job: str | None = None) -> Int8Array:
+    """The same as `read_output`, with `read(offset, size)` for access to the window. Raises ProgramError."""
     region = program.job(job).output
     result = np.empty((region.tokens, region.channels), dtype=np.int8)
     for piece in region.pieces:
-        size = piece.size(program.word_bytes)
-        block = memory[piece.offset : piece.offset + size].view(np.int8).reshape(piece.tokens[1] - piece.tokens[0], -1)
+        block = read(piece.offset, piece.size(program.word_bytes)).view(np.int8)
+        block = block.reshape(piece.tokens[1] - piece.tokens[0], -1)
         result[slice(*piece.tokens), slice(*piece.channels)] = block[:, : piece.channels[1] - piece.channels[0]]
     return result
-
-
-def jobs_to_data(jobs: tuple[Job, ...]) -> list[dict[str, Any]]:
-    """Plain data of jobs, for a file."""
-    return [asdict(job) for job in jobs]
-
-
-def jobs_from_data(data: Any) -> tuple[Job, ...]:
-    """Inverse of `jobs_to_data`. Raises ProgramError when the data has another shape."""
-    try:
-        return tuple(_job(entry) for entry in data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProgramError(f"the jobs of the program are malformed: {error!r}") from error
-
-
-def _job(entry: Mapping[str, Any]) -> Job:
-    return Job(
-        name=str(entry["name"]),
-        first_descriptor=_integer(entry["first_descriptor"]),
-        descriptor_count=_integer(entry["descriptor_count"]),
-        input=_region(entry["input"]),
-        output=_region(entry["output"]),
-    )
-
-
-def _region(entry: Mapping[str, Any]) -> Region:
-    scale = ActivationScale(scale=float(entry["scale"]["scale"]), zero_point=_integer(entry["scale"]["zero_point"]))
-    pieces = tuple(
-        Piece(offset=_integer(p["offset"]), tokens=_pair(p["tokens"]), channels=_pair(p["channels"]))
-        for p in entry["pieces"]
-    )
-    return Region(tokens=_integer(entry["tokens"]), channels=_integer(entry["channels"]), scale=scale, pieces=pieces)
-
-
-def _integer(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{value!r} is not an integer")
-    return value
-
-
-def _pair(values: Any) -> tuple[int, int]:
-    return cast("tuple[int, int]", tuple(_integer(v) for v in (values[0], values[1])))

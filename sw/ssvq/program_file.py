@@ -11,12 +11,15 @@ import json
 import os
 import struct
 import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from .program import Program, ProgramError, jobs_from_data, jobs_to_data
+from .program import Job, Piece, Program, ProgramError, Region
+from .reference import ActivationScale
 
 MAGIC = b"SSVQPROG"
 VERSION = 1
@@ -52,7 +55,9 @@ class BadHeader(ProgramFileError):
 def program_to_bytes(program: Program) -> bytes:
     """The content of a program's file, the same bytes for the same program."""
     header = {name: getattr(program, name) for name in _SCALARS}
-    text = json.dumps({**header, "jobs": jobs_to_data(program.jobs)}, sort_keys=True, separators=(",", ":")).encode()
+    text = json.dumps(
+        {**header, "jobs": [asdict(job) for job in program.jobs]}, sort_keys=True, separators=(",", ":")
+    ).encode()
     body = _PREFIX.pack(MAGIC, VERSION, len(text), program.image.size) + text + program.image.tobytes()
     return body + hashlib.sha256(body).digest()
 
@@ -74,8 +79,9 @@ def program_from_bytes(data: bytes) -> Program:
     start = _PREFIX.size + header_bytes
     image = np.frombuffer(data, dtype=np.uint8, count=image_bytes, offset=start)
     header = _header(data[_PREFIX.size : start])
+    jobs = _jobs(header["jobs"])
     try:
-        return Program(**{n: header[n] for n in _SCALARS}, image=image, jobs=jobs_from_data(header["jobs"]))
+        return Program(**{n: header[n] for n in _SCALARS}, image=image, jobs=jobs)
     except ProgramError as error:
         raise BadHeader(str(error)) from error
 
@@ -91,6 +97,42 @@ def _header(text: bytes) -> dict[str, Any]:
         if isinstance(header[name], bool) or not isinstance(header[name], int):
             raise BadHeader(f"{name} must be an integer, not {header[name]!r}")
     return header
+
+
+def _jobs(data: Any) -> tuple[Job, ...]:
+    try:
+        return tuple(_job(entry) for entry in data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadHeader(f"the jobs of the program are malformed: {error!r}") from error
+
+
+def _job(entry: Mapping[str, Any]) -> Job:
+    return Job(
+        name=str(entry["name"]),
+        first_descriptor=_integer(entry["first_descriptor"]),
+        descriptor_count=_integer(entry["descriptor_count"]),
+        input=_region(entry["input"]),
+        output=_region(entry["output"]),
+    )
+
+
+def _region(entry: Mapping[str, Any]) -> Region:
+    scale = ActivationScale(scale=float(entry["scale"]["scale"]), zero_point=_integer(entry["scale"]["zero_point"]))
+    pieces = tuple(
+        Piece(offset=_integer(p["offset"]), tokens=_pair(p["tokens"]), channels=_pair(p["channels"]))
+        for p in entry["pieces"]
+    )
+    return Region(tokens=_integer(entry["tokens"]), channels=_integer(entry["channels"]), scale=scale, pieces=pieces)
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} is not an integer")
+    return value
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    return cast("tuple[int, int]", tuple(_integer(v) for v in (values[0], values[1])))
 
 
 def save_program(program: Program, path: Path) -> None:

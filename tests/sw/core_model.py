@@ -24,8 +24,8 @@ from ssvq_gen.format import (
 class CoreFault(Exception):
     """The job ends with an error code, as in the ERROR registers."""
 
-    def __init__(self, code: ErrorCode, descriptor: int, address: int = 0) -> None:
-        super().__init__(f"{code.name} at descriptor {descriptor}, address {address:#x}")
+    def __init__(self, code: ErrorCode | int, descriptor: int, address: int = 0) -> None:
+        super().__init__(f"{code!r} at descriptor {descriptor}, address {address:#x}")
         self.code, self.descriptor, self.address = code, descriptor, address
 
 

@@ -1,0 +1,152 @@
+"""From a compressed layer to integers: equal to the float layer up to rounding, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ssvq.channel_parameters import channel_parameters
+from ssvq.compile import compile_layer
+from ssvq.integer_layer import CompileError, IntegerLayer
+from ssvq.quantize import CompressedLayer, QuantizeConfig, WeightFormat, encode_module
+from ssvq.reference import ActivationScale
+from ssvq_gen.arithmetic import ArithmeticRangeError, decode_multiplier
+from ssvq_gen.config import PRESETS
+
+FORMATS = [
+    QuantizeConfig(format=WeightFormat.SSVQ, codebook_size=16, vector_dim=8),
+    QuantizeConfig(format=WeightFormat.SSVQ, codebook_size=16, vector_dim=8, scale="layer"),
+    QuantizeConfig(format=WeightFormat.VQ, codebook_size=16, vector_dim=4),
+    QuantizeConfig(format=WeightFormat.INT8),
+]
+
+
+def linear(in_channels: int = 30, out_channels: int = 21) -> torch.nn.Linear:
+    torch.manual_seed(0)
+    return torch.nn.Linear(in_channels, out_channels)
+
+
+def integers(layer: CompressedLayer, x: torch.Tensor, activation: str = "none") -> tuple[IntegerLayer, torch.Tensor]:
+    """The integer layer for the ranges that x produces, and the float outputs of the decoded weights."""
+    y = torch.nn.functional.linear(x, layer.decode().flatten(1), layer.bias)
+    y = {"none": lambda v: v, "relu": torch.relu, "relu6": torch.nn.functional.relu6}[activation](y)
+    fixed = IntegerLayer.from_compressed(
+        layer,
+        input_scale=ActivationScale.from_values(x.numpy()),
+        output_scale=ActivationScale.from_values(y.numpy()),
+        activation=activation,
+    )
+    return fixed, y
+
+
+@pytest.mark.parametrize("config", FORMATS)
+@pytest.mark.parametrize("activation", ["none", "relu", "relu6"])
+def test_close_to_the_float_layer(config: QuantizeConfig, activation: str) -> None:
+    layer = encode_module(linear(), config, name="fc")
+    x = 3 * torch.randn(64, 30) + 1
+    fixed, y = integers(layer, x, activation)
+    output = fixed.reference(fixed.input_scale.quantize(x.numpy())).output
+    real = fixed.output_scale.dequantize(output)
+    # Inputs are off by up to half a step each, outputs by half a step.
+    slack = 0.51 * fixed.input_scale.scale * np.abs(layer.decode().flatten(1).numpy()).sum(axis=1)
+    assert (np.abs(real - y.numpy()) <= slack + 1.1 * fixed.output_scale.scale).all()
+
+
+def test_bias_folds_the_zero_point() -> None:
+    layer = encode_module(linear(), FORMATS[3], name="fc")
+    scale = ActivationScale(scale=0.1, zero_point=7)
+    fixed = IntegerLayer.from_compressed(layer, input_scale=scale, output_scale=ActivationScale(scale=0.2))
+    assert layer.bias is not None
+    for n in range(fixed.out_channels):
+        quotient = float(layer.bias[n].double()) / (0.1 * float(layer.scale[n].double()))
+        assert fixed.bias[n] == np.floor(quotient + 0.5) - 7 * int(fixed.weight[n].astype(int).sum())
+        multiplier = decode_multiplier(int(fixed.mantissa[n]), int(fixed.exponent[n]))
+        assert multiplier == pytest.approx(0.5 * float(layer.scale[n]), rel=1e-2)
+
+
+def test_pointwise_convolution_is_a_matmul() -> None:
+    torch.manual_seed(1)
+    convolution = torch.nn.Conv2d(24, 10, 1, bias=False)
+    layer = encode_module(convolution, FORMATS[0], name="conv")
+    fixed, _ = integers(layer, torch.randn(9, 24))
+    assert fixed.weight.shape == (10, 24)
+    np.testing.assert_array_equal(fixed.weight, layer.integer_weight()[:, 0].numpy())
+    assert compile_layer(PRESETS["base"], fixed, 9).job().output.channels == 10
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"kernel_size": 3}, "a convolution must have a 1x1 kernel, not 3x3"),
+        ({"kernel_size": 1, "stride": 2}, "a convolution must have stride 1, not 2"),
+        ({"kernel_size": 1, "padding": 1}, "a convolution must have padding 0, not 1"),
+        ({"kernel_size": 1, "groups": 2}, "a convolution must have groups 1, not 2"),
+    ],
+)
+def test_other_convolutions_are_refused(options: dict[str, int], rule: str) -> None:
+    layer = encode_module(torch.nn.Conv2d(8, 8, **options), FORMATS[3], name="conv")  # type: ignore[arg-type]
+    scale = ActivationScale(scale=0.1)
+    with pytest.raises(CompileError) as caught:
+        IntegerLayer.from_compressed(layer, input_scale=scale, output_scale=scale)
+    assert (caught.value.layer, caught.value.rule) == ("conv", rule)
+
+
+def test_float_weights_are_refused() -> None:
+    layer = encode_module(linear(), QuantizeConfig(format=WeightFormat.FLOAT), name="fc")
+    scale = ActivationScale(scale=0.1)
+    with pytest.raises(CompileError, match="layer 'fc': format float cannot run on the core, only int8, ssvq, vq"):
+        IntegerLayer.from_compressed(layer, input_scale=scale, output_scale=scale)
+
+
+def test_unknown_activation_is_refused() -> None:
+    layer = encode_module(linear(), FORMATS[3], name="fc")
+    scale = ActivationScale(scale=0.1)
+    with pytest.raises(CompileError, match="activation must be one of none, relu, relu6, not 'gelu'"):
+        IntegerLayer.from_compressed(layer, input_scale=scale, output_scale=scale, activation="gelu")
+
+
+def test_too_large_a_multiplier_is_refused() -> None:
+    layer = encode_module(linear(), FORMATS[3], name="fc")
+    with pytest.raises(CompileError, match=r"layer 'fc': output channel 0: a multiplier must be from 0 to 3\.999"):
+        IntegerLayer.from_compressed(
+            layer, input_scale=ActivationScale(scale=1e5), output_scale=ActivationScale(scale=1e-3)
+        )
+
+
+@pytest.mark.parametrize("config", [c for c in FORMATS if c.scale == "channel"])
+@pytest.mark.parametrize("weight", [0.0, 1e-30, 1e-12])
+def test_dead_channels_give_their_bias(config: QuantizeConfig, weight: float) -> None:
+    module = linear()
+    with torch.no_grad():
+        module.weight[4] = weight
+        assert module.bias is not None
+        module.bias[4] = 0.7
+    fixed, _ = integers(encode_module(module, config, name="fc"), torch.randn(50, 30))
+    x = np.random.default_rng(0).integers(-128, 128, (40, 30), dtype=np.int8)
+    expected = fixed.output_scale.quantize([0.7])[0]
+    assert (fixed.reference(x).output[:, 4] == expected).all()
+
+
+def test_channel_without_room_for_its_bias() -> None:
+    scale = ActivationScale(scale=1.0)
+    with pytest.raises(ArithmeticRangeError, match="leaves no room in the int32 accumulator"):
+        channel_parameters(
+            bias=1.0,
+            step=0.0,
+            input_channels=1 << 16,
+            weight_sum=0,
+            weight_sum_abs=1 << 23,
+            input_scale=scale,
+            output_scale=scale,
+        )
+
+
+def test_selected_channels_are_the_same_layer() -> None:
+    fixed, _ = integers(encode_module(linear(), FORMATS[0], name="fc"), torch.randn(9, 30))
+    part = fixed.select_channels(5, 12)
+    x = np.random.default_rng(0).integers(-128, 128, (3, 30), dtype=np.int8)
+    np.testing.assert_array_equal(part.reference(x).output, fixed.reference(x).output[:, 5:12])
+    assert replace(part, name="other").out_channels == 7

@@ -1,0 +1,180 @@
+"""Programs and their files: round trip, and every way in which a file can be wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from layers import random_input, random_layer
+
+from ssvq.compile import compile_layer
+from ssvq.program import Program, ProgramError, input_pieces, place_input, read_output
+from ssvq.program_file import (
+    BadHeader,
+    BadMagic,
+    CorruptFile,
+    ProgramFileError,
+    TruncatedFile,
+    UnsupportedVersion,
+    load_program,
+    program_from_bytes,
+    program_to_bytes,
+    save_program,
+)
+from ssvq_gen.config import PRESETS, WeightFormat
+
+LAYER = random_layer(np.random.default_rng(0), weight_format=WeightFormat.SSVQ, out_channels=20, in_channels=30)
+PROGRAM = compile_layer(PRESETS["tiny"], LAYER, 100)
+DATA = program_to_bytes(PROGRAM)
+
+
+def rewritten(change: Any, *, image: bytes | None = None) -> bytes:
+    """A file with a changed header and a correct digest."""
+    header_bytes = struct.unpack_from("<I", DATA, 12)[0]
+    header = json.loads(DATA[24 : 24 + header_bytes])
+    change(header)
+    text = json.dumps(header).encode()
+    content = PROGRAM.image.tobytes() if image is None else image
+    body = struct.pack("<8sIIQ", b"SSVQPROG", 1, len(text), len(content)) + text + content
+    return body + hashlib.sha256(body).digest()
+
+
+def test_file_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "layer.ssvqprog"
+    save_program(PROGRAM, path)
+    loaded = load_program(path)
+    assert replace(loaded, image=PROGRAM.image).jobs == PROGRAM.jobs
+    np.testing.assert_array_equal(loaded.image, PROGRAM.image)
+    assert program_to_bytes(loaded) == DATA
+    assert [p.name for p in tmp_path.iterdir()] == ["layer.ssvqprog"]
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "layer.ssvqprog"
+    save_program(PROGRAM, path)
+
+    def fail(handle: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("ssvq.program_file.os.fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_program(replace(PROGRAM, config_digest=0), path)
+    assert path.read_bytes() == DATA
+    assert [p.name for p in tmp_path.iterdir()] == ["layer.ssvqprog"]
+
+
+def test_bad_files(tmp_path: Path) -> None:
+    with pytest.raises(BadMagic, match="a program starts with b'SSVQPROG'"):
+        program_from_bytes(b"ELF" + DATA)
+    with pytest.raises(UnsupportedVersion, match="must be 1, not 2"):
+        program_from_bytes(DATA[:8] + b"\2" + DATA[9:])
+    for wrong in (DATA[:10], DATA[:-1], DATA + b"x", DATA[:30]):
+        with pytest.raises(TruncatedFile):
+            program_from_bytes(wrong)
+    with pytest.raises(CorruptFile):
+        program_from_bytes(DATA[:-1] + bytes([DATA[-1] ^ 1]))
+    path = tmp_path / "bad"
+    path.write_bytes(b"nothing")
+    with pytest.raises(BadMagic, match=r"bad: a program starts with"):
+        load_program(path)
+
+
+@given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
+def test_any_changed_byte_is_noticed(position: int, change: int) -> None:
+    with pytest.raises(ProgramFileError):
+        program_from_bytes(DATA[:position] + bytes([DATA[position] ^ change]) + DATA[position + 1 :])
+
+
+def _set(**values: Any) -> Any:
+    return lambda header: header.update(values)
+
+
+def _job(**values: Any) -> Any:
+    return lambda header: header["jobs"][0].update(values)
+
+
+def _input(**values: Any) -> Any:
+    return lambda header: header["jobs"][0]["input"].update(values)
+
+
+def _piece(**values: Any) -> Any:
+    return lambda header: header["jobs"][0]["input"]["pieces"][0].update(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_set(extra=1), "must have exactly"),
+        (lambda header: header.pop("jobs"), "must have exactly"),
+        (_set(word_bytes="8"), "word_bytes must be an integer, not '8'"),
+        (_set(word_bytes=7), "word_bytes must be a power of two from 4 to 128, not 7"),
+        (_set(config_digest=1 << 64), "config_digest must be 64 bits"),
+        (_set(memory_bytes=1 << 33), "memory_bytes must be from"),
+        (_set(memory_bytes=64), "memory_bytes must be from"),
+        (_set(descriptor_offset=32), "are not in the image"),
+        (_set(descriptor_count=60000), "are not in the image"),
+        (_set(descriptor_count=0), "are not in the image"),
+        (_set(jobs=3), "the jobs of the program are malformed"),
+        (_set(jobs=[{}]), "the jobs of the program are malformed"),
+        (_job(first_descriptor=100), "descriptors 100 to"),
+        (_job(descriptor_count=1.5), r"1.5 is not an integer"),
+        (_input(tokens=99), "its pieces do not cover 99 x 30 exactly once"),
+        (_input(tokens=1000), "its pieces do not cover 1000 x 30 exactly once"),
+        (_input(scale={"scale": -1, "zero_point": 0}), "scale must be positive"),
+        (_piece(offset=1), "not aligned or not within the window"),
+        (_piece(offset=1 << 40), "not aligned or not within the window"),
+        (_piece(offset=0), "not aligned or not within the window"),
+        (_piece(tokens=[50, 100]), "its pieces do not cover 100 x 30 exactly once"),
+        (_piece(tokens=[50, 50]), "a piece is empty"),
+        (lambda header: header["jobs"].append(header["jobs"][0]), "two jobs have the same name"),
+    ],
+)
+def test_bad_headers(change: Any, message: str) -> None:
+    with pytest.raises(BadHeader, match=message):
+        program_from_bytes(rewritten(change))
+
+
+def test_header_that_is_no_json() -> None:
+    for text in (b"{", b"\xff", b"[]", b"[" * 100_000):
+        body = struct.pack("<8sIIQ", b"SSVQPROG", 1, len(text), 0) + text
+        with pytest.raises(BadHeader):
+            program_from_bytes(body + hashlib.sha256(body).digest())
+
+
+def test_input_and_output_are_where_the_pieces_say() -> None:
+    memory = PROGRAM.new_memory()
+    x = random_input(np.random.default_rng(1), 100, LAYER)
+    place_input(memory, PROGRAM, x)
+    for piece, data in input_pieces(PROGRAM, x):
+        np.testing.assert_array_equal(memory[piece.offset : piece.offset + data.size], data)
+        words = data.view(np.int8).reshape(-1, 32)
+        np.testing.assert_array_equal(words[:, :30], x[slice(*piece.tokens)])
+        assert not words[:, 30:].any()
+    np.testing.assert_array_equal(memory[: PROGRAM.image.size], PROGRAM.image)
+    assert not read_output(memory, PROGRAM).any()
+
+
+def test_access_by_name_and_index() -> None:
+    assert PROGRAM.job() is PROGRAM.job("layer")
+    assert PROGRAM.job_of_descriptor(0) is PROGRAM.job()
+    assert PROGRAM.job_of_descriptor(PROGRAM.descriptor_count) is None
+    with pytest.raises(ProgramError, match="no job 'other': the program has layer"):
+        PROGRAM.job("other")
+    with pytest.raises(ProgramError, match=f"descriptor must be from 0 to {PROGRAM.descriptor_count - 1}, not 99"):
+        PROGRAM.descriptor(99)
+
+
+def test_image_is_checked_and_not_writable() -> None:
+    with pytest.raises(ProgramError, match="image must be a vector of uint8, not int8"):
+        replace(PROGRAM, image=PROGRAM.image.view(np.int8))
+    loaded: Program = program_from_bytes(DATA)
+    with pytest.raises(ValueError, match="read-only"):
+        loaded.image[0] = 1
