@@ -15,6 +15,9 @@ from typing import Any
 LANE_WEIGHTS = 4
 """Weights a decode lane delivers per cycle: four rows of one column, one 32-bit word of codebook RAM."""
 
+MIN_DECODE_LANES = 8
+"""Fewer lanes would make a word of the weight stream narrower than a word of codebook RAM."""
+
 MAX_VECTOR_DIM = 32
 MAX_BURST_BEATS = 16
 """Longest AXI burst the core issues: what AXI3 ports (Zynq-7000 HP) accept without a converter."""
@@ -91,7 +94,7 @@ class CoreConfig:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise ConfigError(f"name must be an identifier (letters, digits, underscores), not {self.name!r}")
         _require_power_of_two("rows", self.rows, 4, 128)
-        _require_power_of_two("cols", self.cols, 4, 128)
+        _require_power_of_two("cols", self.cols, MIN_DECODE_LANES, 128)
         _require_power_of_two("axi_data_width", self.axi_data_width, 32, 512)
         _require_range("axi_addr_width", self.axi_addr_width, 32, 64)
         _require_power_of_two("accumulator_depth", self.accumulator_depth, 4, 4096)
@@ -105,12 +108,10 @@ class CoreConfig:
             )
         if self.decode_lanes == 0:
             wanted = self.axi_data_width // LANE_WEIGHTS
-            object.__setattr__(self, "decode_lanes", min(max(wanted, self.cols // 4), self.cols))
-        if self.decode_lanes not in (self.cols, self.cols // 2, self.cols // 4):
-            raise ConfigError(
-                f"decode_lanes must be cols, cols/2 or cols/4 ({self.cols}, {self.cols // 2} or {self.cols // 4}), "
-                f"not {self.decode_lanes!r}"
-            )
+            object.__setattr__(self, "decode_lanes", min(max(wanted, self.lane_choices[-1]), self.cols))
+        if self.decode_lanes not in self.lane_choices:
+            choices = " or ".join(str(n) for n in self.lane_choices)
+            raise ConfigError(f"decode_lanes must be {choices} when cols is {self.cols}, not {self.decode_lanes!r}")
         if self.requantize_lanes == 0:
             object.__setattr__(self, "requantize_lanes", self.cols // 2)
         _require_power_of_two("requantize_lanes", self.requantize_lanes, 1, self.cols)
@@ -163,6 +164,11 @@ class CoreConfig:
         return max(self.beat_bytes, self.stream_bytes)
 
     # Array and decoder
+
+    @property
+    def lane_choices(self) -> tuple[int, ...]:
+        """Legal `decode_lanes`: all, half or a quarter of the columns, and a stream word of 32 bits or more."""
+        return tuple(n for n in (self.cols, self.cols // 2, self.cols // 4) if n >= MIN_DECODE_LANES)
 
     @property
     def column_groups(self) -> int:

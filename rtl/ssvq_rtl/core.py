@@ -1,0 +1,245 @@
+"""The core: the top of the generated Verilog."""
+
+from amaranth.hdl import ClockDomain, Module, ResetInserter, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Flow, In, Out, connect
+
+from ssvq_gen.config import CoreConfig
+from ssvq_gen.format import ErrorCode
+from ssvq_gen.registers import AXIL_ADDR_WIDTH
+
+from .activation_memory import ActivationMemory
+from .axi_lite import AxiLiteSlave
+from .bus import Axi4ReadSignature, Axi4WriteSignature, AxiLiteSignature
+from .checks import require_config
+from .counters import Counters
+from .descriptor_fetch import DescriptorFetch
+from .dispatcher import Dispatcher
+from .executor import Executor
+from .job_control import JobControl
+from .load import LoadEngine
+from .matmul import MatmulEngine
+from .read_arbiter import ReadArbiter
+from .register_file import RegisterFile
+from .resize import StreamResizer
+from .store import StoreEngine
+from .weight_stream import WeightStream
+
+_DESCRIPTORS, _LOAD, _WEIGHTS = range(3)
+"""Clients of the read port, highest priority first: weights run far ahead and can wait."""
+
+
+def _flat(prefix: str, signature: wiring.Signature) -> dict[str, wiring.Member]:
+    """Members of an AXI signature as ports of the top."""
+    return {f"{prefix}_{name}": member for name, member in signature.members.items()}
+
+
+class SsvqCore(wiring.Component):
+    """The whole core with flat ports: `aclk`, `aresetn`, `irq`, `s_axil_*` and `m_axi_*`.
+
+    `aresetn` is active low and synchronous to `aclk`; all ports belong to `aclk`.
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self._config = config = require_config(config)
+        addr, width = config.axi_addr_width, config.axi_data_width
+        super().__init__(
+            {
+                "aclk": In(1),
+                "aresetn": In(1),
+                "irq": Out(1),
+                **_flat("s_axil", AxiLiteSignature(AXIL_ADDR_WIDTH).flip()),
+                **_flat("m_axi", Axi4ReadSignature(addr, width)),
+                **_flat("m_axi", Axi4WriteSignature(addr, width)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        m.domains.sync = clock = ClockDomain()
+        m.d.comb += [clock.clk.eq(self.aclk), clock.rst.eq(~self.aresetn)]
+
+        axil = AxiLiteSlave()
+        registers = RegisterFile(config=config)
+        control = JobControl(config=config)
+        counters = Counters()
+        arbiter = ReadArbiter(config=config, clients=3)
+        store = StoreEngine(config=config)
+        fetch = DescriptorFetch(config=config)
+        dispatcher = Dispatcher(config=config)
+        executor = Executor(config=config)
+        load = LoadEngine(config=config)
+        weights = WeightStream(config=config)
+        resizer = StreamResizer(config=config)
+        matmul = MatmulEngine(config=config)
+        memory = ActivationMemory(config=config)
+
+        # What tracks the bus and the job outlives a failed job; the engines are reset with every job.
+        m.submodules.axil = axil
+        m.submodules.registers = registers
+        m.submodules.control = control
+        m.submodules.counters = counters
+        m.submodules.arbiter = arbiter
+        m.submodules.store = store
+        m.submodules.memory = memory
+        flush = Signal()
+        m.d.comb += flush.eq(control.flush)
+        for name, engine in {
+            "fetch": fetch,
+            "dispatcher": dispatcher,
+            "executor": executor,
+            "load": load,
+            "weights": weights,
+            "resizer": resizer,
+            "matmul": matmul,
+        }.items():
+            m.submodules[name] = ResetInserter(flush)(engine)
+
+        self._connect_ports(m, "s_axil", axil.axi)
+        self._connect_ports(m, "m_axi", arbiter.axi)
+        self._connect_ports(m, "m_axi", store.axi)
+
+        connect(m, axil.bus, registers.bus)
+        self._connect_job(m, registers, control, executor, fetch)
+        for client, engine in ((_DESCRIPTORS, fetch), (_LOAD, load), (_WEIGHTS, weights)):
+            connect(m, engine.requests, arbiter.requests_i[client])
+            connect(m, arbiter.data_i[client], engine.data)
+        connect(m, fetch.o, dispatcher.descriptors)
+        connect(m, dispatcher.weight_commands, weights.commands)
+        connect(m, dispatcher.layers, matmul.layers)
+        connect(m, dispatcher.o, executor.descriptors)
+        connect(m, weights.o, resizer.i)
+        connect(m, resizer.o, matmul.weights)
+        connect(m, executor.load_commands, load.commands)
+        connect(m, executor.store_commands, store.commands)
+        connect(m, executor.feed_commands, matmul.feed_commands)
+        connect(m, executor.drain_commands, matmul.drain_commands)
+        self._connect_memory(m, memory, load, store, matmul)
+
+        m.d.comb += [
+            dispatcher.memory_base.eq(registers.memory_base),
+            dispatcher.memory_size.eq(registers.memory_size),
+            executor.memory_base.eq(registers.memory_base),
+            executor.load_done.eq(load.done),
+            executor.store_done.eq(store.done),
+            executor.matmul_busy.eq(matmul.busy),
+            arbiter.halt.eq(control.halt),
+            store.halt.eq(control.halt),
+            control.bus_idle.eq(arbiter.idle & store.idle),
+            control.progress.eq(
+                arbiter.beat | store.beat | matmul.issuing | matmul.write_en | load.write.valid | executor.ends
+            ),
+        ]
+        self._collect_errors(m, control, executor, arbiter, store, matmul)
+
+        classes = counters.classes
+        m.d.comb += [
+            counters.clear.eq(control.fetch_start),
+            counters.run.eq(control.busy),
+            classes.array_cycles.eq(matmul.issuing),
+            classes.wait_weight_cycles.eq(matmul.wait_weights),
+            classes.wait_accumulator_cycles.eq(matmul.wait_accumulator),
+            classes.wait_output_cycles.eq(executor.running_matmul & ~matmul.feeding),
+            classes.load_cycles.eq(executor.running_load),
+            classes.store_cycles.eq(executor.running_store),
+            counters.beats.weight_beats.eq(weights.beat),
+            counters.beats.read_beats.eq(arbiter.beat),
+            counters.beats.write_beats.eq(store.beat),
+            registers.counters.eq(counters.values),
+        ]
+        return m
+
+    def _connect_ports(self, m: Module, prefix: str, interface: wiring.PureInterface) -> None:
+        for name, member in interface.signature.members.items():
+            port, inner = getattr(self, f"{prefix}_{name}"), getattr(interface, name)
+            m.d.comb += port.eq(inner) if member.flow is Flow.Out else inner.eq(port)
+
+    def _connect_job(
+        self,
+        m: Module,
+        registers: RegisterFile,
+        control: JobControl,
+        executor: Executor,
+        fetch: DescriptorFetch,
+    ) -> None:
+        m.d.comb += [
+            self.irq.eq(registers.irq),
+            control.start.eq(registers.start),
+            control.clear.eq(registers.clear),
+            control.abort.eq(registers.abort),
+            control.memory_size.eq(registers.memory_size),
+            control.descriptor_offset.eq(registers.descriptor_offset),
+            control.descriptor_count.eq(registers.descriptor_count),
+            control.watchdog_cycles.eq(registers.watchdog_cycles),
+            control.finished.eq(executor.finished),
+            control.index.eq(executor.index),
+            fetch.start.eq(control.fetch_start),
+            fetch.addr.eq(registers.memory_base + registers.descriptor_offset),
+            fetch.count.eq(registers.descriptor_count),
+            registers.busy.eq(control.busy),
+            registers.done.eq(control.done),
+            registers.error.eq(control.failed),
+            registers.draining.eq(control.draining),
+            registers.done_event.eq(control.done_event),
+            registers.error_event.eq(control.error_event),
+            registers.error_code.eq(control.first_error.code),
+            registers.error_descriptor.eq(control.first_error.descriptor),
+            registers.error_addr.eq(control.first_error.addr),
+            registers.descriptors_done.eq(executor.done_count),
+        ]
+
+    def _connect_memory(
+        self, m: Module, memory: ActivationMemory, load: LoadEngine, store: StoreEngine, matmul: MatmulEngine
+    ) -> None:
+        """One descriptor runs at a time, so the engines never want a port together; LOAD yields all the same."""
+        m.d.comb += [
+            memory.read_en.eq(store.read_en | matmul.read_en),
+            store.read_data.eq(memory.read_data),
+            matmul.read_data.eq(memory.read_data),
+            load.write.ready.eq(~matmul.write_en),
+        ]
+        with m.If(store.read_en):
+            m.d.comb += memory.read_addr.eq(store.read_addr)
+        with m.Else():
+            m.d.comb += memory.read_addr.eq(matmul.read_addr)
+        with m.If(matmul.write_en):
+            m.d.comb += [
+                memory.write_en.eq(1),
+                memory.write_addr.eq(matmul.write_addr),
+                memory.write_data.eq(matmul.write_data),
+                memory.write_mask.eq(matmul.write_mask),
+            ]
+        with m.Else():
+            m.d.comb += [
+                memory.write_en.eq(load.write.valid),
+                memory.write_addr.eq(load.write.payload.addr),
+                memory.write_data.eq(load.write.payload.data),
+                memory.write_mask.eq(~0),
+            ]
+
+    def _collect_errors(
+        self,
+        m: Module,
+        control: JobControl,
+        executor: Executor,
+        arbiter: ReadArbiter,
+        store: StoreEngine,
+        matmul: MatmulEngine,
+    ) -> None:
+        """Errors of one cycle in order of priority; the transfer that failed before what it may have led to."""
+        sources: list[tuple[Value, Value | ErrorCode, Value, Value | int]] = [
+            (arbiter.error_valid, arbiter.error.code, arbiter.error.tag, arbiter.error.addr),
+            (store.error_valid, store.error.code, store.error.tag, store.error.addr),
+            (executor.error_code != ErrorCode.NONE, executor.error_code, executor.index, executor.error_addr),
+            (matmul.stream_error, ErrorCode.WEIGHT_LENGTH, matmul.stream_tag, 0),
+            (matmul.range_error, ErrorCode.ACTIVATION_RANGE, executor.index, matmul.range_addr),
+        ]
+        for valid, code, descriptor, addr in reversed(sources):
+            with m.If(valid):
+                m.d.comb += [
+                    control.error_valid.eq(1),
+                    control.error.code.eq(code),
+                    control.error.descriptor.eq(descriptor),
+                    control.error.addr.eq(addr),
+                ]

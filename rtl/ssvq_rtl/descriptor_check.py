@@ -1,0 +1,104 @@
+"""Says whether a descriptor can be run."""
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ssvq_gen.config import LANE_WEIGHTS, CoreConfig, WeightFormat
+from ssvq_gen.format import DESCRIPTOR_MAGIC, DRAM_ALIGNMENT, ErrorCode, Opcode
+
+from .bus import ERROR_CODE_WIDTH
+from .checks import require_config
+from .descriptor import descriptor_layout
+
+_INT8_INDEX_WIDTH = 8
+_LANE_WEIGHTS_LOG2 = LANE_WEIGHTS.bit_length() - 1
+
+
+class DescriptorCheck(wiring.Component):
+    """Checks the fields of one descriptor against the configuration and the job's DRAM window.
+
+    Latency 0. Activation addresses of a MATMUL depend on strides and are checked where they are generated.
+
+    Members
+    -------
+    fields : the descriptor
+    memory_size : bytes in the DRAM window
+    code : `ErrorCode`, NONE when the descriptor can be run
+    words : activation memory words of a LOAD or STORE
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self._config = config = require_config(config)
+        super().__init__(
+            {
+                "fields": In(descriptor_layout()),
+                "memory_size": In(32),
+                "code": Out(ERROR_CODE_WIDTH),
+                "words": Out(32),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        fields = self.fields
+        word_bytes_log2 = self._config.word_bytes.bit_length() - 1
+        alignment_log2 = DRAM_ALIGNMENT.bit_length() - 1
+        stream_log2 = self._config.stream_alignment.bit_length() - 1
+        is_matmul = fields.opcode == Opcode.MATMUL
+        is_load = fields.opcode == Opcode.LOAD
+        is_store = fields.opcode == Opcode.STORE
+
+        # Sums and comparisons as wide as their operands need: nothing wraps.
+        out_of_window = (fields.dram_offset + fields.dram_bytes) > self.memory_size
+        unaligned = fields.dram_offset[:alignment_log2].any() | Mux(
+            is_matmul, fields.dram_bytes[:stream_log2].any(), fields.dram_bytes[:word_bytes_log2].any()
+        )
+        first_word = Mux(is_load, fields.destination, fields.source)
+        out_of_activations = ~is_matmul & ((first_word + self.words) > self._config.activation_depth)
+
+        bad_matmul = is_matmul & self._bad_matmul(m)
+        m.d.comb += self.words.eq(fields.dram_bytes >> word_bytes_log2)
+        with m.If((fields.magic != DESCRIPTOR_MAGIC) | (fields.flags != 0) | ~(is_matmul | is_load | is_store)):
+            m.d.comb += self.code.eq(ErrorCode.BAD_DESCRIPTOR)
+        with m.Elif((fields.dram_bytes == 0) | bad_matmul):
+            m.d.comb += self.code.eq(ErrorCode.BAD_DESCRIPTOR)
+        with m.Elif(out_of_window | unaligned):
+            m.d.comb += self.code.eq(ErrorCode.DRAM_RANGE)
+        with m.Elif(out_of_activations):
+            m.d.comb += self.code.eq(ErrorCode.ACTIVATION_RANGE)
+        with m.Else():
+            m.d.comb += self.code.eq(ErrorCode.NONE)
+        return m
+
+    def _bad_matmul(self, m: Module) -> Value:
+        config = self._config
+        fields = self.fields
+        bad_format = Signal(init=1)
+        dim_log2 = fields.vector_dim_log2
+        slices_log2 = Mux(dim_log2 > _LANE_WEIGHTS_LOG2, dim_log2 - _LANE_WEIGHTS_LOG2, 0)
+        codebook_log2 = Signal(6)
+        m.d.comb += codebook_log2.eq(fields.index_width + slices_log2)
+        with m.Switch(fields.weight_format):
+            for weight_format in config.formats:
+                with m.Case(weight_format):
+                    if weight_format is WeightFormat.INT8:
+                        m.d.comb += bad_format.eq((fields.index_width != _INT8_INDEX_WIDTH) | (dim_log2 != 0))
+                    else:
+                        m.d.comb += bad_format.eq(
+                            (fields.index_width == 0)
+                            | (fields.index_width > config.index_width)
+                            | (dim_log2 == 0)
+                            | (dim_log2 > config.max_vector_dim.bit_length() - 1)
+                            | (codebook_log2 > config.codebook_depth.bit_length() - 1)
+                        )
+        return (
+            bad_format
+            | (fields.tokens == 0)
+            | (fields.tokens > config.accumulator_depth)
+            | (fields.k_tiles == 0)
+            | (fields.n_tiles == 0)
+            | (fields.last_rows == 0)
+            | (fields.last_rows > config.rows)
+            | (fields.clamp_min > fields.clamp_max)
+        )

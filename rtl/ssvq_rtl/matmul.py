@@ -1,0 +1,152 @@
+"""The matrix product: everything between the weight stream and the activation memory."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from ssvq_gen.config import CoreConfig
+
+from .accumulator import AccumulatorMemory
+from .array import MacArray
+from .bus import StreamWord
+from .checks import require_config
+from .decoder import Decoder
+from .drain import Drain, DrainCommand
+from .feeder import FeedCommand, Feeder, Token
+from .scoreboard import Scoreboard
+from .unpacker import LayerShape, Unpacker
+
+
+class MatmulEngine(wiring.Component):
+    """Unpacker, decoder, array, accumulators, requantizer and the address generators around them.
+
+    Members
+    -------
+    layers : to the unpacker, ahead of time
+    weights : weight stream, ahead of time
+    feed_commands, drain_commands : the two sides of one MATMUL, given together
+    read_*, write_* : activation memory
+    busy : outputs are to be written
+    issuing, wait_weights, wait_accumulator, feeding : state, for the counters
+    stream_error, stream_tag : a weight stream does not match its layer
+    range_error, range_addr : an address outside the activation memory
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self._config = config = require_config(config)
+        width = 8 * config.word_bytes
+        super().__init__(
+            {
+                "layers": In(stream.Signature(LayerShape())),
+                "weights": In(stream.Signature(StreamWord(config.stream_width))),
+                "feed_commands": In(stream.Signature(FeedCommand())),
+                "drain_commands": In(stream.Signature(DrainCommand())),
+                "read_en": Out(1),
+                "read_addr": Out(range(config.activation_depth)),
+                "read_data": In(width),
+                "write_en": Out(1),
+                "write_addr": Out(range(config.activation_depth)),
+                "write_data": Out(width),
+                "write_mask": Out(config.word_bytes // config.requantize_lanes),
+                "busy": Out(1),
+                "feeding": Out(1),
+                "issuing": Out(1),
+                "wait_weights": Out(1),
+                "wait_accumulator": Out(1),
+                "stream_error": Out(1),
+                "stream_tag": Out(16),
+                "range_error": Out(1),
+                "range_addr": Out(32),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        m.submodules.unpacker = unpacker = Unpacker(config=config)
+        m.submodules.decoder = decoder = Decoder(config=config)
+        m.submodules.scoreboard = scoreboard = Scoreboard(config=config)
+        m.submodules.feeder = feeder = Feeder(config=config)
+        m.submodules.array = array = MacArray(config=config)
+        m.submodules.accumulator = accumulator = AccumulatorMemory(config=config)
+        m.submodules.drain = drain = Drain(config=config)
+
+        # Weights: stream to shadow rows.
+        connect(m, wiring.flipped(self.layers), unpacker.commands)
+        connect(m, wiring.flipped(self.weights), unpacker.i)
+        connect(m, unpacker.groups, decoder.groups)
+        connect(m, unpacker.signs, decoder.signs)
+        connect(m, unpacker.parameters, drain.parameters)
+        m.d.comb += [
+            unpacker.decoding.eq(decoder.busy),
+            decoder.codebook_en.eq(unpacker.codebook_en),
+            decoder.codebook_addr.eq(unpacker.codebook_addr),
+            decoder.codebook_data.eq(unpacker.codebook_data),
+            decoder.row_block_free.eq(scoreboard.row_block_free),
+            scoreboard.reserve.eq(decoder.reserve),
+            scoreboard.reserve_row_block.eq(decoder.reserve_row_block),
+            scoreboard.load.eq(decoder.o_valid & decoder.o.completes_rows),
+            scoreboard.load_row_block.eq(decoder.o.row_block),
+            array.step_valid.eq(decoder.o_valid),
+            array.step.eq(decoder.o),
+        ]
+
+        # Activations: memory to array.
+        connect(m, wiring.flipped(self.feed_commands), feeder.commands)
+        m.d.comb += [
+            feeder.enable.eq(scoreboard.enable),
+            feeder.row_loaded.eq(scoreboard.first_row_loaded),
+            feeder.read_data.eq(self.read_data),
+            self.read_en.eq(feeder.read_en),
+            self.read_addr.eq(feeder.read_addr),
+            scoreboard.swap_next.eq(feeder.starts_tile),
+            scoreboard.valid_next.eq(feeder.issue),
+            array.enable.eq(scoreboard.enable),
+            array.valid_rows.eq(scoreboard.valid_rows),
+            array.swap_rows.eq(scoreboard.swap_rows),
+            array.activation.eq(feeder.activation),
+        ]
+
+        # Sums: array to accumulators to memory.
+        connect(m, wiring.flipped(self.drain_commands), drain.commands)
+        m.d.comb += [
+            accumulator.enable.eq(scoreboard.enable),
+            accumulator.valid.eq(scoreboard.valid_rows[-1]),
+            accumulator.token.eq(self._delayed(m, feeder.token, scoreboard.enable)),
+            accumulator.sums.eq(array.sums),
+            accumulator.drain_en.eq(drain.drain_en),
+            accumulator.drain_half.eq(drain.drain_half),
+            accumulator.drain_index.eq(drain.drain_index),
+            drain.drain_data.eq(accumulator.drain_data),
+            drain.column_done.eq(accumulator.column_done),
+            feeder.column_drained.eq(drain.column_drained),
+            self.write_en.eq(drain.write_en),
+            self.write_addr.eq(drain.write_addr),
+            self.write_data.eq(drain.write_data),
+            self.write_mask.eq(drain.write_mask),
+        ]
+
+        m.d.comb += [
+            self.busy.eq(drain.busy),
+            self.feeding.eq(feeder.busy),
+            self.issuing.eq(feeder.issue),
+            self.wait_weights.eq(feeder.wait_weights),
+            self.wait_accumulator.eq(feeder.wait_accumulator),
+            self.stream_error.eq(unpacker.error),
+            self.stream_tag.eq(unpacker.error_tag),
+            self.range_error.eq(feeder.error | drain.error),
+        ]
+        with m.If(feeder.error):
+            m.d.comb += self.range_addr.eq(feeder.error_addr)
+        with m.Else():
+            m.d.comb += self.range_addr.eq(drain.error_addr)
+        return m
+
+    def _delayed(self, m: Module, token: "data.View[Token]", enable: Signal) -> Signal:
+        """The token of an activation when the sums of its last row are added."""
+        width = Token(self._config).size
+        stages = MacArray.latency(self._config)
+        line = Signal(width * stages, reset_less=True, name="tokens")
+        with m.If(enable):
+            m.d.sync += line.eq((line << width) | token.as_value())
+        return line[width * (stages - 1) :]
