@@ -127,6 +127,7 @@ class SsvqCore(wiring.Component):
             arbiter.halt.eq(control.halt),
             store.halt.eq(control.halt),
             control.bus_idle.eq(arbiter.idle & store.idle),
+            control.quiet.eq(control.bus_idle & ~matmul.unpacking),
             control.progress.eq(
                 arbiter.beat | store.beat | matmul.issuing | matmul.write_en | load.write.valid | executor.ends
             ),

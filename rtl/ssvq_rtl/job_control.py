@@ -34,6 +34,7 @@ class JobControl(wiring.Component):
     index : the descriptor that runs, for errors that belong to no transfer
     progress : something moved in this cycle
     bus_idle : no transaction is open
+    quiet : ... and no weight stream is being taken apart; a finished job waits for it
     halt, flush : to the engines
     busy, done, failed, draining : STATUS
     done_event, error_event : pulses
@@ -58,6 +59,7 @@ class JobControl(wiring.Component):
                 "index": In(TAG_WIDTH),
                 "progress": In(1),
                 "bus_idle": In(1),
+                "quiet": In(1),
                 "halt": Out(1),
                 "flush": Out(1),
                 "busy": Out(1),
@@ -83,6 +85,7 @@ class JobControl(wiring.Component):
         bad_count = (self.descriptor_count == 0) | (self.descriptor_count >> TAG_WIDTH != 0)
         table_end = self.descriptor_offset + self.descriptor_count * DESCRIPTOR_BYTES
         bad_table = (table_end > self.memory_size) | (self.descriptor_offset % DRAM_ALIGNMENT != 0)
+        settling = Signal()  # all descriptors are complete; padding may still be on its way
         failure = Signal(JobError())
         fails = Signal()
 
@@ -102,6 +105,7 @@ class JobControl(wiring.Component):
                     m.next = "FETCH"
             with m.State("FETCH"):
                 m.d.comb += [self.busy.eq(1), self.fetch_start.eq(1)]
+                m.d.sync += settling.eq(0)
                 m.next = "RUNNING"
             with m.State("RUNNING"):
                 m.d.comb += self.busy.eq(1)
@@ -115,9 +119,10 @@ class JobControl(wiring.Component):
                 with m.If(self.error_valid | self.abort | expired):
                     m.d.comb += fails.eq(1)
                     m.next = "FAILING"
-                with m.Elif(self.finished):
+                with m.Elif((self.finished | settling) & self.quiet):
                     m.d.comb += self.done_event.eq(1)
                     m.next = "DONE"
+                m.d.sync += settling.eq(self.finished | settling)
             with m.State("DONE"):
                 m.d.comb += self.done.eq(1)
                 with m.If(self.clear):

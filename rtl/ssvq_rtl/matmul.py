@@ -27,6 +27,7 @@ class MatmulEngine(wiring.Component):
     feed_commands, drain_commands : the two sides of one MATMUL, given together
     read_*, write_* : activation memory
     busy : outputs are to be written
+    unpacking : a weight stream is being taken apart
     issuing, wait_weights, wait_accumulator, feeding : state, for the counters
     stream_error, stream_tag : a weight stream does not match its layer
     range_error, range_addr : an address outside the activation memory
@@ -49,6 +50,7 @@ class MatmulEngine(wiring.Component):
                 "write_data": Out(width),
                 "write_mask": Out(config.word_bytes // config.requantize_lanes),
                 "busy": Out(1),
+                "unpacking": Out(1),
                 "feeding": Out(1),
                 "issuing": Out(1),
                 "wait_weights": Out(1),
@@ -128,6 +130,7 @@ class MatmulEngine(wiring.Component):
 
         m.d.comb += [
             self.busy.eq(drain.busy),
+            self.unpacking.eq(unpacker.busy),
             self.feeding.eq(feeder.busy),
             self.issuing.eq(feeder.issue),
             self.wait_weights.eq(feeder.wait_weights),

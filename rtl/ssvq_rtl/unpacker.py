@@ -53,6 +53,7 @@ class Unpacker(wiring.Component):
     groups : index planes; accepted when the steps of the group before are issued
     signs : one word for each SSVQ step
     decoding : In, steps of an earlier layer are still reading the codebook
+    busy : a layer is in hand
     error, error_tag : the stream of descriptor `error_tag` is longer or shorter than its layer; stays until reset
     """
 
@@ -69,6 +70,7 @@ class Unpacker(wiring.Component):
                 "groups": Out(stream.Signature(Group(config))),
                 "signs": Out(stream.Signature(config.stream_width)),
                 "decoding": In(1),
+                "busy": Out(1),
                 "error": Out(1),
                 "error_tag": Out(TAG_WIDTH),
             }
@@ -129,7 +131,8 @@ class Unpacker(wiring.Component):
                 with m.Else():
                     m.next = "PADDING"
 
-        with m.FSM():
+        with m.FSM() as fsm:
+            m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
                 m.d.comb += self.commands.ready.eq(1)
                 m.d.sync += [layer.eq(self.commands.payload), columns_left.eq(self.commands.payload.n_tiles - 1)]
