@@ -11,7 +11,7 @@ from typing import BinaryIO, Never
 
 import torch
 
-from ssvq.quantize.description import LayerDescription, LayerError
+from ssvq.quantize.description import NAME_LENGTH_MAX, LayerDescription, LayerError
 from ssvq.quantize.formats import WeightFormat
 from ssvq.quantize.packing import packed_bytes
 
@@ -134,7 +134,9 @@ def parse_metadata(metadata: object) -> list[tuple[LayerDescription, int, bool]]
 def _parse_layer(part: str, entry: object) -> tuple[LayerDescription, int, bool]:
     if not isinstance(entry, dict) or set(entry) != _LAYER_KEYS:
         raise ContainerError(part, f"must have exactly the keys {', '.join(sorted(_LAYER_KEYS))}")
-    part = f"layer {entry['name']!s:.1024}"
+    name = entry["name"]
+    if isinstance(name, str) and name.isprintable() and len(name) <= NAME_LENGTH_MAX:
+        part = f"layer {name}"
     if not isinstance(entry["weight_shape"], list):
         raise ContainerError(part, "weight_shape must be a list")
     if not isinstance(entry["format"], str) or entry["format"] not in list(WeightFormat):

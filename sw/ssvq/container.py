@@ -88,7 +88,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, CompressedLayer]:
         ContainerError: anything about the content is not as it must be.
         OSError: the file cannot be read.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe could wait for ever
+    if not stat.S_ISREG(Path(path).stat().st_mode):  # opening a pipe could wait for ever
         raise ContainerError("file", "must be a regular file")
     with Path(path).open("rb") as file:
         file_bytes = os.fstat(file.fileno()).st_size

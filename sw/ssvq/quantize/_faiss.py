@@ -29,3 +29,13 @@ def nearest(
     """
     distances, indices = faiss.knn(points, codebook, 1)
     return indices[:, 0], distances[:, 0]
+
+
+def get_threads() -> int:
+    """Threads that a search uses."""
+    return int(faiss.omp_get_max_threads())
+
+
+def set_threads(count: int) -> None:
+    """Set the number of threads that a search uses."""
+    faiss.omp_set_num_threads(count)

@@ -1,0 +1,413 @@
+"""The container: exact round trip, honest size, and a named error for every damaged or malicious file."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from torch import Tensor
+
+from ssvq.container import ContainerError, load, save
+from ssvq.quantize import CompressedLayer, QuantizeConfig, WeightFormat, encode, pack_bits, unpack_bits
+
+Header = dict[str, Any]
+TENSORS = ("codebook", "indices", "signs", "weight_int8", "weight_float", "scale", "bias")
+
+
+def weights(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def coded(format: WeightFormat, size: int, dim: int) -> QuantizeConfig:
+    return QuantizeConfig(format=format, codebook_size=size, vector_dim=dim, iterations=2, refine_rounds=1)
+
+
+def example() -> list[CompressedLayer]:
+    return [
+        encode(weights(6, 13), coded(WeightFormat.SSVQ, 8, 4), bias=weights(6), name="block.fc1"),
+        encode(
+            weights(6, 5, 3, 3), coded(WeightFormat.VQ, 16, 3), name="conv", stride=2, padding=1, dilation=2, groups=2
+        ),
+        encode(weights(4, 6), QuantizeConfig(format=WeightFormat.INT8, scale="layer"), name="dense"),
+        encode(weights(4, 6), QuantizeConfig(format=WeightFormat.FLOAT), bias=weights(4), name="plain"),
+    ]
+
+
+def equal(first: CompressedLayer, second: CompressedLayer) -> bool:
+    names = set(vars(first)) - set(TENSORS)
+    if any(getattr(first, name) != getattr(second, name) for name in names):
+        return False
+    pairs = [(getattr(first, name), getattr(second, name)) for name in TENSORS]
+    return all(a is b if a is None or b is None else a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
+
+
+def split(data: bytes) -> tuple[Header, bytes]:
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def join(header: Header | bytes, content: bytes) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + content
+
+
+def described(header: Header) -> Header:
+    description: Header = json.loads(header["__metadata__"]["ssvq"])
+    return description
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("container") / "valid.safetensors"
+    save(path, example())
+    return path.read_bytes()
+
+
+def refusal(path: Path, data: bytes) -> ContainerError:
+    path.write_bytes(data)
+    with pytest.raises(ContainerError) as caught:
+        load(path)
+    return caught.value
+
+
+def test_round_trip_is_exact(tmp_path: Path, valid: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(valid)
+    found = load(path)
+    assert list(found) == ["block.fc1", "conv", "dense", "plain"]
+    assert all(equal(found[layer.name], layer) for layer in example())
+    save(path, found)
+    assert path.read_bytes() == valid
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_round_trip_of_any_layer(tmp_path: Path, data: st.DataObject) -> None:
+    format = data.draw(st.sampled_from([WeightFormat.SSVQ, WeightFormat.VQ]))
+    size, dim = 2 ** data.draw(st.integers(1, 12)), data.draw(st.integers(2, 32))
+    channels = data.draw(st.integers(1, 40))
+    rows = -(-size // -(-channels // dim)) + data.draw(st.integers(0, 5))
+    layer = encode(weights(rows, channels, seed=size), coded(format, size, dim))
+    path = tmp_path / "any"
+    save(path, [layer])
+    assert equal(load(path)["layer"], layer)
+    data_bytes = path.stat().st_size - 8 - int.from_bytes(path.read_bytes()[:8], "little")
+    assert layer.storage_bits / 8 <= data_bytes < layer.storage_bits / 8 + 2
+
+
+def test_no_layers(tmp_path: Path) -> None:
+    save(tmp_path / "none", {})
+    assert load(tmp_path / "none") == {}
+
+
+@given(width=st.integers(1, 12), data=st.data())
+def test_packing(width: int, data: st.DataObject) -> None:
+    values = data.draw(st.lists(st.integers(0, 2**width - 1), max_size=50))
+    packed = pack_bits(torch.tensor(values, dtype=torch.int16), width)
+    whole = sum(value << (width * place) for place, value in enumerate(values))
+    assert packed.numpy().tobytes() == whole.to_bytes(-(-width * len(values) // 8), "little")
+    assert unpack_bits(packed, width, len(values)).tolist() == values
+
+
+def test_two_layers_of_one_name_are_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ContainerError, match="layer conv: must have a name of its own"):
+        save(tmp_path / "file", [example()[1], example()[1]])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_saving_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    save(path, example()[:1])
+    before = path.read_bytes()
+
+    def fail(_descriptor: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(path, example())
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_saved_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    save(tmp_path / "file", [])
+    (tmp_path / "other").touch()
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_file_that_is_missing_or_no_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "missing")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(ContainerError, match="file: must be a regular file"):
+            load(path)
+
+
+# Each of these changes the header of a valid file: the function, the part at fault and the problem.
+HEADER_CHANGES: list[tuple[Callable[[Header], object], str, str]] = [
+    (lambda h: h.pop("conv.indices"), "conv.indices", "is missing"),
+    (lambda h: h.update(extra=h["conv.indices"]), "extra", "must belong to a layer of the metadata"),
+    (lambda h: h.update({"dense.bias": h["block.fc1.bias"]}), "dense.bias", "must belong to a layer of the metadata"),
+    (lambda h: h["conv.codebook"].update(dtype="U8"), "conv.codebook", "dtype must be I8, not 'U8'"),
+    (lambda h: h["conv.codebook"].update(dtype=["I8"]), "conv.codebook", "dtype must be I8, not ['I8']"),
+    (lambda h: h["conv.codebook"].update(shape=[3, 16]), "conv.codebook", "shape must be [16, 3], not [3, 16]"),
+    (lambda h: h["conv.codebook"].update(shape=[16.0, 3]), "conv.codebook", "shape must be [16, 3], not [16.0, 3]"),
+    (lambda h: h["conv.codebook"].update(shape=[2**62, 3]), "conv.codebook", "shape must be [16, 3], not [46116"),
+    (lambda h: h["conv.codebook"].update(more=1), "conv.codebook", "must have exactly a dtype, a shape and data_off"),
+    (lambda h: h.update({"conv.codebook": 3}), "conv.codebook", "must have exactly a dtype, a shape and data_offsets"),
+    (lambda h: h["dense.scale"].update(data_offsets=[0, 4]), "dense.scale", "data_offsets must be ["),
+    (lambda h: h["conv.scale"].update(data_offsets=[2**60, 2**60 + 24]), "conv.scale", "data_offsets must be ["),
+    (lambda h: h["conv.scale"].update(data_offsets=[-24, 0]), "conv.scale", "data_offsets must be ["),
+    (lambda h: h["conv.scale"].update(data_offsets=None), "conv.scale", "data_offsets must be ["),
+    (lambda h: h.pop("__metadata__"), "metadata", "must have the one entry 'ssvq'"),
+    (lambda h: h.update(__metadata__=[]), "metadata", "must have the one entry 'ssvq'"),
+    (lambda h: h["__metadata__"].update(more=""), "metadata", "must have the one entry 'ssvq'"),
+    (lambda h: h.update(__metadata__={"ssvq": 5}), "metadata", "must have the one entry 'ssvq'"),
+    (lambda h: h.update(__metadata__={"ssvq": "["}), "metadata", "must be JSON: "),
+    (lambda h: h.update(__metadata__={"ssvq": "[" * 100_000}), "metadata", "must be JSON: "),
+    (lambda h: h.update(__metadata__={"ssvq": "[]"}), "metadata", "must be a JSON object"),
+    (lambda h: h.update(__metadata__={"ssvq": '{"version": NaN}'}), "metadata", "must be JSON: NaN is not JSON"),
+    (lambda h: h.update(__metadata__={"ssvq": "9" * 5000}), "metadata", "must be JSON: "),
+    (lambda h: h.update(__metadata__={"ssvq": '{"a":1,"a":2}'}), "a", "must not occur twice in the metadata"),
+]
+
+
+@pytest.mark.parametrize(("change", "part", "problem"), HEADER_CHANGES)
+def test_wrong_header(
+    tmp_path: Path, valid: bytes, change: Callable[[Header], object], part: str, problem: str
+) -> None:
+    header, content = split(valid)
+    change(header)
+    error = refusal(tmp_path / "file", join(header, content))
+    assert error.part == part
+    assert error.problem.startswith(problem)
+
+
+# Each of these changes the description: keys of layer 0 (block.fc1), the part and the problem.
+LAYER_CHANGES: list[tuple[dict[str, Any], str, str]] = [
+    ({"name": "conv"}, "layer conv", "must not occur twice"),
+    ({"name": 5}, "layer 0", "name must be 1..1024 printable characters"),
+    ({"name": "a\n"}, "layer 0", "name must be 1..1024 printable characters"),
+    ({"name": "x" * 1025}, "layer 0", "name must be 1..1024 printable characters"),
+    ({"name": "other"}, "block.fc1.", "must belong to a layer of the metadata"),
+    ({"format": "zip"}, "layer block.fc1", "format must be one of ssvq, vq, int8, float, not 'zip'"),
+    ({"format": ["ssvq"]}, "layer block.fc1", "format must be one of"),
+    ({"format": "vq"}, "block.fc1.signs", "must belong to a layer of the metadata"),
+    ({"kind": "conv2d"}, "layer block.fc1", "weight_shape must be 4 sizes for a conv2d, not (6, 13)"),
+    ({"weight_shape": None}, "layer block.fc1", "weight_shape must be a list"),
+    ({"weight_shape": [6, 0]}, "layer block.fc1", "weight_shape must be in 1..2147483647, not 0"),
+    ({"weight_shape": [6, True]}, "layer block.fc1", "weight_shape must be an int, not True"),
+    ({"weight_shape": [6, 2**31]}, "layer block.fc1", "weight_shape must be in 1..2147483647"),
+    ({"weight_shape": [2**31 - 1] * 2, "scale_count": 1}, "block.fc1.", "shape must be ["),
+    ({"codebook_size": 24}, "layer block.fc1", "codebook_size must be a power of two, not 24"),
+    ({"codebook_size": None}, "layer block.fc1", "codebook_size must be an int, not None"),
+    ({"vector_dim": 64}, "layer block.fc1", "vector_dim must be in 2..32, not 64"),
+    ({"stride": 2}, "layer block.fc1", "stride, padding, dilation, groups must be 1, 0, 1, 1 for a linear layer"),
+    ({"groups": 0}, "layer block.fc1", "groups must be in 1..2147483647, not 0"),
+    ({"scale_count": 2}, "layer block.fc1", "scale_count must be one of [1, 6], not 2"),
+    ({"scale_count": True}, "layer block.fc1", "scale_count must be one of [1, 6], not True"),
+    ({"has_bias": 1}, "layer block.fc1", "has_bias must be true or false, not 1"),
+    ({"has_bias": False}, "block.fc1.bias", "must belong to a layer of the metadata"),
+    ({"unknown": 1}, "layer 0", "must have exactly the keys"),
+]
+
+
+@pytest.mark.parametrize(("change", "part", "problem"), LAYER_CHANGES)
+def test_wrong_description(tmp_path: Path, valid: bytes, change: dict[str, Any], part: str, problem: str) -> None:
+    header, content = split(valid)
+    description = described(header)
+    description["layers"][0].update(change)
+    header["__metadata__"]["ssvq"] = json.dumps(description)
+    error = refusal(tmp_path / "file", join(header, content))
+    assert error.part.startswith(part)
+    assert error.problem.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("description", "problem"),
+    [
+        ({"version": 2, "layers": []}, "version must be 1, not 2"),
+        ({"version": True, "layers": []}, "version must be 1, not True"),
+        ({"layers": []}, "version must be 1, not None"),
+        ({"version": 1}, "must have a version and a list of layers, and nothing else"),
+        ({"version": 1, "layers": {}}, "must have a version and a list of layers, and nothing else"),
+        ({"version": 1, "layers": [], "run": "code"}, "must have a version and a list of layers, and nothing else"),
+    ],
+)
+def test_wrong_version(tmp_path: Path, valid: bytes, description: Header, problem: str) -> None:
+    header, content = split(valid)
+    header["__metadata__"]["ssvq"] = json.dumps(description)
+    error = refusal(tmp_path / "file", join(header, content))
+    assert (error.part, error.problem) == ("metadata", problem)
+
+
+# Each of these overwrites a tensor's bytes: tensor, offset in it, bytes, problem.
+CONTENT_CHANGES: list[tuple[str, int, bytes, str]] = [
+    ("block.fc1.codebook", 0, b"\xff", "must hold values in 0..127, not -1.."),
+    ("conv.codebook", 0, b"\x80", "must hold values in -127..127, not -128.."),
+    ("dense.weight_int8", 3, b"\x80", "must hold values in -127..127, not -128.."),
+    ("block.fc1.scale", 4, b"\x00\x00\x80\xbf", "must be at least 0, not -1.0"),
+    ("block.fc1.scale", 4, b"\x00\x00\x80\x7f", "must be finite"),
+    ("block.fc1.bias", 0, b"\x00\x00\xc0\x7f", "must be finite"),
+    ("plain.weight_float", 0, b"\x00\x00\xc0\xff", "must be finite"),
+    ("block.fc1.signs", 1, b"\xff", "must be False in the padding and where the codeword element is 0"),
+]
+
+
+@pytest.mark.parametrize(("name", "offset", "change", "problem"), CONTENT_CHANGES)
+def test_wrong_content(tmp_path: Path, valid: bytes, name: str, offset: int, change: bytes, problem: str) -> None:
+    header, content = split(valid)
+    start = header[name]["data_offsets"][0] + offset
+    error = refusal(tmp_path / "file", join(header, content[:start] + change + content[start + len(change) :]))
+    assert error.part == name
+    assert error.problem.startswith(problem)
+
+
+def test_unused_bits_must_be_zero(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    save(path, [encode(weights(3, 8), coded(WeightFormat.VQ, 2, 8), name="fc")])
+    header, content = split(path.read_bytes())
+    start, end = header["fc.indices"]["data_offsets"]
+    assert end - start == 1
+    changed = content[:start] + bytes([content[start] | 0x80]) + content[end:]
+    error = refusal(path, join(header, changed))
+    assert str(error) == "fc.indices: must have zeros in the unused bits of the last byte"
+
+
+def test_every_truncation_is_refused(tmp_path: Path, valid: bytes) -> None:
+    for length in (*range(0, 12), *range(12, len(valid), 37), len(valid) - 1):
+        error = refusal(tmp_path / "file", valid[:length])
+        if length < 8:
+            assert error.problem == f"must have at least 8 bytes, not {length}"
+    assert error.problem.startswith("must end within the ")
+    assert error.part in split(valid)[0]
+
+
+def test_trailing_bytes(tmp_path: Path, valid: bytes) -> None:
+    error = refusal(tmp_path / "file", valid + b"\0" * 5)
+    assert str(error) == "file: must end after the last tensor, not 5 bytes later"
+
+
+@pytest.mark.parametrize("length", [2**24 + 1, 2**63, 2**64 - 1])
+def test_header_length_is_limited(tmp_path: Path, valid: bytes, length: int) -> None:
+    error = refusal(tmp_path / "file", length.to_bytes(8, "little") + valid[8:])
+    assert str(error) == f"header: must be at most 16777216 bytes, not {length}"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"", "must begin with '{'"),
+        (b" {}", "must begin with '{'"),
+        (b"[]", "must begin with '{'"),
+        (b"{\xff}", "must be JSON: "),
+        (b'{"a":' * 100_000, "must be JSON: "),
+        (b'{"a":Infinity}', "must be JSON: Infinity is not JSON"),
+    ],
+)
+def test_malformed_header(tmp_path: Path, text: bytes, problem: str) -> None:
+    error = refusal(tmp_path / "file", join(text, b""))
+    assert error.part == "header"
+    assert error.problem.startswith(problem)
+
+
+def test_a_tensor_listed_twice(tmp_path: Path, valid: bytes) -> None:
+    header, content = split(valid)
+    text = json.dumps(header)[:-1] + ',"conv.scale":' + json.dumps(header["conv.scale"]) + "}"
+    error = refusal(tmp_path / "file", join(text.encode(), content))
+    assert str(error) == "conv.scale: must not occur twice in the header"
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_reordered_tensors_are_refused(tmp_path: Path, valid: bytes, data: st.DataObject) -> None:
+    header, content = split(valid)
+    names = [name for name in header if name != "__metadata__"]
+    order = data.draw(st.permutations(names))
+    if order == names:
+        return
+    reordered = {"__metadata__": header["__metadata__"]} | {name: header[name] for name in order}
+    error = refusal(tmp_path / "file", join(reordered, content))
+    first = next(a for a, b in zip(order, names, strict=True) if a != b)
+    assert error.part == first
+    assert error.problem.startswith("data_offsets must be [")
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 1, exclude_max=True), change=st.binary(min_size=1, max_size=8), cut=st.integers(0, 8))
+def test_any_damage_gives_a_container_error_or_a_valid_file(
+    tmp_path: Path, valid: bytes, place: float, change: bytes, cut: int
+) -> None:
+    start = int(place * len(valid))
+    path = tmp_path / "file"
+    path.write_bytes(valid[:start] + change + valid[start + cut :])
+    try:
+        layers = load(path)
+    except ContainerError:
+        pass
+    else:
+        for layer in layers.values():
+            assert torch.isfinite(layer.decode()).all()
+        save(path, layers)
+        assert all(equal(layer, load(path)[name]) for name, layer in layers.items())
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=200))
+def test_arbitrary_bytes_are_refused(tmp_path: Path, data: bytes) -> None:
+    refusal(tmp_path / "file", data)
+    refusal(tmp_path / "file", join(data, b""))
+
+
+def test_nothing_is_executed(tmp_path: Path) -> None:
+    class Attack:
+        def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+            return Path.touch, (tmp_path / "executed",)  # type: ignore[return-value]
+
+    attack = pickle.dumps(Attack())
+    refusal(tmp_path / "file", attack)
+    refusal(tmp_path / "file", join(b'{"__metadata__":{"ssvq":"{}"}}', attack))
+    torch.save({"fc": torch.ones(2)}, tmp_path / "file")
+    refusal(tmp_path / "file", (tmp_path / "file").read_bytes())
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_claimed_size_allocates_nothing(tmp_path: Path, valid: bytes) -> None:
+    header, content = split(valid)
+    description = described(header)
+    description["layers"][0] |= {"weight_shape": [2**31 - 1, 2**31 - 1], "scale_count": 1}
+    header["__metadata__"]["ssvq"] = json.dumps(description)
+    for name in ("indices", "signs"):
+        header[f"block.fc1.{name}"] |= {"shape": [2**60], "data_offsets": [0, 2**60]}
+    tracemalloc.start()
+    try:
+        refusal(tmp_path / "file", join(header, content))
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, valid: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(valid + b"\0" * 8)
+    status = path.stat()
+    path.write_bytes(valid)
+    monkeypatch.setattr(os, "fstat", lambda _descriptor: status)
+    with pytest.raises(ContainerError, match="file: must end after the last tensor, not 8 bytes later"):
+        load(path)
+    path.write_bytes(valid[:-10])
+    path_status = os.stat_result((*status[:6], len(valid), *status[7:]))
+    monkeypatch.setattr(os, "fstat", lambda _descriptor: path_status)
+    with pytest.raises(ContainerError, match="file: ended 10 bytes early while it was read"):
+        load(path)

@@ -1,0 +1,135 @@
+"""k-means: exact search on both backends, tails, weights, repair, determinism."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from ssvq.quantize import _faiss
+from ssvq.quantize._threads import PARALLEL_PRODUCTS_MIN, threads_for
+from ssvq.quantize.kmeans import Backend, Subvectors, first_occurrences, kmeans, nearest, update_codebook
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def points(values: Tensor, weights: Tensor | None = None) -> Subvectors:
+    return Subvectors(values=values, weights=torch.ones(len(values)) if weights is None else weights)
+
+
+def error(problem: Subvectors, codebook: Tensor) -> float:
+    _, distances = nearest(problem.values, codebook, tail=problem.tail, tail_width=problem.tail_width)
+    return float((distances.double() * problem.weights).sum())
+
+
+@pytest.mark.parametrize("backend", ["faiss", "torch"])
+@pytest.mark.parametrize(("size", "dim"), [(2, 2), (16, 8), (64, 5), (256, 32)])
+def test_search_is_exact(backend: Backend, size: int, dim: int) -> None:
+    values, codebook = torch.randn(500, dim, generator=generator()), torch.randn(size, dim, generator=generator(1))
+    indices, distances = nearest(values, codebook, backend=backend)
+    table = (values[:, None] - codebook).square().sum(2)
+    assert torch.equal(indices, table.argmin(1))
+    torch.testing.assert_close(distances, table.amin(1), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("backend", ["faiss", "torch"])
+def test_tails_ignore_the_padding_and_equal_codewords_give_the_lowest_index(backend: Backend) -> None:
+    codebook = torch.tensor([[5.0, 5, 5], [1, 2, 90], [1, 2, 3], [1, 2, 3]])
+    values = torch.tensor([[1.0, 2, 0], [1, 2, 3], [1, 2, 0]])
+    tail = torch.tensor([True, False, False])
+    indices, distances = nearest(values, codebook, tail=tail, tail_width=2, backend=backend)
+    assert indices.tolist() == [1, 2, 2]
+    torch.testing.assert_close(distances, torch.tensor([0.0, 0.0, 9.0]))
+
+
+def test_first_occurrences() -> None:
+    codebook = torch.tensor([[3, 1], [0, 0], [3, 1], [0, 0], [2, 2]])
+    assert first_occurrences(codebook).tolist() == [0, 1, 4]
+
+
+def test_separate_clusters_are_found_exactly() -> None:
+    centres = torch.tensor([[0.0, 0], [10, 0], [0, 10], [10, 10]])
+    values = (centres[:, None] + 0.01 * torch.randn(4, 50, 2, generator=generator())).flatten(0, 1)
+    codebook = kmeans(points(values), 4, iterations=20, generator=generator(3))
+    assert error(points(values), codebook) < 0.1
+
+
+@pytest.mark.parametrize("backend", ["faiss", "torch"])
+def test_weights_pull_the_mean(backend: Backend) -> None:
+    problem = points(torch.tensor([[0.0, 0], [1, 1], [9, 9]]), torch.tensor([3.0, 1.0, 1.0]))
+    codebook = kmeans(problem, 2, iterations=10, generator=generator(), backend=backend)
+    assert sorted(codebook[:, 0].tolist()) == [0.25, 9.0]
+
+
+def test_padding_does_not_bias_the_means() -> None:
+    values = torch.tensor([[1.0, 4.0], [3.0, 0.0]])
+    tail = torch.tensor([False, True])
+    problem = Subvectors(values=values, weights=torch.ones(2), tail=tail, tail_width=1)
+    codebook = update_codebook(problem, torch.zeros(2, dtype=torch.int64), torch.zeros(2), torch.zeros(1, 2))
+    assert codebook.tolist() == [[2.0, 4.0]]
+
+
+def test_an_empty_cluster_restarts_at_the_worst_point() -> None:
+    problem = points(torch.tensor([[0.0, 0], [0, 1], [7, 7]]))
+    codebook = torch.tensor([[0.0, 0], [50, 50], [60, 60]])
+    indices, distances = nearest(problem.values, codebook)
+    updated = update_codebook(problem, indices, distances, codebook)
+    assert updated[1].tolist() == [7.0, 7.0]
+    assert updated[2].tolist() == [0.0, 1.0]
+    assert error(problem, updated) == 1 < error(problem, codebook)
+
+
+def test_equal_points_do_not_fail() -> None:
+    codebook = kmeans(points(torch.ones(8, 3)), 4, iterations=5, generator=generator())
+    assert torch.isfinite(codebook).all()
+    assert error(points(torch.ones(8, 3)), codebook) == 0
+
+
+def test_more_codewords_than_points() -> None:
+    with pytest.raises(ValueError, match="codebook_size must be at most the number of subvectors, 3, not 4"):
+        kmeans(points(torch.ones(3, 2)), 4, iterations=5, generator=generator())
+
+
+def test_start_is_better_than_random_points() -> None:
+    values = torch.randn(4000, 4, generator=generator()).abs() ** 2
+    random = values[torch.randperm(4000, generator=generator(1))[:64]]
+    good = kmeans(points(values), 64, iterations=1, generator=generator(1))
+    indices, distances = nearest(values, random)
+    assert error(points(values), good) < error(
+        points(values), update_codebook(points(values), indices, distances, random)
+    )
+
+
+@pytest.mark.parametrize(("size", "dim"), [(16, 8), (256, 8), (64, 3)])
+def test_result_does_not_depend_on_the_number_of_threads(size: int, dim: int) -> None:
+    values = torch.randn(30_000, dim, generator=generator())
+    results = []
+    before = torch.get_num_threads(), _faiss.get_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            _faiss.set_threads(threads)
+            results.append(kmeans(points(values), size, iterations=5, generator=generator(7)))
+    finally:
+        torch.set_num_threads(before[0])
+        _faiss.set_threads(before[1])
+    assert torch.equal(*results)
+
+
+def test_seed_decides() -> None:
+    values = torch.randn(1000, 4, generator=generator())
+    first, same, other = (kmeans(points(values), 8, iterations=3, generator=generator(n)) for n in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_small_work_runs_on_one_thread_and_the_setting_is_restored() -> None:
+    before = torch.get_num_threads(), _faiss.get_threads()
+    with pytest.raises(ZeroDivisionError), threads_for(PARALLEL_PRODUCTS_MIN - 1):
+        assert (torch.get_num_threads(), _faiss.get_threads()) == (1, 1)
+        _ = 1 / 0
+    with threads_for(PARALLEL_PRODUCTS_MIN):
+        assert (torch.get_num_threads(), _faiss.get_threads()) == before
+    assert (torch.get_num_threads(), _faiss.get_threads()) == before
