@@ -55,9 +55,8 @@ class BadHeader(ProgramFileError):
 def program_to_bytes(program: Program) -> bytes:
     """The content of a program's file, the same bytes for the same program."""
     header = {name: getattr(program, name) for name in _SCALARS}
-    text = json.dumps(
-        {**header, "jobs": [asdict(job) for job in program.jobs]}, sort_keys=True, separators=(",", ":")
-    ).encode()
+    header["jobs"] = [asdict(job) for job in program.jobs]
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     body = _PREFIX.pack(MAGIC, VERSION, len(text), program.image.size) + text + program.image.tobytes()
     return body + hashlib.sha256(body).digest()
 

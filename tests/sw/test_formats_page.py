@@ -1,0 +1,47 @@
+"""The page on formats names every field, error code and driver error, with the numbers that the objects have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ssvq.driver import JOB_ERRORS
+from ssvq_gen.arithmetic import MANTISSA_WIDTH, MIN_SHIFT
+from ssvq_gen.format import (
+    CHANNEL_PARAMETER_WIDTH,
+    DESCRIPTOR_BYTES,
+    DESCRIPTOR_FIELDS,
+    DRAM_ALIGNMENT,
+    ErrorCode,
+    Field,
+)
+
+PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("field", DESCRIPTOR_FIELDS, ids=lambda f: f.name)
+def test_descriptor_field(field: Field) -> None:
+    (row,) = [line for line in PAGE.splitlines() if line.startswith("| `") and f"`{field.name}`" in line.split("|")[1]]
+    names, places = row.split("|")[1:3]
+    word, _, bits = places.strip().partition(": ")
+    assert int(word) == field.word
+    if bits:
+        position = [name.strip(" `") for name in names.split(",")].index(field.name)
+        assert bits.split(", ")[position] == f"{field.lsb + field.width - 1}..{field.lsb}"
+    else:
+        assert (field.lsb, field.width) == (0, 32)
+
+
+@pytest.mark.parametrize("code", [c for c in ErrorCode if c is not ErrorCode.NONE])
+def test_error_code(code: ErrorCode) -> None:
+    (row,) = [line for line in PAGE.splitlines() if f"`{code.name}` {int(code)}" in line]
+    assert f"`{JOB_ERRORS[code].__name__}`" in row
+
+
+def test_numbers() -> None:
+    assert f"descriptors of {DESCRIPTOR_BYTES} bytes" in PAGE
+    assert f"multiples of {DRAM_ALIGNMENT}" in PAGE
+    assert f"from bit `{CHANNEL_PARAMETER_WIDTH} * i`" in PAGE
+    assert f"shift       = {MIN_SHIFT} + exponent" in PAGE
+    assert f"{MANTISSA_WIDTH}-bit mantissa" in PAGE
