@@ -1,0 +1,63 @@
+# Targets with a line after ## are shown by `make help`.
+
+CONFIG ?= base
+PYTHON ?= python3
+PYTEST_ARGS ?=
+JOBS ?= 2
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+ifeq ($(origin CXX),default)
+CXX := c++
+else
+export CXX
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help check setup verilog cosim waves test lint synth docs format clean
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "  CONFIG is a preset (tiny, edge, base, large) or a TOML file; it is $(CONFIG)."
+
+check: ## see whether the compiler, make, perl and Python are there
+	@CXX=$(CXX) sh tools/check.sh $(PYTHON) $(MAKE)
+
+$(STAMP): pyproject.toml models.txt
+	@CXX=$(CXX) sh tools/check.sh $(PYTHON) $(MAKE)
+	@sh tools/setup.sh $(PYTHON) $(VENV)
+	@touch $@
+
+setup: $(STAMP) ## install what is needed into .venv
+
+verilog: $(STAMP) ## generate a core: build/CONFIG/ssvq_core.v and its manifest, header and documentation
+	@$(RUN) -m ssvq_gen $(CONFIG) --output build
+
+cosim: check $(STAMP) ## run real layers of real networks on the simulated core and compare every integer
+	@$(RUN) -m ssvq_sim.cosim --config $(CONFIG)
+
+waves: check $(STAMP) ## write an FST of a small run, for GTKWave or Surfer
+	@$(RUN) -m ssvq_sim.waves
+
+test: check $(STAMP) ## run the tests (PYTEST_ARGS=... for pytest, JOBS=... processes)
+	@$(RUN) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+lint: $(STAMP) ## ruff, mypy, and Verilator and Yosys on the generated Verilog
+	@$(RUN) -m ruff check
+	@$(RUN) -m ruff format --check
+	@$(RUN) -m mypy
+	@$(RUN) -m ssvq_gen.lint
+
+synth: CONFIG = tiny
+synth: $(STAMP) ## synthesize for Xilinx 7 and ECP5 with Yosys (CONFIG=tiny unless given)
+	@$(RUN) -m ssvq_gen.synth $(CONFIG) --output build
+
+docs: $(STAMP) ## write docs/registers.md from the register table
+	@$(RUN) -m ssvq_gen.docs docs/registers.md
+
+format: $(STAMP) ## format the Python sources
+	@$(RUN) -m ruff check --fix
+	@$(RUN) -m ruff format
+
+clean: ## remove what was generated and built, but not .venv
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

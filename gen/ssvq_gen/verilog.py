@@ -1,0 +1,52 @@
+"""Verilog of a core, and the list of its ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .config import CoreConfig
+
+TOP = "ssvq_core"
+"""Name of the top module."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """A port of the top module."""
+
+    name: str
+    direction: str
+    width: int
+
+
+def build_core(config: CoreConfig) -> Any:
+    """The Amaranth component of a core. Imported here, so that everything else works without Amaranth."""
+    from ssvq_rtl.core import SsvqCore
+
+    return SsvqCore(config=config)
+
+
+def core_ports(core: Any) -> list[Port]:
+    """Ports in the order of the component's signature.
+
+    Raises ValueError for a nested member: its port would be called `a__b`, which no vendor tool recognises.
+    """
+    from amaranth.hdl import Shape
+    from amaranth.lib.wiring import In
+
+    ports = []
+    for path, member, _ in core.signature.flatten(core):
+        if len(path) != 1:
+            raise ValueError(f"ports of {TOP} must be flat, not {'.'.join(map(str, path))}")
+        direction = "input" if member.flow is In else "output"
+        ports.append(Port(name=str(path[0]), direction=direction, width=Shape.cast(member.shape).width))
+    return ports
+
+
+def emit_verilog(core: Any) -> str:
+    """Vendor-neutral Verilog of a core, the same text whenever it is called."""
+    from amaranth.back import verilog
+
+    text: str = verilog.convert(core, name=TOP, emit_src=False, strip_internal_attrs=True)
+    return text

@@ -1,0 +1,201 @@
+"""What the generator writes: complete, the same from run to run, and accepted by the tools it is meant for."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from amaranth.lib import stream
+from amaranth.lib.wiring import Component, Out
+from stub_core import StubCore
+from systemrdl import RDLCompiler
+
+from ssvq_gen.__main__ import main
+from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
+from ssvq_gen.docs import main as docs_main
+from ssvq_gen.format import DESCRIPTOR_FIELDS, ErrorCode, Opcode, pack_descriptor
+from ssvq_gen.generate import core_files, generate, write_files
+from ssvq_gen.header import header_text
+from ssvq_gen.rdl import rdl_text
+from ssvq_gen.registers import REGISTERS
+from ssvq_gen.verilog import core_ports
+
+FILES = ["ssvq_core.v", "ssvq_core.h", "ssvq_core.rdl", "registers.md", "formats.md", "manifest.json"]
+TESTS = Path(__file__).parent
+ROOTS = [TESTS, *(TESTS.parents[1] / root for root in ("gen", "rtl"))]
+RUN_STUB = """
+import sys, types
+from stub_core import StubCore
+sys.modules["ssvq_rtl.core"] = types.SimpleNamespace(SsvqCore=StubCore)
+from ssvq_gen.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module", params=PRESETS.values(), ids=PRESETS)
+def config(request: pytest.FixtureRequest) -> CoreConfig:
+    value: CoreConfig = request.param
+    return value
+
+
+@pytest.mark.usefixtures("stub")
+def test_files_and_manifest(tmp_path: Path) -> None:
+    tiny = PRESETS["tiny"]
+    core = generate(tiny, tmp_path)
+    assert sorted(p.name for p in core.folder.iterdir()) == sorted(FILES)
+    manifest = json.loads((core.folder / "manifest.json").read_text())
+    assert CoreConfig.from_dict(manifest["config"]) == tiny
+    assert manifest["digest"] == f"0x{tiny.digest:016x}"
+    assert manifest["ports"][0] == {"name": "aclk", "direction": "input", "width": 1}
+    assert {"name": "irq", "direction": "output", "width": 1} in manifest["ports"]
+    assert [r["name"] for r in manifest["registers"]] == [r.name for r in REGISTERS]
+    assert {r["name"]: r["init"] for r in manifest["registers"]}["DIGEST_LO"] == tiny.digest & 0xFFFF_FFFF
+    assert manifest["opcodes"] == {o.name: o.value for o in Opcode}
+    assert manifest["error_codes"]["WATCHDOG"]["value"] == ErrorCode.WATCHDOG
+    for name, digest in manifest["sha256"].items():
+        assert hashlib.sha256((core.folder / name).read_bytes()).hexdigest() == digest
+    assert set(manifest["sha256"]) == set(FILES) - {"manifest.json"}
+
+
+@pytest.mark.usefixtures("stub")
+def test_ports_of_the_verilog_are_those_of_the_manifest() -> None:
+    files = core_files(PRESETS["edge"])
+    top = re.search(r"^module ssvq_core\((.*?)\);(.*?)^endmodule", files["ssvq_core.v"], re.MULTILINE | re.DOTALL)
+    assert top
+    declared = {
+        name: (direction, int(high or 0) + 1)
+        for direction, high, name in re.findall(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", top[2], re.MULTILINE)
+    }
+    ports = json.loads(files["manifest.json"])["ports"]
+    assert declared == {p["name"]: (p["direction"], p["width"]) for p in ports}
+    assert {name.strip() for name in top[1].split(",")} == set(declared)
+
+
+def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(map(str, ROOTS))}
+        command = [sys.executable, "-c", RUN_STUB, "tiny", "--output", str(tmp_path / seed)]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    for name in FILES:
+        texts = [(tmp_path / seed / "tiny" / name).read_bytes() for seed in ("1", "2")]
+        assert texts[0] == texts[1]
+        assert str(tmp_path).encode() not in texts[0]
+
+
+def test_writing_is_complete_or_not_at_all(tmp_path: Path) -> None:
+    write_files({"a": "1\n", "b": "1\n"}, tmp_path)
+    before = (tmp_path / "a").stat().st_mtime_ns
+    with pytest.raises(UnicodeEncodeError):
+        write_files({"a": "2\n", "b": "\ud800"}, tmp_path)
+    write_files({"a": "1\n", "b": "3\n"}, tmp_path)
+    assert (tmp_path / "a").stat().st_mtime_ns == before, "an unchanged file keeps its time stamp"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+    assert (tmp_path / "b").read_text() == "3\n"
+
+
+def test_nested_ports_are_refused() -> None:
+    nested = Component({"words": Out(stream.Signature(8))})
+    with pytest.raises(ValueError, match=r"^ports of ssvq_core must be flat, not words\.payload$"):
+        core_ports(nested)
+    assert core_ports(StubCore(config=PRESETS["large"]))[-1].width == 128
+
+
+def test_header_compiles_and_packs_a_descriptor_as_python_does(tmp_path: Path, config: CoreConfig) -> None:
+    values = {f.name: f.bounds[index % 2] for index, f in enumerate(DESCRIPTOR_FIELDS) if f.name != "magic"}
+    assignments = "\n".join(f"SSVQ_DESCRIPTOR_SET(&d, {name.upper()}, {value});" for name, value in values.items())
+    checks = "\n".join(
+        f'_Static_assert(SSVQ_REG_{r.name} == {r.offset}, "{r.name}");\n'
+        + "".join(f'_Static_assert(SSVQ_REG_{r.name}_{b.name}_MASK == {r.bit(b.name)}, "{b.name}");\n' for b in r.bits)
+        for r in REGISTERS
+    )
+    (tmp_path / "ssvq_core.h").write_text(header_text(config))
+    (tmp_path / "main.c").write_text(
+        f"""
+#include "ssvq_core.h"
+#include "ssvq_core.h"
+#include <stdio.h>
+{checks}
+_Static_assert(SSVQ_CONFIG_DIGEST == 0x{config.digest:x}u, "digest");
+_Static_assert(SSVQ_ERROR_CODE_ABORTED == {ErrorCode.ABORTED.value}, "error");
+_Static_assert(SSVQ_FORMAT_VQ == {WeightFormat.VQ.value}, "format");
+int main(void) {{
+    ssvq_descriptor_t d = {{{{0xffffffffu}}}};
+    SSVQ_DESCRIPTOR_SET(&d, MAGIC, SSVQ_DESCRIPTOR_MAGIC);
+    {assignments}
+    if (SSVQ_DESCRIPTOR_GET(&d, TOKENS) != {values["tokens"]}u) return 1;
+    return fwrite(d.words, sizeof d, 1, stdout) == 1 ? 0 : 1;
+}}
+"""
+    )
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    subprocess.run(["cc", *flags, "main.c", "-o", "main"], cwd=tmp_path, check=True)
+    packed = subprocess.run([tmp_path / "main"], capture_output=True, check=True).stdout
+    assert packed == pack_descriptor(values)
+
+
+def test_header_is_cplusplus_too(tmp_path: Path) -> None:
+    (tmp_path / "ssvq_core.h").write_text(header_text(PRESETS["tiny"]))
+    (tmp_path / "main.cpp").write_text('#include "ssvq_core.h"\nint main() { return SSVQ_ERROR_CODE_NONE; }\n')
+    subprocess.run(["c++", "-std=c++20", "-Wall", "-Werror", "main.cpp", "-o", "main"], cwd=tmp_path, check=True)
+
+
+def test_header_defines_each_name_once(config: CoreConfig) -> None:
+    names = re.findall(r"^#define (\w+)", header_text(config), re.MULTILINE)
+    assert len(names) == len(set(names))
+
+
+def test_rdl_compiles_and_says_what_the_table_says(tmp_path: Path) -> None:
+    tiny = PRESETS["tiny"]
+    (tmp_path / "core.rdl").write_text(rdl_text(tiny))
+    peakrdl = [sys.executable, "-m", "peakrdl"]
+    subprocess.run([*peakrdl, "html", "core.rdl", "-o", "html"], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "html" / "index.html").is_file()
+
+    compiler = RDLCompiler()
+    compiler.compile_file(str(tmp_path / "core.rdl"))
+    found = {node.inst_name: node for node in compiler.elaborate().top.registers()}
+    assert {name: node.absolute_address for name, node in found.items()} == {r.name: r.offset for r in REGISTERS}
+    for register in REGISTERS:
+        fields = {f.inst_name: f for f in found[register.name].fields()}
+        assert set(fields) == ({b.name for b in register.bits} or {"VALUE"})
+        for bits in register.bits:
+            assert (fields[bits.name].lsb, fields[bits.name].width) == (bits.lsb, bits.width)
+    assert found["DIGEST_HI"].fields()[0].get_property("reset") == tiny.digest >> 32
+
+
+@pytest.mark.usefixtures("stub")
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.toml").write_text('preset = "tiny"\naccumulator_depth = 32\n')
+    assert main([str(tmp_path / "mine.toml"), "--output", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "mine" / "ssvq_core.v").is_file()
+    assert "8 x 8 MAC" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("nano", "error: 'nano' is neither a preset (tiny, edge, base, large) nor a .toml file\n"),
+        ("none.toml", "error: none.toml: [Errno 2] No such file or directory: 'none.toml'\n"),
+    ],
+)
+def test_command_line_errors_are_one_line(config: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([config]) == 2
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.usefixtures("stub")
+def test_command_line_says_when_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["tiny", "--output", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err.startswith("error: [Errno ")
+
+
+def test_docs_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert docs_main([str(tmp_path / "registers.md")]) == 0
+    assert "| `0x010` | `CONTROL` | W |" in (tmp_path / "registers.md").read_text()
+    assert docs_main([]) == 2
+    assert capsys.readouterr().err == "usage: python -m ssvq_gen.docs FILE\n"
