@@ -77,5 +77,5 @@ def check_accumulator(input_channels: int, bias: int, weight_sum_abs: int | None
     bound = -ACTIVATION_MIN * weights + abs(bias)
     if bound > limit:
         raise ArithmeticRangeError(
-            f"{input_channels} input channels with bias {bias} can reach {bound}, beyond the int32 accumulator ({limit})"
+            f"{input_channels} input channels with bias {bias} can reach {bound}, beyond int32 ({limit})"
         )

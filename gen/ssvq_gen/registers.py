@@ -97,7 +97,7 @@ CONTROL_REGISTERS: tuple[Register, ...] = (
     Register(name="MEMORY_SIZE", offset=0x28, access=Access.RW, doc="bytes in the DRAM window"),
     Register(name="DESCRIPTOR_OFFSET", offset=0x2C, access=Access.RW, doc="first descriptor, from the window's base"),
     Register(name="DESCRIPTOR_COUNT", offset=0x30, access=Access.RW, doc="descriptors in the job, at least 1"),
-    Register(name="WATCHDOG_CYCLES", offset=0x34, access=Access.RW, doc="cycles without progress to an error, 0: never"),
+    Register(name="WATCHDOG_CYCLES", offset=0x34, access=Access.RW, doc="idle cycles before an error, 0: never"),
     Register(name="ERROR_CODE", offset=0x38, access=Access.R, doc="why the job failed; codes in the format reference"),
     Register(name="ERROR_DESCRIPTOR", offset=0x3C, access=Access.R, doc="index of the descriptor that failed"),
     Register(name="ERROR_ADDR_LO", offset=0x40, access=Access.R, doc="bus address or activation word that failed"),
@@ -125,9 +125,7 @@ TRAFFIC_COUNTERS: tuple[tuple[str, str], ...] = (
 _COUNTER_BASE = 0x80
 
 REGISTERS: tuple[Register, ...] = CONTROL_REGISTERS + tuple(
-    Register(
-        name=name, offset=_COUNTER_BASE + 4 * i, access=Access.R, doc=f"{doc}; zero at START, stops at 2**32 - 1"
-    )
+    Register(name=name, offset=_COUNTER_BASE + 4 * i, access=Access.R, doc=f"{doc}; zero at START, stops at 2**32 - 1")
     for i, (name, doc) in enumerate(COUNTERS + TRAFFIC_COUNTERS)
 )
 REGISTER_BY_NAME: dict[str, Register] = {r.name: r for r in REGISTERS}

@@ -1,6 +1,6 @@
 """The weight-stationary MAC array with its double-buffered weights."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -58,22 +58,21 @@ class MacArray(wiring.Component):
             Cat(self.step_valid & (step.row_block == b) & (step.column_group == g) for g in range(groups))
             for b in range(config.row_blocks)
         ]
-        above = None
+        sums: Value = Const(0, config.cols * config.partial_width)
         for row in range(config.rows):
             activation = self._skewed(m, row)
-            m.submodules[f"row{row}"] = mac_row = _MacRow(config=config, has_above=above is not None)
+            m.submodules[f"row{row}"] = mac_row = _MacRow(config=config)
             m.d.comb += [
                 mac_row.multiply.eq(self.enable & self.valid_rows[row]),
                 mac_row.add.eq(self.enable & self.valid_rows[row + 1]),
                 mac_row.swap.eq(self.enable & self.swap_rows[row]),
                 mac_row.activation.eq(activation),
+                mac_row.above.eq(sums),
                 mac_row.load.eq(writes[row // LANE_WEIGHTS] & step.row_mask[row % LANE_WEIGHTS].replicate(groups)),
                 mac_row.loaded.eq(step.weights[row % LANE_WEIGHTS]),
             ]
-            if above is not None:
-                m.d.comb += mac_row.above.eq(above.partial)
-            above = mac_row
-        m.d.comb += self.sums.eq(above.partial)
+            sums = mac_row.partial
+        m.d.comb += self.sums.eq(sums)
         return m
 
     def _skewed(self, m: Module, row: int) -> Signal:
@@ -90,9 +89,8 @@ class MacArray(wiring.Component):
 class _MacRow(wiring.Component):
     """One row: its shadow weights, weights, products and partial sums, each one wide register."""
 
-    def __init__(self, *, config: CoreConfig, has_above: bool) -> None:
+    def __init__(self, *, config: CoreConfig) -> None:
         self._config = config
-        self._has_above = has_above
         super().__init__(
             {
                 "multiply": In(1),
@@ -130,7 +128,7 @@ class _MacRow(wiring.Component):
         with m.If(self.add):
             for column in range(config.cols):
                 product = products.word_select(column, 16).as_signed()
-                above = self.above.word_select(column, width).as_signed() if self._has_above else 0
+                above = self.above.word_select(column, width).as_signed()
                 m.d.sync += partial.word_select(column, width).eq(product + above)
         m.d.comb += self.partial.eq(partial)
         return m
