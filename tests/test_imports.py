@@ -1,4 +1,8 @@
-"""Who imports whom: the rule of docs/architecture.md, read from the sources themselves."""
+"""Who imports whom, read from the sources themselves.
+
+The architecture as data imports nothing of ours; hardware and software import it and never each other; only the
+generator imports the hardware; the simulation may import all.
+"""
 
 import ast
 import sys

@@ -65,6 +65,15 @@ def test_dict_and_back(config: CoreConfig) -> None:
 def test_presets_are_what_the_readme_says() -> None:
     sizes = {name: (c.rows, c.cols, c.axi_data_width) for name, c in PRESETS.items()}
     assert sizes == {"tiny": (8, 8, 32), "edge": (16, 16, 64), "base": (32, 32, 64), "large": (64, 64, 128)}
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for name, c in PRESETS.items():
+        memory = f"{c.activation_bytes >> 10} KiB"
+        assert f"| `{name}` | {c.rows} x {c.cols} | {c.axi_data_width} | {memory} | {c.accumulator_depth} |" in readme
+
+
+def test_every_parameter_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in readme for name in PRESETS["tiny"].to_dict() if name != "name")
 
 
 def test_formats_by_name_or_value() -> None:
