@@ -72,8 +72,10 @@ class Executor(wiring.Component):
                 value = shared[name] if name in shared else fields[name]
                 m.d.comb += payload[name].eq(value)
 
-        with m.If(self.ends):
-            m.d.sync += [self.done_count.eq(self.done_count + 1), self.finished.eq(current.descriptor.last)]
+        m.d.sync += [
+            self.done_count.eq(self.done_count + self.ends),
+            self.finished.eq(self.ends & current.descriptor.last),
+        ]
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += self.descriptors.ready.eq(1)
