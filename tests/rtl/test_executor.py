@@ -149,6 +149,36 @@ def test_a_failed_descriptor_reports_in_its_turn(failing: int, code: ErrorCode) 
     assert engines.finished_after == []
 
 
+def test_index_is_that_of_the_last_descriptor_taken() -> None:
+    """What stands on the port of descriptors while it is not valid does not matter."""
+    rng = seeded(22)
+    dut = Executor(config=SQUARE)
+    first = random_items(rng, SQUARE, 1)[0]
+    first["descriptor"]["index"] = 7
+    other = random_items(rng, SQUARE, 1)[0]
+    other["descriptor"]["index"] = 9
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.descriptors.payload, other)
+        for expected, count in ((0, 5), (7, 15)):
+            for _ in range(count):
+                assert ctx.get(dut.index) == expected
+                await ctx.tick()
+            ctx.set(dut.descriptors.payload, first)
+            ctx.set(dut.descriptors.valid, expected == 0)
+            await ctx.tick()
+            ctx.set(dut.descriptors.valid, 0)
+            ctx.set(dut.descriptors.payload, other)
+
+    async def ready(ctx: Any) -> None:
+        ctx.set(dut.load_commands.ready, 1)
+        ctx.set(dut.store_commands.ready, 1)
+        ctx.set(dut.load_done, 1)
+        ctx.set(dut.store_done, 1)
+
+    run_benches(dut, bench, cycles=200, background=(ready,))
+
+
 def test_refuses_what_is_no_configuration() -> None:
     with pytest.raises(TypeError, match="config must be a CoreConfig"):
         Executor(config=PRESETS)  # type: ignore[arg-type]
