@@ -11,8 +11,8 @@ TAG_WIDTH = 16
 """Bits of a tag: the index of the descriptor that a transfer serves."""
 BURST_BEATS_WIDTH = MAX_BURST_BEATS.bit_length()
 """Bits of a burst's beat count, 1..MAX_BURST_BEATS."""
-COMMAND_BEATS_WIDTH = 28
-"""Bits of a command's beat count: 1 GB in the narrowest beats, all of the 32-bit window from 128-bit beats on."""
+COMMAND_BEATS_WIDTH = 30
+"""Bits of a command's beat count: all of the 32-bit window in the narrowest beats, of 4 bytes."""
 ERROR_CODE_WIDTH = max(ErrorCode).bit_length()
 
 BURST_INCR = 0b01

@@ -26,7 +26,7 @@ class CheckedDescriptor(data.StructLayout):
 
 
 class Dispatcher(wiring.Component):
-    """One descriptor in 4 cycles, far faster than any descriptor runs.
+    """A LOAD or STORE takes 3 cycles, a MATMUL 5: far fewer than it runs.
 
     The weight stream and the unpacker of a MATMUL get their commands here. A descriptor that fails its check is
     passed on with its error code, in its turn, and nothing after it is taken.

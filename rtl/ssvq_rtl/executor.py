@@ -26,7 +26,7 @@ class Executor(wiring.Component):
     load_done, store_done : In, pulses
     matmul_busy : In, there are outputs to write
     running_load, running_store, running_matmul : state, for the counters
-    index : of the descriptor in hand
+    index : of the descriptor in hand, or the last one that was; 0 from reset
     ends : the descriptor in hand is complete
     done_count : descriptors completed
     finished : pulse, the last descriptor of the job is complete
@@ -64,7 +64,6 @@ class Executor(wiring.Component):
         fields = current.descriptor.fields
         addr = Signal(64)
         m.d.comb += [addr.eq(self.memory_base + fields.dram_offset), self.error_addr.eq(addr)]
-        m.d.comb += self.index.eq(current.descriptor.index)
         shared = {"addr": addr, "words": current.words, "tag": current.descriptor.index}
         for commands in (self.load_commands, self.store_commands, self.feed_commands, self.writeback_commands):
             payload = commands.payload
@@ -72,13 +71,16 @@ class Executor(wiring.Component):
                 value = shared[name] if name in shared else fields[name]
                 m.d.comb += payload[name].eq(value)
 
-        with m.If(self.ends):
-            m.d.sync += [self.done_count.eq(self.done_count + 1), self.finished.eq(current.descriptor.last)]
+        m.d.sync += [
+            self.done_count.eq(self.done_count + self.ends),
+            self.finished.eq(self.ends & current.descriptor.last),
+        ]
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += self.descriptors.ready.eq(1)
                 m.d.sync += current.eq(self.descriptors.payload)
                 with m.If(self.descriptors.valid):
+                    m.d.sync += self.index.eq(self.descriptors.payload.descriptor.index)
                     m.next = "START"
             with m.State("START"):
                 with m.If(current.code != ErrorCode.NONE):

@@ -86,13 +86,17 @@ class JobControl(wiring.Component):
         table_end = self.descriptor_offset + self.descriptor_count * DESCRIPTOR_BYTES
         bad_table = (table_end > self.memory_size) | (self.descriptor_offset % DRAM_ALIGNMENT != 0)
         settling = Signal()  # all descriptors are complete; padding may still be on its way
+        abort_waits = Signal()  # it came while the job started
+        aborts = Signal()
         failure = Signal(JobError())
         fails = Signal()
+        m.d.comb += aborts.eq(self.abort | abort_waits)
 
         with m.FSM():
             with m.State("IDLE"), m.If(self.start):
                 m.next = "START"
             with m.State("START"):
+                m.d.sync += abort_waits.eq(self.abort)
                 m.d.comb += [self.busy.eq(1), failure.descriptor.eq(0), failure.addr.eq(self.descriptor_offset)]
                 with m.If(bad_count | bad_table):
                     m.d.comb += [
@@ -105,7 +109,7 @@ class JobControl(wiring.Component):
                     m.next = "FETCH"
             with m.State("FETCH"):
                 m.d.comb += [self.busy.eq(1), self.fetch_start.eq(1)]
-                m.d.sync += settling.eq(0)
+                m.d.sync += [settling.eq(0), abort_waits.eq(aborts)]
                 m.next = "RUNNING"
             with m.State("RUNNING"):
                 m.d.comb += self.busy.eq(1)
@@ -113,10 +117,10 @@ class JobControl(wiring.Component):
                     m.d.comb += failure.eq(self.error)
                 with m.Else():
                     m.d.comb += [
-                        failure.code.eq(Mux(self.abort, ErrorCode.ABORTED, ErrorCode.WATCHDOG)),
+                        failure.code.eq(Mux(aborts, ErrorCode.ABORTED, ErrorCode.WATCHDOG)),
                         failure.descriptor.eq(self.index),
                     ]
-                with m.If(self.error_valid | self.abort | expired):
+                with m.If(self.error_valid | aborts | expired):
                     m.d.comb += fails.eq(1)
                     m.next = "FAILING"
                 with m.Elif((self.finished | settling) & self.quiet):

@@ -94,5 +94,5 @@ def test_waits_for_credit() -> None:
 def test_refuses_bad_arguments() -> None:
     with pytest.raises(TypeError, match="config must be a CoreConfig, not None"):
         BurstSplitter(config=None)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="credit_width must be from 5 to 28, not 4"):
+    with pytest.raises(ValueError, match="credit_width must be from 5 to 30, not 4"):
         BurstSplitter(config=config_of(64), credit_width=4)

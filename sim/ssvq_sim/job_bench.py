@@ -1,0 +1,131 @@
+"""The cocotb test that runs in the simulator's process: all jobs of a run folder, through the real driver."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+import numpy.typing as npt
+from cocotb.clock import Clock
+from cocotb.task import Task, bridge
+from cocotb.triggers import Timer
+from cocotb.utils import get_sim_time
+
+from ssvq.driver import Device, DriverError, JobFailed, RunResult
+from ssvq.program import Program, ProgramError, place_input
+from ssvq_gen.config import CoreConfig
+from ssvq_gen.registers import REGISTER_BY_NAME
+
+from .behaviour import CHANNELS, CLOCK_NS, Hang, JobError, JobResult, SimulationJob
+from .job_files import read_jobs, write_result
+from .simulation_bus import AxiLiteMaster, RegisterAccessError, SimulationBus, reset
+
+FOLDER_VARIABLE = "SSVQ_RUN"
+DRAM_FILE = "dram.bin"
+FILL = 0xA5
+"""What is in DRAM where the driver writes nothing."""
+_CONTROL = REGISTER_BY_NAME["CONTROL"]
+
+
+@cocotb.test()
+async def run_jobs(dut: Any) -> None:
+    """Run the jobs one after the other, without a reset between them."""
+    folder = Path(os.environ[FOLDER_VARIABLE])
+    config, jobs = read_jobs(folder)
+    memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
+    registers = AxiLiteMaster(dut)
+    _set_ports(dut, jobs[0].behaviour.ports(config.beat_bytes, jobs[0].memory_base))
+    Clock(dut.aclk, CLOCK_NS, unit="ns").start()
+    await reset(dut)
+    for index, job in enumerate(jobs):
+        write_result(folder, index, await _run(dut, config, registers, memory, job))
+
+
+def _set_ports(dut: Any, values: dict[str, int]) -> None:
+    for name, value in values.items():
+        getattr(dut, name).value = value
+
+
+async def _run(
+    dut: Any, config: CoreConfig, registers: AxiLiteMaster, memory: npt.NDArray[np.uint8], job: SimulationJob
+) -> JobResult:
+    memory[:] = FILL
+    _set_ports(dut, job.behaviour.ports(config.beat_bytes, job.memory_base))
+    await Timer(CLOCK_NS, unit="ns")
+    start, wall = _cycle(), time.monotonic()
+    helpers: list[Task[None]] = []
+    if job.behaviour.hang:
+        helpers.append(cocotb.start_soon(_hang(dut, job.behaviour.hang)))
+    if job.abort_after is not None:
+        helpers.append(cocotb.start_soon(_abort(registers, job.abort_after)))
+    result, error = await bridge(_drive)(SimulationBus(dut, registers, memory, job.memory_base), config, job)
+    cycles, wall = _cycle() - start, time.monotonic() - wall
+    for helper in helpers:
+        helper.cancel()
+    return JobResult(
+        name=job.name,
+        outputs=result.outputs if result else {},
+        counters=result.counters if result else {},
+        cycles=cycles,
+        wall_seconds=wall,
+        read_beats=int(dut.bus_read_beats.value),
+        write_beats=int(dut.bus_write_beats.value),
+        stray=first_stray(memory, job.program, job) if result else None,
+        error=error,
+    )
+
+
+def _cycle() -> int:
+    return int(get_sim_time("ns")) // CLOCK_NS
+
+
+async def _hang(dut: Any, hang: Hang) -> None:
+    if hang.after:
+        await Timer(hang.after * CLOCK_NS, unit="ns")
+    dut.bus_hang.value = sum(1 << CHANNELS.index(name) for name in hang.channels)
+    await Timer(hang.cycles * CLOCK_NS, unit="ns")
+    dut.bus_hang.value = 0
+
+
+async def _abort(registers: AxiLiteMaster, after: int) -> None:
+    await Timer(after * CLOCK_NS, unit="ns")
+    await registers.write(_CONTROL.offset, _CONTROL.bit("ABORT"))
+
+
+def _drive(bus: SimulationBus, config: CoreConfig, job: SimulationJob) -> tuple[RunResult | None, JobError | None]:
+    """Blocking: what a user's program does."""
+    believed = config if job.driver_config is None else CoreConfig.from_dict(job.driver_config)
+    try:
+        device = Device(bus, believed)
+        timeout = job.timeout_cycles * CLOCK_NS * 1e-9
+        result = device.run(job.program, job.inputs, timeout_s=timeout, watchdog_cycles=job.watchdog_cycles)
+        return result, None
+    except JobFailed as error:
+        return None, JobError(
+            type=type(error).__name__,
+            message=str(error),
+            code=int(error.code),
+            descriptor=error.descriptor,
+            address=error.address,
+            layer=error.layer,
+        )
+    except (DriverError, ProgramError, RegisterAccessError) as error:
+        return None, JobError(type=type(error).__name__, message=str(error))
+
+
+def first_stray(memory: npt.NDArray[np.uint8], program: Program, job: SimulationJob) -> int | None:
+    """Offset of the first byte that changed although it is no output."""
+    expected = np.full(memory.size, FILL, dtype=np.uint8)
+    expected[: program.image.size] = program.image
+    for name, array in job.inputs.items():
+        place_input(expected, program, array, job=name)
+    for entry in program.jobs:
+        for piece in entry.output.pieces:
+            span = slice(piece.offset, piece.offset + piece.size(program.word_bytes))
+            expected[span] = memory[span]
+    different = np.flatnonzero(expected != memory)
+    return int(different[0]) if different.size else None

@@ -1,0 +1,210 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from amaranth.hdl import Module, Signal
+from small_configs import CONFIGS, INT8_ONLY, LARGE_CODEBOOK, SSVQ_ONLY, VQ_ONLY, name_of
+
+from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
+from ssvq_gen.format import (
+    DESCRIPTOR_MAGIC,
+    DRAM_ALIGNMENT,
+    FIELD_BY_NAME,
+    ErrorCode,
+    FormatError,
+    Opcode,
+    StreamFormat,
+)
+from ssvq_rtl.descriptor_check import DescriptorCheck
+from ssvq_sim.stream_bench import run_benches, seeded
+
+ALL = (*CONFIGS, LARGE_CODEBOOK, INT8_ONLY, SSVQ_ONLY, VQ_ONLY, PRESETS["large"])
+MEMORY_SIZE = 1 << 20
+
+Fields = dict[str, int]
+Case = tuple[Fields, int, ErrorCode]
+"""Descriptor, size of the DRAM window, expected code."""
+
+OK, BAD = ErrorCode.NONE, ErrorCode.BAD_DESCRIPTOR
+DRAM, ACTIVATION = ErrorCode.DRAM_RANGE, ErrorCode.ACTIVATION_RANGE
+
+
+def format_fields(config: CoreConfig) -> Fields:
+    """Smallest codes of the first format."""
+    if config.formats[0] is WeightFormat.INT8:
+        return {"weight_format": WeightFormat.INT8, "index_width": 8, "vector_dim_log2": 0}
+    return {"weight_format": config.formats[0], "index_width": 1, "vector_dim_log2": 1}
+
+
+def matmul(config: CoreConfig, **changes: int) -> Fields:
+    return {
+        "magic": DESCRIPTOR_MAGIC,
+        "opcode": Opcode.MATMUL,
+        "dram_offset": 4 * DRAM_ALIGNMENT,
+        "dram_bytes": 3 * config.stream_alignment,
+        "tokens": 1,
+        "k_tiles": 1,
+        "n_tiles": 1,
+        "last_rows": 1,
+        **format_fields(config),
+    } | changes
+
+
+def copy(config: CoreConfig, opcode: Opcode, **changes: int) -> Fields:
+    fields = {"magic": DESCRIPTOR_MAGIC, "opcode": opcode, "dram_offset": 4 * DRAM_ALIGNMENT}
+    return fields | {"dram_bytes": 2 * config.word_bytes} | changes
+
+
+def evaluate(config: CoreConfig, cases: list[Case]) -> list[int]:
+    """Check all cases; returns `words` of each."""
+    m = Module()
+    m.submodules.dut = dut = DescriptorCheck(config=config)
+    m.d.sync += Signal(name="clocked").eq(1)  # the bench counts cycles
+    words = []
+
+    async def bench(ctx: Any) -> None:
+        for fields, memory_size, code in cases:
+            ctx.set(dut.memory_size, memory_size)
+            ctx.set(dut.fields.as_value(), 0)
+            for name, value in fields.items():
+                ctx.set(dut.fields[name], value)
+            await ctx.tick()
+            assert ErrorCode(ctx.get(dut.code)) is code, (fields, memory_size)
+            words.append(ctx.get(dut.words))
+
+    run_benches(m, bench, cycles=len(cases) + 10)
+    return words
+
+
+def both_sides(low: int, high: int, limit: int) -> Iterator[tuple[int, ErrorCode]]:
+    """Values at and next to the ends of a range that a field of `limit` can hold."""
+    for value, code in ((low - 1, BAD), (low, OK), (high, OK), (high + 1, BAD)):
+        if 0 <= value <= limit:
+            yield value, code
+
+
+def matmul_cases(config: CoreConfig) -> list[Case]:
+    cases: list[Case] = [(matmul(config), MEMORY_SIZE, OK)]
+    ranges = {
+        "tokens": (1, config.accumulator_depth),
+        "last_rows": (1, config.rows),
+        "k_tiles": (1, FIELD_BY_NAME["k_tiles"].bounds[1]),
+        "n_tiles": (1, FIELD_BY_NAME["n_tiles"].bounds[1]),
+    }
+    for name, (low, high) in ranges.items():
+        limit = FIELD_BY_NAME[name].bounds[1]
+        cases += [(matmul(config, **{name: v}), MEMORY_SIZE, code) for v, code in both_sides(low, high, limit)]
+        cases.append((matmul(config, **{name: limit}), MEMORY_SIZE, OK if limit <= high else BAD))
+    for clamp_min, clamp_max in ((-128, 127), (5, 5), (-128, -128), (127, 127), (-1, 0)):
+        cases.append((matmul(config, clamp_min=clamp_min, clamp_max=clamp_max), MEMORY_SIZE, OK))
+    for clamp_min, clamp_max in ((127, -128), (6, 5), (0, -1), (-127, -128)):
+        cases.append((matmul(config, clamp_min=clamp_min, clamp_max=clamp_max), MEMORY_SIZE, BAD))
+    align = config.stream_alignment
+    for size, code in ((align, OK), (align - 1, DRAM), (align + 1, DRAM), (align // 2, DRAM), (0, BAD)):
+        cases.append((matmul(config, dram_bytes=size), MEMORY_SIZE, code))
+    # Addresses in the activation memory are checked where they are made.
+    unchecked = {"source": (1 << 32) - 1, "destination": (1 << 32) - 1, "input_stride": 65535, "output_stride": 65535}
+    cases.append((matmul(config, **unchecked), MEMORY_SIZE, OK))
+    return cases
+
+
+def copy_cases(config: CoreConfig) -> list[Case]:
+    cases: list[Case] = []
+    depth, word = config.activation_depth, config.word_bytes
+    for opcode, used, unused in (
+        (Opcode.LOAD, "destination", "source"),
+        (Opcode.STORE, "source", "destination"),
+    ):
+        for first, words, code in (
+            (0, 1, OK),
+            (0, depth, OK),
+            (depth - 1, 1, OK),
+            (depth - 2, 2, OK),
+            (depth // 2, depth - depth // 2, OK),
+            (depth, 1, ACTIVATION),
+            (depth - 1, 2, ACTIVATION),
+            (0, depth + 1, ACTIVATION),
+            (1, depth, ACTIVATION),
+            ((1 << 32) - 1, 1, ACTIVATION),
+            ((1 << 32) - 2, 2, ACTIVATION),
+        ):
+            fields = copy(config, opcode, **{used: first, unused: (1 << 32) - 1, "dram_bytes": words * word})
+            cases.append((fields, 1 << 24, code))
+        for size, code in ((word, OK), (word - 1, DRAM), (word + 1, DRAM), (word // 2, DRAM), (0, BAD)):
+            cases.append((copy(config, opcode, dram_bytes=size), MEMORY_SIZE, code))
+        # What only a MATMUL uses is not looked at.
+        cases.append(
+            (copy(config, opcode, weight_format=3, tokens=65535, last_rows=255, clamp_max=-1), MEMORY_SIZE, OK)
+        )
+    return cases
+
+
+def common_cases(config: CoreConfig) -> list[Case]:
+    cases: list[Case] = []
+    for base in (matmul(config), copy(config, Opcode.LOAD), copy(config, Opcode.STORE)):
+        size = base["dram_bytes"]
+        cases += [(base | {"magic": magic}, MEMORY_SIZE, BAD) for magic in (0, 0xFF, DESCRIPTOR_MAGIC ^ 1)]
+        cases += [(base | {"flags": 1 << bit}, MEMORY_SIZE, BAD) for bit in range(16)]
+        cases += [(base | {"opcode": code}, MEMORY_SIZE, BAD) for code in range(256) if code not in list(Opcode)]
+        for bit in range(32):
+            code = DRAM if (1 << bit) % DRAM_ALIGNMENT or (1 << bit) + size > MEMORY_SIZE else OK
+            cases.append((base | {"dram_offset": 1 << bit}, MEMORY_SIZE, code))
+        end = base["dram_offset"] + size
+        cases += [(base, end, OK), (base, end - 1, DRAM), (base, 0, DRAM), (base, (1 << 32) - 1, OK)]
+        # The end of a 32-bit offset space: the sum does not wrap.
+        top = base | {"dram_offset": (1 << 32) - DRAM_ALIGNMENT, "dram_bytes": DRAM_ALIGNMENT * config.word_bytes}
+        cases.append((top, (1 << 32) - 1, DRAM))
+    return cases
+
+
+@pytest.mark.parametrize("config", ALL, ids=name_of)
+@pytest.mark.parametrize("cases", [matmul_cases, copy_cases, common_cases])
+def test_each_rule_alone(config: CoreConfig, cases: Any) -> None:
+    listed = cases(config)
+    words = evaluate(config, listed)
+    assert words == [fields["dram_bytes"] // config.word_bytes for fields, *_ in listed]
+
+
+@pytest.mark.parametrize("config", ALL, ids=name_of)
+def test_formats_are_those_of_stream_format(config: CoreConfig) -> None:
+    """Every code of format, index width and vector dimension."""
+    cases: list[Case] = []
+    for code in range(4):
+        for index_width in range(16):
+            for dim_log2 in range(8):
+                fields = {"weight_format": code, "index_width": index_width, "vector_dim_log2": dim_log2}
+                try:
+                    StreamFormat(
+                        config=config,
+                        weight_format=WeightFormat(code),
+                        codebook_size=1 << index_width,
+                        vector_dim=1 << dim_log2,
+                    )
+                except (FormatError, ValueError):
+                    expected = BAD
+                else:
+                    expected = OK
+                cases.append((matmul(config, **fields), MEMORY_SIZE, expected))
+    evaluate(config, cases)
+    assert any(code is OK for *_, code in cases)
+
+
+def test_order_of_errors() -> None:
+    """A descriptor that breaks several rules reports the first: descriptor, DRAM, activation memory."""
+    config = CONFIGS[0]
+    rng = seeded(5)
+    bad = ({"magic": 0}, {"flags": 1}, {"opcode": 0})
+    dram = ({"dram_offset": 1}, {"dram_offset": MEMORY_SIZE})
+    activation = ({"destination": config.activation_depth},)
+    load = copy(config, Opcode.LOAD)
+    cases: list[Case] = []
+    for _ in range(50):
+        cases.append((load | rng.choice(bad) | rng.choice(dram) | rng.choice(activation), MEMORY_SIZE, BAD))
+        cases.append((load | rng.choice(dram) | rng.choice(activation), MEMORY_SIZE, DRAM))
+        cases.append((matmul(config, tokens=0) | rng.choice(dram), MEMORY_SIZE, BAD))
+    evaluate(config, cases)
+
+
+def test_refuses_what_is_no_configuration() -> None:
+    with pytest.raises(TypeError, match="config must be a CoreConfig"):
+        DescriptorCheck(config=PRESETS)  # type: ignore[arg-type]
