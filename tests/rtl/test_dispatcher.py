@@ -39,7 +39,7 @@ def command_of(payload: Any) -> tuple[int, int, int]:
 
 
 def layer_of(payload: Any) -> tuple[int, ...]:
-    return tuple(int(getattr(payload[name], "value", payload[name])) for name in LAYER_FIELDS)
+    return tuple(int(payload[name]) for name in LAYER_FIELDS)
 
 
 class DispatcherBench:

@@ -1,0 +1,242 @@
+# amaranth: UnusedElaboratable=no
+from collections import deque
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib.wiring import connect
+from layers import random_layer
+from matmul_bench import stream_words
+from small_configs import (
+    CONFIGS,
+    FORMATS,
+    INT8,
+    INT8_ONLY,
+    LARGE_CODEBOOK,
+    SQUARE,
+    SSVQ,
+    SSVQ_ONLY,
+    TALL,
+    VQ,
+    VQ_ONLY,
+    WIDE,
+    name_of,
+)
+
+from ssvq.integer_layer import IntegerLayer
+from ssvq.weight_stream import pack_stream, stream_format_of, tile_counts, unpack_stream
+from ssvq_gen.config import LANE_WEIGHTS, PRESETS, CoreConfig, WeightFormat
+from ssvq_rtl.decoder import Decoder
+from ssvq_rtl.unpacker import Unpacker
+from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
+
+
+def layer_of(
+    rng: Any, codes: tuple[WeightFormat, int, int], *, out_channels: int, in_channels: int, extreme: bool = False
+) -> IntegerLayer:
+    weight_format, codebook_size, vector_dim = codes
+    generator = np.random.default_rng(rng.getrandbits(32))
+    layer = random_layer(
+        generator,
+        weight_format=weight_format,
+        out_channels=out_channels,
+        in_channels=in_channels,
+        codebook_size=codebook_size,
+        vector_dim=vector_dim,
+    )
+    if extreme and layer.codebook is not None:
+        layer.codebook[:] = generator.choice([0, 127] if weight_format is SSVQ else [-128, 127], layer.codebook.shape)
+    return layer
+
+
+def tiles_of(layer: IntegerLayer, config: CoreConfig) -> list[np.ndarray]:
+    """int8 (rows, cols) of each tile in stream order, padding as the stream has it."""
+    f = stream_format_of(layer, config)
+    k_tiles, n_tiles = tile_counts(layer, config)
+    weight = unpack_stream(pack_stream(layer, f), f, k_tiles=k_tiles, n_tiles=n_tiles).weight
+    tiled = weight.reshape(n_tiles, config.cols, k_tiles, config.rows).transpose(0, 2, 3, 1)
+    return list(tiled.reshape(-1, config.rows, config.cols))
+
+
+class Shadow:
+    """Stands for scoreboard and array: collects rows, frees a row block some cycles after it is complete.
+
+    Row blocks are freed in order, as the swap does. Every weight of a block is written exactly once before that, and
+    none while the block is reserved and not yet free.
+    """
+
+    def __init__(self, config: CoreConfig, decoder: Decoder, rng: Any, *, longest_hold: int) -> None:
+        self.tiles: list[np.ndarray] = []
+        self.reserved_at: list[int] = []
+        self.completed_at: list[int] = []
+        self.cycle = 0
+        self._config, self._decoder, self._rng, self._longest_hold = config, decoder, rng, longest_hold
+        self._weights = np.zeros((config.rows, config.cols), np.int8)
+        self._writes = np.zeros((config.rows, config.cols), int)
+        self._held: deque[tuple[int, int]] = deque()
+        self._tile: list[np.ndarray] = []
+
+    async def run(self, ctx: Any) -> None:
+        dut, config = self._decoder, self._config
+        free = (1 << config.row_blocks) - 1
+        while True:
+            ctx.set(dut.row_block_free, free)
+            signals = (dut.reserve, dut.reserve_row_block, dut.o_valid, dut.o)
+            _, _, reserve, reserved_block, valid, step = await ctx.tick().sample(*signals)
+            if valid:
+                self._write(step)
+            if reserve:
+                assert free >> reserved_block & 1
+                free &= ~(1 << reserved_block)
+                self.reserved_at.append(self.cycle)
+            if self._held and self._held[0][0] <= self.cycle:
+                free |= 1 << self._held.popleft()[1]
+            self.cycle += 1
+
+    def _write(self, step: Any) -> None:
+        config, block = self._config, int(step.row_block)
+        first = config.decode_lanes * int(step.column_group)
+        columns = slice(first, first + config.decode_lanes)
+        for r in range(LANE_WEIGHTS):
+            if int(step.row_mask) >> r & 1:
+                row = LANE_WEIGHTS * block + r
+                raw = step.weights[r].as_bits()
+                self._weights[row, columns] = np.frombuffer(raw.to_bytes(config.decode_lanes, "little"), np.int8)
+                self._writes[row, columns] += 1
+        if step.completes_rows:
+            self._complete(block)
+
+    def _complete(self, block: int) -> None:
+        rows = slice(LANE_WEIGHTS * block, LANE_WEIGHTS * (block + 1))
+        assert (self._writes[rows] == 1).all()
+        self._writes[rows] = 0
+        assert block == len(self._tile)
+        self._tile.append(self._weights[rows].copy())
+        if len(self._tile) == self._config.row_blocks:
+            self.tiles.append(np.concatenate(self._tile))
+            self._tile = []
+        self.completed_at.append(self.cycle)
+        latest = self._held[-1][0] if self._held else 0
+        self._held.append((max(latest, self.cycle + self._rng.randint(0, self._longest_hold)), block))
+
+
+def decode(
+    config: CoreConfig, layers: list[IntegerLayer], rng: Any, *, idle: float = 0.0, stall: float = 0.0, hold: int = 0
+) -> Shadow:
+    """Run the layers' streams through unpacker and decoder and compare every tile."""
+    m = Module()
+    m.submodules.unpacker = unpacker = Unpacker(config=config)
+    m.submodules.decoder = decoder = Decoder(config=config)
+    connect(m, unpacker.groups, decoder.groups)
+    connect(m, unpacker.signs, decoder.signs)
+    m.d.comb += [
+        unpacker.decoding.eq(decoder.busy),
+        decoder.codebook_en.eq(unpacker.codebook_en),
+        decoder.codebook_addr.eq(unpacker.codebook_addr),
+        decoder.codebook_data.eq(unpacker.codebook_data),
+    ]
+    shadow = Shadow(config, decoder, rng, longest_hold=hold)
+    words = [word for tag, layer in enumerate(layers) for word in stream_words(layer, config, tag)]
+    expected = [tile for layer in layers for tile in tiles_of(layer, config)]
+    steps = 2 * len(expected) * (config.steps_per_tile + hold * config.row_blocks)
+    pieces = config.stream_width // 32
+
+    async def commands(ctx: Any) -> None:
+        for layer in layers:
+            f = stream_format_of(layer, config)
+            k_tiles, n_tiles = tile_counts(layer, config)
+            command = {
+                "weight_format": layer.weight_format,
+                "index_width": f.index_width,
+                "vector_dim_log2": f.vector_dim_log2,
+                "k_tiles": k_tiles,
+                "n_tiles": n_tiles,
+            }
+            await send(ctx, unpacker.commands, [command], rng=rng, idle=idle)
+
+    async def parameters(ctx: Any) -> None:
+        while True:
+            ctx.set(unpacker.parameters.ready, rng.random() >= stall)
+            await ctx.tick()
+
+    async def end(ctx: Any) -> None:
+        while len(shadow.tiles) < len(expected):
+            await ctx.tick()
+        await ctx.tick().repeat(TRAILING_CYCLES + config.stream_alignment)
+        assert not ctx.get(unpacker.busy)
+        assert not ctx.get(unpacker.error)
+        assert not ctx.get(decoder.busy)
+
+    async def source(ctx: Any) -> None:
+        await send(ctx, unpacker.i, words, rng=rng, idle=idle)
+
+    run_benches(
+        m,
+        end,
+        cycles=int(3 * pieces * (len(words) + steps) / (1 - idle) / (1 - stall)) + 1000,
+        background=(commands, parameters, source, shadow.run),
+    )
+    assert len(shadow.tiles) == len(expected)
+    for number, (found, wanted) in enumerate(zip(shadow.tiles, expected, strict=True)):
+        np.testing.assert_array_equal(found, wanted, err_msg=f"tile {number}")
+    return shadow
+
+
+def sizes_of(config: CoreConfig, number: int) -> dict[str, int]:
+    """One tile, ragged tiles, several columns in turn."""
+    rows, cols = config.rows, config.cols
+    sizes = [(cols, rows), (2 * cols - 3, 2 * rows - 1), (cols + 1, rows), (1, 3 * rows)]
+    out_channels, in_channels = sizes[number % len(sizes)]
+    return {"out_channels": out_channels, "in_channels": in_channels}
+
+
+@pytest.mark.parametrize("config", [*CONFIGS, INT8_ONLY, SSVQ_ONLY, VQ_ONLY], ids=name_of)
+@pytest.mark.parametrize(("idle", "stall", "hold"), [(0.0, 0.0, 0), (0.4, 0.3, 6)])
+def test_decodes_the_integer_weights(config: CoreConfig, idle: float, stall: float, hold: int) -> None:
+    """Layers of all formats behind each other, each with its own codebook."""
+    rng = seeded(40)
+    layers = [
+        layer_of(rng, codes, extreme=number % 2 == 1, **sizes_of(config, number))
+        for number, codes in enumerate(FORMATS[config.name])
+    ]
+    decode(config, layers, rng, idle=idle, stall=stall, hold=hold)
+
+
+@pytest.mark.parametrize("codes", [c for c in FORMATS[LARGE_CODEBOOK.name] if c[0] is not INT8])
+def test_largest_codebooks(codes: tuple[WeightFormat, int, int]) -> None:
+    rng = seeded(41)
+    layer = layer_of(rng, codes, out_channels=16, in_channels=64)
+    decode(LARGE_CODEBOOK, [layer], rng)
+
+
+@pytest.mark.parametrize("hold", [0, 30])
+@pytest.mark.parametrize("config", [SQUARE, WIDE, TALL], ids=name_of)
+@pytest.mark.parametrize("codes", [(INT8, 256, 1), (SSVQ, 4, 4), (VQ, 2, 2)])
+def test_latency(config: CoreConfig, codes: tuple[WeightFormat, int, int], hold: int) -> None:
+    """A row block is complete `LATENCY` cycles after it was reserved."""
+    rng = seeded(42)
+    layer = layer_of(rng, codes, out_channels=config.cols, in_channels=3 * config.rows)
+    shadow = decode(config, [layer], rng, hold=hold)
+    assert shadow.completed_at == [cycle + Decoder.LATENCY for cycle in shadow.reserved_at]
+
+
+def test_one_step_per_cycle() -> None:
+    """32 steps share five words of planes here, so that the decoder is what takes the time."""
+    config = TALL.replace(axi_data_width=32, decode_lanes=8)
+    layer = layer_of(seeded(43), (VQ, 32, 32), out_channels=8, in_channels=4 * 32)
+    shadow = decode(config, [layer], seeded(43), hold=0)
+    busy = shadow.completed_at[-1] - shadow.completed_at[0] + 1
+    # A row block comes back only after it is complete; there are eight of them.
+    assert busy == len(shadow.completed_at)
+
+
+def test_a_step_of_short_vectors_takes_two_cycles() -> None:
+    layer = layer_of(seeded(44), (VQ, 2, 2), out_channels=8, in_channels=32)
+    shadow = decode(TALL, [layer], seeded(44))
+    assert np.diff(shadow.completed_at).tolist() == [2] * (len(shadow.completed_at) - 1)
+
+
+def test_refuses_what_is_no_configuration() -> None:
+    with pytest.raises(TypeError, match="config must be a CoreConfig"):
+        Decoder(config=PRESETS)  # type: ignore[arg-type]
