@@ -9,7 +9,6 @@ from ssvq_gen.config import LANE_WEIGHTS, CoreConfig
 from .checks import require_config
 from .decoder import DecodedStep
 
-
 _PRODUCT_WIDTH = 16
 _LANE = 32
 """Bits of a column's field in the products and partial sums: one word of Verilator's wide signals, so that simulation
