@@ -64,11 +64,12 @@ class CoreConfig:
     axi_data_width : bits of the AXI4 data bus
     axi_addr_width : bits of an AXI4 byte address
     activation_bytes : size of the on-chip activation memory
-    accumulator_depth : activations (tokens) that one half of the accumulator memory holds
+    accumulator_depth : activations (tokens) that the accumulator memory holds
     max_codebook_size : largest number of codewords; a codebook of ``max_codebook_size`` codewords may have
         up to 8 weights each, larger vector dimensions need proportionally fewer codewords
     decode_lanes : codebook reads per cycle, each of 4 weights; 0 chooses enough to keep up with the bus
-    requantize_lanes : output channels requantized per cycle; 0 chooses half the columns
+    requantize_lanes : output channels requantized per cycle; 0 chooses all columns;
+        with fewer, the last tile of each column takes `cols / requantize_lanes` cycles an activation
     weight_buffer_depth : beats of compressed weights buffered ahead of the decoder
     formats : weight formats the core can decode
 
@@ -113,7 +114,7 @@ class CoreConfig:
             choices = " or ".join(str(n) for n in self.lane_choices)
             raise ConfigError(f"decode_lanes must be {choices} when cols is {self.cols}, not {self.decode_lanes!r}")
         if self.requantize_lanes == 0:
-            object.__setattr__(self, "requantize_lanes", self.cols // 2)
+            object.__setattr__(self, "requantize_lanes", self.cols)
         _require_power_of_two("requantize_lanes", self.requantize_lanes, 1, self.cols)
         object.__setattr__(self, "formats", self._checked_formats())
 
@@ -301,6 +302,7 @@ PRESETS: dict[str, CoreConfig] = {
             axi_addr_width=32,
             activation_bytes=16 << 10,
             accumulator_depth=64,
+            requantize_lanes=4,
             weight_buffer_depth=128,
         ),
         CoreConfig(name="edge", rows=16, cols=16, axi_data_width=64, activation_bytes=128 << 10),

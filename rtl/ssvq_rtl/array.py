@@ -9,6 +9,11 @@ from ssvq_gen.config import LANE_WEIGHTS, CoreConfig
 from .checks import require_config
 from .decoder import DecodedStep
 
+_PRODUCT_WIDTH = 16
+_LANE = 32
+"""Bits of a column's field in the products and partial sums: one word of Verilator's wide signals, so that simulation
+packs and masks nothing. Synthesis drops the bits that nobody reads and packs what is left into the DSPs."""
+
 
 class MacArray(wiring.Component):
     """`rows` x `cols` MACs; the reduction runs down the columns, one row per cycle.
@@ -58,7 +63,7 @@ class MacArray(wiring.Component):
             Cat(self.step_valid & (step.row_block == b) & (step.column_group == g) for g in range(groups))
             for b in range(config.row_blocks)
         ]
-        sums: Value = Const(0, config.cols * config.partial_width)
+        sums: Value = Const(0, config.cols * _LANE)
         for row in range(config.rows):
             activation = self._skewed(m, row)
             m.submodules[f"row{row}"] = mac_row = _MacRow(config=config)
@@ -72,7 +77,7 @@ class MacArray(wiring.Component):
                 mac_row.loaded.eq(step.weights[row % LANE_WEIGHTS]),
             ]
             sums = mac_row.partial
-        m.d.comb += self.sums.eq(sums)
+        m.d.comb += self.sums.eq(Cat(sums.word_select(c, _LANE)[: config.partial_width] for c in range(config.cols)))
         return m
 
     def _skewed(self, m: Module, row: int) -> Signal:
@@ -97,38 +102,42 @@ class _MacRow(wiring.Component):
                 "add": In(1),
                 "swap": In(1),
                 "activation": In(signed(8)),
-                "above": In(config.cols * config.partial_width),
+                "above": In(config.cols * _LANE),
                 "load": In(config.column_groups),
                 "loaded": In(8 * config.decode_lanes),
-                "partial": Out(config.cols * config.partial_width),
+                "partial": Out(config.cols * _LANE),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        lanes = config.decode_lanes
-        width = config.partial_width
+        columns = range(config.cols)
+        lanes_width = 8 * config.decode_lanes
 
-        weights = []
+        shadow = Signal(8 * config.cols, reset_less=True)
+        weights = Signal(8 * config.cols, reset_less=True)
         for group in range(config.column_groups):
-            shadow = Signal(8 * lanes, reset_less=True, name=f"shadow{group}")
-            active = Signal(8 * lanes, reset_less=True, name=f"weight{group}")
             with m.If(self.load[group]):
-                m.d.sync += shadow.eq(self.loaded)
-            with m.If(self.swap):
-                m.d.sync += active.eq(shadow)
-            weights += [active.word_select(lane, 8).as_signed() for lane in range(lanes)]
+                m.d.sync += shadow.word_select(group, lanes_width).eq(self.loaded)
+        with m.If(self.swap):
+            m.d.sync += weights.eq(shadow)
 
-        products = Signal(16 * config.cols, reset_less=True)
-        partial = Signal(width * config.cols, reset_less=True)
+        # Operands as wide as it takes for every result to be one lane.
+        activation = Signal(signed(_LANE - 8))
+        products = Signal(_LANE * config.cols, reset_less=True)
+        m.d.comb += activation.eq(self.activation)
         with m.If(self.multiply):
-            for column, weight in enumerate(weights):
-                m.d.sync += products.word_select(column, 16).eq(self.activation * weight)
+            m.d.sync += products.eq(Cat(activation * weights.word_select(c, 8).as_signed() for c in columns))
+
+        partial = Signal(_LANE * config.cols, reset_less=True)
         with m.If(self.add):
-            for column in range(config.cols):
-                product = products.word_select(column, 16).as_signed()
-                above = self.above.word_select(column, width).as_signed()
-                m.d.sync += partial.word_select(column, width).eq(product + above)
+            m.d.sync += partial.eq(
+                Cat(
+                    products.word_select(c, _LANE)[:_PRODUCT_WIDTH].as_signed()
+                    + self.above.word_select(c, _LANE)[: _LANE - 1].as_signed()
+                    for c in columns
+                )
+            )
         m.d.comb += self.partial.eq(partial)
         return m

@@ -114,7 +114,7 @@ class SsvqCore(wiring.Component):
         connect(m, executor.load_commands, load.commands)
         connect(m, executor.store_commands, store.commands)
         connect(m, executor.feed_commands, matmul.feed_commands)
-        connect(m, executor.drain_commands, matmul.drain_commands)
+        connect(m, executor.writeback_commands, matmul.writeback_commands)
         self._connect_memory(m, memory, load, store, matmul)
 
         m.d.comb += [

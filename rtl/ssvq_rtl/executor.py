@@ -11,8 +11,8 @@ from .bus import ERROR_CODE_WIDTH, LoadCommand, StoreCommand
 from .checks import require_config
 from .descriptor import INDEX_WIDTH
 from .dispatcher import CheckedDescriptor
-from .drain import DrainCommand
 from .feeder import FeedCommand
+from .writeback import WritebackCommand
 
 
 class Executor(wiring.Component):
@@ -22,9 +22,9 @@ class Executor(wiring.Component):
     -------
     descriptors : `CheckedDescriptor`
     memory_base : DRAM window
-    load_commands, store_commands, feed_commands, drain_commands : to the engines
+    load_commands, store_commands, feed_commands, writeback_commands : to the engines
     load_done, store_done : In, pulses
-    matmul_busy : In, the drain has outputs to write
+    matmul_busy : In, there are outputs to write
     running_load, running_store, running_matmul : state, for the counters
     index : of the descriptor in hand, or the last one that was; 0 from reset
     ends : the descriptor in hand is complete
@@ -42,7 +42,7 @@ class Executor(wiring.Component):
                 "load_commands": Out(stream.Signature(LoadCommand(config))),
                 "store_commands": Out(stream.Signature(StoreCommand(config))),
                 "feed_commands": Out(stream.Signature(FeedCommand())),
-                "drain_commands": Out(stream.Signature(DrainCommand())),
+                "writeback_commands": Out(stream.Signature(WritebackCommand())),
                 "load_done": In(1),
                 "store_done": In(1),
                 "matmul_busy": In(1),
@@ -65,7 +65,7 @@ class Executor(wiring.Component):
         addr = Signal(64)
         m.d.comb += [addr.eq(self.memory_base + fields.dram_offset), self.error_addr.eq(addr)]
         shared = {"addr": addr, "words": current.words, "tag": current.descriptor.index}
-        for commands in (self.load_commands, self.store_commands, self.feed_commands, self.drain_commands):
+        for commands in (self.load_commands, self.store_commands, self.feed_commands, self.writeback_commands):
             payload = commands.payload
             for name, _ in payload.shape():
                 value = shared[name] if name in shared else fields[name]
@@ -96,7 +96,7 @@ class Executor(wiring.Component):
                             m.next = "STORE"
                     with m.Case(Opcode.MATMUL):
                         # Both are ready: the matrix product before is complete.
-                        m.d.comb += [self.feed_commands.valid.eq(1), self.drain_commands.valid.eq(1)]
+                        m.d.comb += [self.feed_commands.valid.eq(1), self.writeback_commands.valid.eq(1)]
                         m.next = "MATMUL"
             with m.State("LOAD"):
                 m.d.comb += self.running_load.eq(1)

@@ -22,13 +22,13 @@ class FeedCommand(data.StructLayout):
 class Token(data.StructLayout):
     """Travels with an activation to the accumulators.
 
-    half, index : where its sums go
+    index : which accumulators its sums belong to
     first, last : first or last tile along the input channels
-    ends_column : the last activation of the last tile along the input channels
+    opens : the first activation of the last tile along the input channels
     """
 
     def __init__(self, config: CoreConfig) -> None:
-        super().__init__({"half": 1, "index": range(config.accumulator_depth), "first": 1, "last": 1, "ends_column": 1})
+        super().__init__({"index": range(config.accumulator_depth), "first": 1, "last": 1, "opens": 1})
 
 
 class Feeder(wiring.Component):
@@ -44,7 +44,8 @@ class Feeder(wiring.Component):
     read_en, read_addr, read_data : activation memory
     token : one enabled cycle ahead of its `activation`
     activation : `rows` int8; rows beyond the layer's input channels are zero
-    column_drained : In, an accumulator half is free again
+    parameters_ready : In, the channel parameters of the column in hand are there
+    claim : they are about to be used
     issue, starts_tile : an activation is issued in this cycle, the first of a tile
     busy : a command is in hand
     wait_weights, wait_accumulator : why no activation is issued in this cycle
@@ -65,7 +66,8 @@ class Feeder(wiring.Component):
                 "starts_tile": Out(1),
                 "token": Out(Token(config)),
                 "activation": Out(8 * config.rows),
-                "column_drained": In(1),
+                "parameters_ready": In(1),
+                "claim": Out(1),
                 "busy": Out(1),
                 "wait_weights": Out(1),
                 "wait_accumulator": Out(1),
@@ -86,21 +88,22 @@ class Feeder(wiring.Component):
         t = Signal(16)
         address = Signal(33)
         tile_address = Signal(33)  # of the tile's first activation
-        spacing = Signal(range(MIN_TILE_CYCLES))
-        half = Signal()
-        halves_used = Signal(2)
+        tile_gap = Signal(range(MIN_TILE_CYCLES))  # cycles in which no tile may start
+        pace = Signal(range(config.requantize_groups + 1))  # cycles in which no activation may follow
 
         # Does the next activation go?
         first_token = t == 0
-        starts_column = first_token & (k == 0)
-        no_half = starts_column & (halves_used == 2)
-        no_weights = first_token & ~self.row_loaded
+        last_token = t == command.tokens - 1
+        last_k = k == command.k_tiles - 1
+        last_n = n == command.n_tiles - 1
+        no_weights = first_token & (~self.row_loaded | (last_k & ~self.parameters_ready))
         in_range = address < config.activation_depth
         m.d.comb += [
             self.wait_weights.eq(self.busy & (~self.enable | no_weights)),
-            self.wait_accumulator.eq(self.busy & ~self.wait_weights & (no_half | (first_token & (spacing != 0)))),
+            self.wait_accumulator.eq(self.busy & ~self.wait_weights & ((pace != 0) | (first_token & (tile_gap != 0)))),
             self.issue.eq(self.busy & ~self.wait_weights & ~self.wait_accumulator & in_range & ~self.error),
             self.starts_tile.eq(self.issue & first_token),
+            self.claim.eq(self.starts_tile & last_k),
             self.commands.ready.eq(~self.busy),
             self.read_en.eq(self.issue),
             self.read_addr.eq(address),
@@ -108,9 +111,6 @@ class Feeder(wiring.Component):
         with m.If(self.busy & ~in_range):
             m.d.sync += [self.error.eq(1), self.error_addr.eq(address)]
 
-        last_token = t == command.tokens - 1
-        last_k = k == command.k_tiles - 1
-        last_n = n == command.n_tiles - 1
         lane = k[:lane_width]
         next_tile = Signal.like(tile_address)
         m.d.comb += next_tile.eq(Mux(last_k, command.source, tile_address + (lane == lane_count - 1)))
@@ -125,19 +125,22 @@ class Feeder(wiring.Component):
                 n.eq(0),
                 t.eq(0),
             ]
-        with m.If((spacing != 0) & self.enable):
-            m.d.sync += spacing.eq(spacing - 1)
+        for counter in (tile_gap, pace):
+            with m.If((counter != 0) & self.enable):
+                m.d.sync += counter.eq(counter - 1)
         with m.If(self.issue):
             with m.If(first_token):
-                m.d.sync += spacing.eq(MIN_TILE_CYCLES - 1)
+                m.d.sync += tile_gap.eq(MIN_TILE_CYCLES - 1)
+            # Final sums are requantized in passes.
+            with m.If(last_k):
+                m.d.sync += pace.eq(config.requantize_groups - 1)
             m.d.sync += [t.eq(t + 1), address.eq(address + command.input_stride)]
             with m.If(last_token):
                 m.d.sync += [t.eq(0), k.eq(k + 1), address.eq(next_tile), tile_address.eq(next_tile)]
                 with m.If(last_k):
-                    m.d.sync += [k.eq(0), n.eq(n + 1), half.eq(~half)]
+                    m.d.sync += [k.eq(0), n.eq(n + 1)]
                     with m.If(last_n):
                         m.d.sync += self.busy.eq(0)
-        m.d.sync += halves_used.eq(halves_used + (self.issue & starts_column) - self.column_drained)
 
         # Memory stage.
         valid = Signal()
@@ -147,11 +150,10 @@ class Feeder(wiring.Component):
         with m.If(self.enable):
             m.d.sync += [
                 valid.eq(self.issue),
-                self.token.half.eq(half),
                 self.token.index.eq(t),
                 self.token.first.eq(k == 0),
                 self.token.last.eq(last_k),
-                self.token.ends_column.eq(last_k & last_token),
+                self.token.opens.eq(last_k & first_token),
                 lane_read.eq(lane),
                 ragged.eq(last_k),
                 last_rows.eq(command.last_rows),

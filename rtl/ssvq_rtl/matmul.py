@@ -11,10 +11,10 @@ from .array import MacArray
 from .bus import StreamWord
 from .checks import require_config
 from .decoder import Decoder
-from .drain import Drain, DrainCommand
 from .feeder import FeedCommand, Feeder, Token
 from .scoreboard import Scoreboard
 from .unpacker import LayerShape, Unpacker
+from .writeback import Writeback, WritebackCommand
 
 
 class MatmulEngine(wiring.Component):
@@ -24,7 +24,7 @@ class MatmulEngine(wiring.Component):
     -------
     layers : to the unpacker, ahead of time
     weights : weight stream, ahead of time
-    feed_commands, drain_commands : the two sides of one MATMUL, given together
+    feed_commands, writeback_commands : the two sides of one MATMUL, given together
     read_*, write_* : activation memory
     busy : outputs are to be written
     unpacking : a weight stream is being taken apart
@@ -41,7 +41,7 @@ class MatmulEngine(wiring.Component):
                 "layers": In(stream.Signature(LayerShape())),
                 "weights": In(stream.Signature(StreamWord(config.stream_width))),
                 "feed_commands": In(stream.Signature(FeedCommand())),
-                "drain_commands": In(stream.Signature(DrainCommand())),
+                "writeback_commands": In(stream.Signature(WritebackCommand())),
                 "read_en": Out(1),
                 "read_addr": Out(range(config.activation_depth)),
                 "read_data": In(width),
@@ -71,14 +71,14 @@ class MatmulEngine(wiring.Component):
         m.submodules.feeder = feeder = Feeder(config=config)
         m.submodules.array = array = MacArray(config=config)
         m.submodules.accumulator = accumulator = AccumulatorMemory(config=config)
-        m.submodules.drain = drain = Drain(config=config)
+        m.submodules.writeback = writeback = Writeback(config=config)
 
         # Weights: stream to shadow rows.
         connect(m, wiring.flipped(self.layers), unpacker.commands)
         connect(m, wiring.flipped(self.weights), unpacker.i)
         connect(m, unpacker.groups, decoder.groups)
         connect(m, unpacker.signs, decoder.signs)
-        connect(m, unpacker.parameters, drain.parameters)
+        connect(m, unpacker.parameters, writeback.parameters)
         m.d.comb += [
             unpacker.decoding.eq(decoder.busy),
             decoder.codebook_en.eq(unpacker.codebook_en),
@@ -110,26 +110,25 @@ class MatmulEngine(wiring.Component):
         ]
 
         # Sums: array to accumulators to memory.
-        connect(m, wiring.flipped(self.drain_commands), drain.commands)
+        connect(m, wiring.flipped(self.writeback_commands), writeback.commands)
         m.d.comb += [
             accumulator.enable.eq(scoreboard.enable),
             accumulator.valid.eq(scoreboard.valid_rows[-1]),
             accumulator.token.eq(self._delayed(m, feeder.token, scoreboard.enable)),
             accumulator.sums.eq(array.sums),
-            accumulator.drain_en.eq(drain.drain_en),
-            accumulator.drain_half.eq(drain.drain_half),
-            accumulator.drain_index.eq(drain.drain_index),
-            drain.drain_data.eq(accumulator.drain_data),
-            drain.column_done.eq(accumulator.column_done),
-            feeder.column_drained.eq(drain.column_drained),
-            self.write_en.eq(drain.write_en),
-            self.write_addr.eq(drain.write_addr),
-            self.write_data.eq(drain.write_data),
-            self.write_mask.eq(drain.write_mask),
+            writeback.opens.eq(accumulator.opens),
+            writeback.valid.eq(accumulator.final),
+            writeback.sums.eq(accumulator.total),
+            writeback.claim.eq(feeder.claim),
+            feeder.parameters_ready.eq(writeback.parameters_ready),
+            self.write_en.eq(writeback.write_en),
+            self.write_addr.eq(writeback.write_addr),
+            self.write_data.eq(writeback.write_data),
+            self.write_mask.eq(writeback.write_mask),
         ]
 
         m.d.comb += [
-            self.busy.eq(drain.busy),
+            self.busy.eq(writeback.busy),
             self.unpacking.eq(unpacker.busy),
             self.feeding.eq(feeder.busy),
             self.issuing.eq(feeder.issue),
@@ -137,12 +136,12 @@ class MatmulEngine(wiring.Component):
             self.wait_accumulator.eq(feeder.wait_accumulator),
             self.stream_error.eq(unpacker.error),
             self.stream_tag.eq(unpacker.error_tag),
-            self.range_error.eq(feeder.error | drain.error),
+            self.range_error.eq(feeder.error | writeback.error),
         ]
         with m.If(feeder.error):
             m.d.comb += self.range_addr.eq(feeder.error_addr)
         with m.Else():
-            m.d.comb += self.range_addr.eq(drain.error_addr)
+            m.d.comb += self.range_addr.eq(writeback.error_addr)
         return m
 
     def _delayed(self, m: Module, token: "data.View[Token]", enable: Signal) -> Signal:

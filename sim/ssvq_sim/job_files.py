@@ -1,7 +1,7 @@
 """The folder through which jobs and results pass between the caller and the simulator's process.
 
-    run.json            settings of all jobs         0.program, 0.0.npy   program and inputs of job 0
-    0.result.json       result of job 0              0.output.0.npy       its outputs
+run.json            settings of all jobs         0.program, 0.0.npy   program and inputs of job 0
+0.result.json       result of job 0              0.output.0.npy       its outputs
 """
 
 from __future__ import annotations

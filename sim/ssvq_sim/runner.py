@@ -92,9 +92,7 @@ def _run(
     return results
 
 
-def start_simulator(
-    simulator: Simulator, module: str, folder: Path, *, log_file: int
-) -> subprocess.Popen[bytes]:
+def start_simulator(simulator: Simulator, module: str, folder: Path, *, log_file: int) -> subprocess.Popen[bytes]:
     """Start the simulator's process with a cocotb test module, its files in `folder`."""
     arguments = [str(simulator.executable)]
     if simulator.trace:

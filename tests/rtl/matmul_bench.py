@@ -77,7 +77,7 @@ class MatmulBench:
                 self._start(ctx, dut, layer, len(x), base)
                 await ctx.tick()
                 ctx.set(dut.feed_commands.valid, 0)
-                ctx.set(dut.drain_commands.valid, 0)
+                ctx.set(dut.writeback_commands.valid, 0)
                 cycles = 0
                 while ctx.get(dut.busy):
                     await ctx.tick()
@@ -117,7 +117,7 @@ class MatmulBench:
             "input_stride": -(-layer.in_channels // config.word_bytes),
             "last_rows": layer.in_channels - (k_tiles - 1) * config.rows,
         }
-        drain = {
+        writeback = {
             "destination": base,
             "output_stride": -(-layer.out_channels // config.word_bytes),
             "zero_point": layer.output_scale.zero_point,
@@ -125,6 +125,6 @@ class MatmulBench:
             "clamp_max": layer.clamp_max,
         }
         ctx.set(dut.feed_commands.payload, shared | feed)
-        ctx.set(dut.drain_commands.payload, shared | drain)
+        ctx.set(dut.writeback_commands.payload, shared | writeback)
         ctx.set(dut.feed_commands.valid, 1)
-        ctx.set(dut.drain_commands.valid, 1)
+        ctx.set(dut.writeback_commands.valid, 1)

@@ -7,13 +7,13 @@ from small_configs import CONFIGS, SQUARE, name_of
 
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_gen.format import ErrorCode, Opcode
-from ssvq_rtl.drain import DrainCommand
 from ssvq_rtl.executor import Executor
 from ssvq_rtl.feeder import FeedCommand
+from ssvq_rtl.writeback import WritebackCommand
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
 
 FEED_FIELDS = tuple(name for name, _ in FeedCommand())
-DRAIN_FIELDS = tuple(name for name, _ in DrainCommand())
+WRITEBACK_FIELDS = tuple(name for name, _ in WritebackCommand())
 BASE = 4096 * 12345
 
 
@@ -34,7 +34,7 @@ def expected_event(item: dict[str, Any]) -> tuple[Any, ...]:
         return "load", addr, fields["destination"], item["words"], index
     if fields["opcode"] is Opcode.STORE:
         return "store", addr, fields["source"], item["words"], index
-    return "matmul", *(int(fields[n]) for n in FEED_FIELDS), *(int(fields[n]) for n in DRAIN_FIELDS)
+    return "matmul", *(int(fields[n]) for n in FEED_FIELDS), *(int(fields[n]) for n in WRITEBACK_FIELDS)
 
 
 class Engines:
@@ -52,8 +52,8 @@ class Engines:
         dut, rng = self._dut, self._rng
         ctx.set(dut.memory_base, BASE)
         ctx.set(dut.feed_commands.ready, 1)
-        ctx.set(dut.drain_commands.ready, 1)
-        signals = [dut.load_commands, dut.store_commands, dut.feed_commands, dut.drain_commands]
+        ctx.set(dut.writeback_commands.ready, 1)
+        signals = [dut.load_commands, dut.store_commands, dut.feed_commands, dut.writeback_commands]
         kind = ""
         while True:
             done = self._left == 1
@@ -91,9 +91,11 @@ class Engines:
             p = ctx.get(dut.store_commands.payload)
             self.events.append(("store", int(p.addr), int(p.source), int(p.words), int(p.tag)))
         else:
-            assert taken == [dut.feed_commands, dut.drain_commands], "both sides of a MATMUL start together"
-            feed, drain = ctx.get(dut.feed_commands.payload), ctx.get(dut.drain_commands.payload)
-            self.events.append(("matmul", *(int(feed[n]) for n in FEED_FIELDS), *(int(drain[n]) for n in DRAIN_FIELDS)))
+            assert taken == [dut.feed_commands, dut.writeback_commands], "both sides of a MATMUL start together"
+            feed, writeback = ctx.get(dut.feed_commands.payload), ctx.get(dut.writeback_commands.payload)
+            self.events.append(
+                ("matmul", *(int(feed[n]) for n in FEED_FIELDS), *(int(writeback[n]) for n in WRITEBACK_FIELDS))
+            )
         return str(self.events[-1][0])
 
 
