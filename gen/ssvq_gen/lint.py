@@ -95,7 +95,6 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(prog="ssvq_gen.lint", description="Lint the Verilog of SSVQ cores.")
     result.add_argument("config", nargs="*", help="presets or TOML files (default: tiny edge base)")
-    result.add_argument("--structure", nargs="*", default=["tiny"], help="those also checked by Yosys (default: tiny)")
     result.add_argument("--output", type=Path, default=Path("build"), help="folder to write to (default: build)")
     result.add_argument("--waivers", type=Path, default=WAIVERS, help=f"waiver file (default: {WAIVERS})")
     return result
@@ -105,21 +104,19 @@ def _lint(options: argparse.Namespace, console: Console) -> list[str]:
     waivers = read_waivers(options.waivers)
     needed: Counter[str] = Counter()
     faults: list[str] = []
-    table = Table("config", "messages waived", "others", "structure", title="lint", title_justify="left")
+    table = Table("config", "messages waived", "others", title="lint", title_justify="left")
     for name in options.config or ["tiny", "edge", "base"]:
         config = CoreConfig.load(name)
         with console.status(f"linting {config.name}"):
             verilog = generate(config, options.output).verilog
             counts, found = lint_verilog(verilog, waivers)
             refused = "" if found else verify_waived(verilog, options.waivers)
-            if name in options.structure:
-                check_structure(verilog)
+            check_structure(verilog)
         needed += counts
         faults += [f"{config.name}: {fault}" for fault in found]
         if refused:
             faults.append(f"{config.name}: refused with {options.waivers}: {refused.splitlines()[0]}")
-        structure = "checked" if name in options.structure else "-"
-        table.add_row(config.name, str(counts.total() - len(found)), str(len(found)), structure)
+        table.add_row(config.name, str(counts.total() - len(found)), str(len(found)))
     Console().print(table)
     return faults + [f"{options.waivers}: waiver {w.rule} is not needed" for w in waivers if not needed[w.rule]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ from .config import CoreConfig
 
 TOP = "ssvq_core"
 """Name of the top module."""
+
+_ZERO_WORD = r"\s*\[\d+\] = \d+'[hdb]0+;\n"
+_ZERO_MEMORY = re.compile(rf"^  initial begin\n    (\S+){_ZERO_WORD}(?:    \1{_ZERO_WORD})*  end\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,4 +53,13 @@ def emit_verilog(core: Any) -> str:
     from amaranth.back import verilog
 
     text: str = verilog.convert(core, name=TOP, emit_src=False, strip_internal_attrs=True)
-    return text
+    return without_zero_memories(text)
+
+
+def without_zero_memories(verilog: str) -> str:
+    """Verilog without the blocks that load a memory with zeros, an assignment a word.
+
+    No part of the core reads a word that it has not written, and an ASIC memory cannot be loaded. The blocks were most
+    of the text, and made Yosys take minutes to read it. A memory with any other initial value keeps its block.
+    """
+    return _ZERO_MEMORY.sub("", verilog)

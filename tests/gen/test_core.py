@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,12 @@ from ssvq_gen.registers import AXIL_ADDR_WIDTH
 ROOT = Path(__file__).parents[2]
 READ_ADDRESS = {"id": 1, "len": 8, "size": 3, "burst": 2, "lock": 1, "cache": 4, "prot": 3, "qos": 4}
 BASE_SECONDS = 60
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and its children: what a busy machine does not stretch."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def axi_lite_ports() -> dict[str, tuple[str, int]]:
@@ -54,9 +59,9 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_base_in_time_and_with_every_axi_port() -> None:
     base = PRESETS["base"]
-    begin = time.monotonic()
+    begin = cpu_seconds()
     files = core_files(base)
-    assert time.monotonic() - begin < BASE_SECONDS
+    assert cpu_seconds() - begin < BASE_SECONDS
     ports = {p["name"]: (p["direction"], p["width"]) for p in json.loads(files["manifest.json"])["ports"]}
     expected = axi_lite_ports() | axi4_ports(base.axi_data_width, base.axi_addr_width)
     assert ports == expected | {"aclk": ("input", 1), "aresetn": ("input", 1), "irq": ("output", 1)}

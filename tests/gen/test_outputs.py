@@ -22,7 +22,7 @@ from ssvq_gen.generate import core_files, generate, write_files
 from ssvq_gen.header import header_text
 from ssvq_gen.rdl import rdl_text
 from ssvq_gen.registers import REGISTERS
-from ssvq_gen.verilog import core_ports
+from ssvq_gen.verilog import core_ports, without_zero_memories
 
 FILES = ["ssvq_core.v", "ssvq_core.h", "ssvq_core.rdl", "registers.md", "formats.md", "manifest.json"]
 TESTS = Path(__file__).parent
@@ -84,6 +84,19 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
         texts = [(tmp_path / seed / "tiny" / name).read_bytes() for seed in ("1", "2")]
         assert texts[0] == texts[1]
         assert str(tmp_path).encode() not in texts[0]
+
+
+def test_only_zero_memories_lose_their_initial_values() -> None:
+    zeros = "  initial begin\n    a[0] = 8'h00;\n    a[1] = 8'h00;\n  end\n"
+    table = "  initial begin\n    b[0] = 8'h00;\n    b[1] = 8'h01;\n  end\n"
+    escaped = "  initial begin\n    \\a$1 [0] = 16'd0;\n  end\n"
+    rest = "  always @(posedge clk) begin\n    a[c] <= 8'h00;\n  end\n"
+    assert without_zero_memories(f"{zeros}{rest}{table}{escaped}") == f"{rest}{table}"
+
+
+@pytest.mark.usefixtures("stub")
+def test_core_has_no_memory_of_zeros() -> None:
+    assert not re.search(r"^ *memory\[\d+\] = ", core_files(PRESETS["tiny"])["ssvq_core.v"], re.MULTILINE)
 
 
 def test_writing_is_complete_or_not_at_all(tmp_path: Path) -> None:
