@@ -16,7 +16,8 @@ from ssvq_gen.config import CoreConfig
 from .behaviour import JobResult, SimulationJob
 from .job_bench import DRAM_FILE, FOLDER_VARIABLE
 from .job_files import read_result, write_jobs
-from .simulator import PortsOnlyVerilator, Simulator, build_simulator
+from .simulator import Simulator, build_simulator
+from .verilator_runner import PortsOnlyVerilator
 
 GUARD_BYTES = 4096
 """DRAM after the largest window, where nothing may be written."""

