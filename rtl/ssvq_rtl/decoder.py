@@ -30,16 +30,14 @@ class DecodedStep(data.StructLayout):
 class Decoder(wiring.Component):
     """Decode lanes: one step (4 rows x `decode_lanes` columns) per cycle; half a step when vector_dim is 2.
 
-    Latency: `LATENCY` cycles from issue to `o_valid`. A step is issued when its index planes (and sign word) are
-    there and its row block in the shadow weights is free; it cannot be held back afterwards.
+    Latency: `LATENCY` cycles from issue to `o`. A step is issued when its index planes (and sign word) are there;
+    when `o` is not taken, the whole pipeline stands.
 
     Members
     -------
     groups, signs : from the unpacker
     codebook_en, codebook_addr, codebook_data : write port of the codebook
-    row_block_free : In, one bit for each row block: all its shadow rows have been swapped out
-    reserve, reserve_row_block : the step that completes these rows is issued in this cycle
-    o_valid, o : `DecodedStep`
+    o : `DecodedStep`
     busy : a group is in hand or a step is in the pipeline
     """
 
@@ -54,11 +52,7 @@ class Decoder(wiring.Component):
                 "codebook_en": In(1),
                 "codebook_addr": In(range(config.codebook_depth)),
                 "codebook_data": In(32),
-                "row_block_free": In(config.row_blocks),
-                "reserve": Out(1),
-                "reserve_row_block": Out(max(1, (config.row_blocks - 1).bit_length())),
-                "o_valid": Out(1),
-                "o": Out(DecodedStep(config)),
+                "o": Out(stream.Signature(DecodedStep(config))),
                 "busy": Out(1),
             }
         )
@@ -84,14 +78,14 @@ class Decoder(wiring.Component):
         ends_step = Signal()
         ends_group = Signal()
         issue = Signal()
+        advance = Signal()
         m.d.comb += [
-            issue.eq(active & (~is_ssvq | self.signs.valid) & self.row_block_free.bit_select(row_block, 1)),
+            advance.eq(~self.o.valid | self.o.ready),
+            issue.eq(active & (~is_ssvq | self.signs.valid) & advance),
             ends_step.eq(issue & (~halves | second_half)),
             ends_group.eq(ends_step & (steps_left == 1)),
             self.signs.ready.eq(ends_step & is_ssvq),
             self.groups.ready.eq(~active | ends_group),
-            self.reserve.eq(ends_step & (column_group == config.column_groups - 1)),
-            self.reserve_row_block.eq(row_block),
         ]
         with m.If(issue):
             m.d.sync += second_half.eq(halves & ~second_half)
@@ -114,13 +108,14 @@ class Decoder(wiring.Component):
         signs = Signal(data.ArrayLayout(lanes, LANE_WEIGHTS), reset_less=True)
         dense = Signal(data.ArrayLayout(data.ArrayLayout(8, lanes), LANE_WEIGHTS), reset_less=True)
         is_dense = Signal(reset_less=True)
-        m.d.sync += stage1_valid.eq(issue)
+        with m.If(advance):
+            m.d.sync += [stage1_valid.eq(issue), self.o.valid.eq(stage1_valid)]
         with m.If(issue):
             m.d.sync += [
                 stage1.row_block.eq(row_block),
                 stage1.column_group.eq(column_group),
                 stage1.row_mask.eq(mask),
-                stage1.completes_rows.eq(self.reserve),
+                stage1.completes_rows.eq(ends_step & (column_group == config.column_groups - 1)),
                 is_dense.eq(group.weight_format == WeightFormat.INT8),
                 signs.eq(self.signs.payload & is_ssvq.replicate(config.stream_width)),
             ]
@@ -141,21 +136,21 @@ class Decoder(wiring.Component):
             ]
 
         # Stage 2: signs.
-        m.d.sync += self.o_valid.eq(stage1_valid)
-        with m.If(stage1_valid):
+        o = self.o.payload
+        with m.If(advance & stage1_valid):
             m.d.sync += [
-                self.o.row_block.eq(stage1.row_block),
-                self.o.column_group.eq(stage1.column_group),
-                self.o.row_mask.eq(stage1.row_mask),
-                self.o.completes_rows.eq(stage1.completes_rows),
+                o.row_block.eq(stage1.row_block),
+                o.column_group.eq(stage1.column_group),
+                o.row_mask.eq(stage1.row_mask),
+                o.completes_rows.eq(stage1.completes_rows),
             ]
             for row in range(LANE_WEIGHTS):
                 for lane in range(lanes):
                     negative = signs[row][lane]
                     # Conditional negation: one XOR and one increment.
                     flipped = (codewords[row][lane] ^ negative.replicate(8)) + negative
-                    m.d.sync += self.o.weights[row][lane].eq(flipped)
-        m.d.comb += self.busy.eq(active | stage1_valid | self.o_valid)
+                    m.d.sync += o.weights[row][lane].eq(flipped)
+        m.d.comb += self.busy.eq(active | stage1_valid | self.o.valid)
         return m
 
     def _chunk(self, m: Module, vector_dim_log2: Signal, step: Signal, second_half: Signal) -> Signal:

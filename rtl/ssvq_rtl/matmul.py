@@ -84,13 +84,12 @@ class MatmulEngine(wiring.Component):
             decoder.codebook_en.eq(unpacker.codebook_en),
             decoder.codebook_addr.eq(unpacker.codebook_addr),
             decoder.codebook_data.eq(unpacker.codebook_data),
-            decoder.row_block_free.eq(scoreboard.row_block_free),
-            scoreboard.reserve.eq(decoder.reserve),
-            scoreboard.reserve_row_block.eq(decoder.reserve_row_block),
-            scoreboard.load.eq(decoder.o_valid & decoder.o.completes_rows),
-            scoreboard.load_row_block.eq(decoder.o.row_block),
-            array.step_valid.eq(decoder.o_valid),
-            array.step.eq(decoder.o),
+            scoreboard.step_valid.eq(decoder.o.valid),
+            scoreboard.step_row_block.eq(decoder.o.payload.row_block),
+            scoreboard.step_completes.eq(decoder.o.payload.completes_rows),
+            decoder.o.ready.eq(scoreboard.step_ready),
+            array.step_valid.eq(decoder.o.valid & scoreboard.step_ready),
+            array.step.eq(decoder.o.payload),
         ]
 
         # Activations: memory to array.

@@ -9,7 +9,7 @@ from ssvq_rtl.feeder import MIN_TILE_CYCLES
 from ssvq_rtl.scoreboard import Scoreboard
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded
 
-LOAD_TO_ENABLE = 2
+LOAD_TO_ENABLE = 1
 """Cycles from the write of a row to the first enabled cycle that can swap it."""
 
 
@@ -20,7 +20,6 @@ class Model:
         self.rows = rows
         self.pipe: list[str | None] = [None] * (rows + 2)
         """Activations between issue and the last sum: None, "token", or "start" for one that starts a tile."""
-        self.reserved: set[int] = set()
         self.loaded: dict[int, int] = {}
         """Rows that are loaded, with the cycle of the write."""
         self.swaps: list[tuple[int, int]] = []
@@ -32,27 +31,30 @@ class Model:
     def enable(self, cycle: int) -> bool:
         return all(r in self.loaded and self.loaded[r] <= cycle - LOAD_TO_ENABLE for r in self.swap_rows())
 
+    def leaving(self, cycle: int) -> list[int]:
+        """Rows that are swapped in this cycle."""
+        return self.swap_rows() if self.enable(cycle) else []
+
+    def ready(self, cycle: int, block: int) -> bool:
+        rows = range(LANE_WEIGHTS * block, LANE_WEIGHTS * (block + 1))
+        return all(r not in self.loaded or r in self.leaving(cycle) for r in rows)
+
     def outputs(self, cycle: int) -> dict[str, int]:
-        swap_rows = self.swap_rows()
-        free = [
-            self.reserved.isdisjoint(range(LANE_WEIGHTS * b, LANE_WEIGHTS * (b + 1)))
-            for b in range(self.rows // LANE_WEIGHTS)
-        ]
         return {
             "enable": int(self.enable(cycle)),
-            "swap_rows": sum(1 << r for r in swap_rows),
+            "swap_rows": sum(1 << r for r in self.swap_rows()),
             "valid_rows": sum(1 << r for r in range(self.rows + 1) if self.pipe[r + 1]),
-            "row_block_free": sum(1 << b for b, is_free in enumerate(free) if is_free),
-            "first_row_loaded": int(0 in self.loaded and self.loaded[0] < cycle and 0 not in swap_rows),
-            "busy": int(any(self.pipe)),
+            "first_row_loaded": int(0 in self.loaded and 0 not in self.leaving(cycle)),
         }
 
-    def advance(self, cycle: int, issued: str | None) -> None:
+    def advance(self, cycle: int, issued: str | None, written: int | None) -> None:
         if self.enable(cycle):
             for r in self.swap_rows():
-                self.reserved.discard(r)
                 del self.loaded[r]
             self.pipe = [issued, *self.pipe[:-1]]
+        if written is not None:
+            rows = range(LANE_WEIGHTS * written, LANE_WEIGHTS * (written + 1))
+            self.loaded |= dict.fromkeys(rows, cycle)
 
 
 def run(config: CoreConfig, rng: Any, *, tiles: int, tokens: int, idle: float, slow: float) -> list[int]:
@@ -65,22 +67,22 @@ def run(config: CoreConfig, rng: Any, *, tiles: int, tokens: int, idle: float, s
     starts: list[int] = []
 
     async def bench(ctx: Any) -> None:
-        to_reserve = [b for _ in range(tiles) for b in range(config.row_blocks)]
-        to_load: list[tuple[int, int]] = []
+        # Every row block takes two steps, of which the second completes it.
+        to_write = [(b, half) for _ in range(tiles) for b in range(config.row_blocks) for half in range(2)]
         to_issue = [n % tokens for n in range(tiles * tokens)]
         enabled_since_start = MIN_TILE_CYCLES
         trailing = cycle = 0
         while trailing < TRAILING_CYCLES + 2 * config.rows:
-            outputs = model.outputs(cycle) if cycle else None
-            if outputs:
+            valid = bool(to_write) and rng.random() >= slow
+            block, completes = to_write[0] if valid else (rng.randrange(config.row_blocks), rng.randrange(2))
+            ctx.set(dut.step_valid, valid)
+            ctx.set(dut.step_row_block, block)
+            ctx.set(dut.step_completes, completes)
+            if cycle:
+                outputs = model.outputs(cycle) | {"step_ready": int(model.ready(cycle, block))}
                 assert {name: ctx.get(getattr(dut, name)) for name in outputs} == outputs, cycle
             enable = ctx.get(dut.enable)
-            reserve = bool(to_reserve) and rng.random() >= slow and ctx.get(dut.row_block_free) >> to_reserve[0] & 1
-            ctx.set(dut.reserve, reserve)
-            ctx.set(dut.reserve_row_block, to_reserve[0] if reserve else 0)
-            load = bool(to_load) and to_load[0][0] <= cycle
-            ctx.set(dut.load, load)
-            ctx.set(dut.load_row_block, to_load[0][1] if load else rng.randrange(config.row_blocks))
+            written = valid and ctx.get(dut.step_ready)
             issued = None
             if to_issue and enable and rng.random() >= idle:
                 if to_issue[0]:
@@ -93,23 +95,18 @@ def run(config: CoreConfig, rng: Any, *, tiles: int, tokens: int, idle: float, s
             # The model follows.
             if enable:
                 enabled_since_start += 1
-            model.advance(cycle, issued)
+            model.advance(cycle, issued, block if written and completes else None)
             if issued:
                 to_issue.pop(0)
                 if issued == "start":
                     starts.append(cycle)
                     enabled_since_start = 1
-            if load:
-                block = to_load.pop(0)[1]
-                rows = range(LANE_WEIGHTS * block, LANE_WEIGHTS * (block + 1))
-                model.loaded |= dict.fromkeys(rows, cycle)
-            if reserve:
-                block = to_reserve.pop(0)
-                model.reserved |= set(range(LANE_WEIGHTS * block, LANE_WEIGHTS * (block + 1)))
-                to_load.append((cycle + 2, block))
+            if written:
+                to_write.pop(0)
             trailing = trailing + 1 if not to_issue else 0
             cycle += 1
-        assert not ctx.get(dut.busy)
+        assert not any(model.pipe)
+        assert not to_write
 
     pauses = (1 - idle) * (1 - slow)
     run_benches(dut, bench, cycles=int((tiles * (tokens + 3 * config.rows) + 100) / pauses) + 500)
