@@ -103,7 +103,7 @@ class Writeback(wiring.Component):
                 t.eq(0),
                 first_slot.eq(0),
             ]
-        with m.If(runs & ~in_range):
+        with m.If(runs & ~in_range & ~self.error):
             m.d.sync += [self.error.eq(1), self.error_addr.eq(address)]
         with m.If(runs):
             m.d.sync += run.eq(Mux(last_run, 0, run + 1))
