@@ -55,7 +55,7 @@ class MatmulBench:
             await send(ctx, dut.weights, words, rng=self._rng, idle=self._idle)
 
         async def layers(ctx: Any) -> None:
-            await send(ctx, dut.layers, [self._layer(layer) for layer, _ in jobs], rng=self._rng)
+            await send(ctx, dut.layers, [layer_command(layer, config) for layer, _ in jobs], rng=self._rng)
 
         async def reads(ctx: Any) -> None:
             async for _, _, enable, address in ctx.tick().sample(dut.read_en, dut.read_addr):
@@ -74,10 +74,7 @@ class MatmulBench:
             for (layer, x), words, out_count in zip(jobs, words_in, words_out, strict=True):
                 memory.update(enumerate(words))
                 base = len(words)
-                self._start(ctx, dut, layer, len(x), base)
-                await ctx.tick()
-                ctx.set(dut.feed_commands.valid, 0)
-                ctx.set(dut.writeback_commands.valid, 0)
+                await start(ctx, dut, commands_of(layer, len(x), config, destination=base))
                 cycles = 0
                 while ctx.get(dut.busy):
                     await ctx.tick()
@@ -96,35 +93,49 @@ class MatmulBench:
         run_benches(m, commands, cycles=limit, background=(weights, layers, reads, writes))
         return outputs
 
-    def _layer(self, layer: IntegerLayer) -> dict[str, int]:
-        stream = stream_format_of(layer, self._config)
-        k_tiles, n_tiles = tile_counts(layer, self._config)
-        return {
-            "weight_format": stream.weight_format,
-            "index_width": stream.index_width,
-            "vector_dim_log2": stream.vector_dim_log2,
-            "k_tiles": k_tiles,
-            "n_tiles": n_tiles,
-        }
 
-    def _start(self, ctx: Any, dut: MatmulEngine, layer: IntegerLayer, tokens: int, base: int) -> None:
-        config = self._config
-        k_tiles, n_tiles = tile_counts(layer, config)
-        shared = {"tokens": tokens, "n_tiles": n_tiles}
-        feed = {
-            "source": 0,
-            "k_tiles": k_tiles,
-            "input_stride": -(-layer.in_channels // config.word_bytes),
-            "last_rows": layer.in_channels - (k_tiles - 1) * config.rows,
-        }
-        writeback = {
-            "destination": base,
-            "output_stride": -(-layer.out_channels // config.word_bytes),
-            "zero_point": layer.output_scale.zero_point,
-            "clamp_min": layer.clamp_min,
-            "clamp_max": layer.clamp_max,
-        }
-        ctx.set(dut.feed_commands.payload, shared | feed)
-        ctx.set(dut.writeback_commands.payload, shared | writeback)
-        ctx.set(dut.feed_commands.valid, 1)
-        ctx.set(dut.writeback_commands.valid, 1)
+def layer_command(layer: IntegerLayer, config: CoreConfig) -> dict[str, int]:
+    """Payload of the engine's layer port."""
+    stream = stream_format_of(layer, config)
+    k_tiles, n_tiles = tile_counts(layer, config)
+    return {
+        "weight_format": stream.weight_format,
+        "index_width": stream.index_width,
+        "vector_dim_log2": stream.vector_dim_log2,
+        "k_tiles": k_tiles,
+        "n_tiles": n_tiles,
+    }
+
+
+def commands_of(
+    layer: IntegerLayer, tokens: int, config: CoreConfig, *, source: int = 0, destination: int
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Payloads of the engine's feed and writeback ports."""
+    k_tiles, n_tiles = tile_counts(layer, config)
+    shared = {"tokens": tokens, "n_tiles": n_tiles}
+    feed = {
+        "source": source,
+        "k_tiles": k_tiles,
+        "input_stride": -(-layer.in_channels // config.word_bytes),
+        "last_rows": layer.in_channels - (k_tiles - 1) * config.rows,
+    }
+    writeback = {
+        "destination": destination,
+        "output_stride": -(-layer.out_channels // config.word_bytes),
+        "zero_point": layer.output_scale.zero_point,
+        "clamp_min": layer.clamp_min,
+        "clamp_max": layer.clamp_max,
+    }
+    return shared | feed, shared | writeback
+
+
+async def start(ctx: Any, dut: MatmulEngine, commands: tuple[dict[str, int], dict[str, int]]) -> None:
+    """Give both commands to an idle engine."""
+    feed, writeback = commands
+    ctx.set(dut.feed_commands.payload, feed)
+    ctx.set(dut.writeback_commands.payload, writeback)
+    ctx.set(dut.feed_commands.valid, 1)
+    ctx.set(dut.writeback_commands.valid, 1)
+    await ctx.tick()
+    ctx.set(dut.feed_commands.valid, 0)
+    ctx.set(dut.writeback_commands.valid, 0)
