@@ -134,4 +134,4 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_expected_share_scales_with_the_array() -> None:
-    assert expected_dsps(PRESETS["base"]) == {"array": 1024, "requantizer": 32}
+    assert expected_dsps(PRESETS["base"].replace(requantize_lanes=16)) == {"array": 1024, "requantizer": 32}
