@@ -82,7 +82,7 @@ class SsvqCore(wiring.Component):
         m.submodules.counters = counters
         m.submodules.arbiter = arbiter
         m.submodules.store = store
-        m.submodules.memory = memory
+        m.submodules.activations = memory
         flush = Signal()
         m.d.comb += flush.eq(control.flush)
         for name, engine in {
