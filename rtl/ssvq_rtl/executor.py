@@ -1,6 +1,6 @@
 """Runs checked descriptors one after the other."""
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -30,7 +30,8 @@ class Executor(wiring.Component):
     ends : the descriptor in hand is complete
     done_count : descriptors completed
     finished : pulse, the last descriptor of the job is complete
-    error_code, error_addr : why the descriptor in hand cannot be run, NONE otherwise
+    error_code, error_addr : why the descriptor in hand cannot be run, NONE otherwise; where its transfer begins, an
+        activation word for ACTIVATION_RANGE and else a bus address
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -63,7 +64,11 @@ class Executor(wiring.Component):
         current = Signal(CheckedDescriptor(), reset_less=True)
         fields = current.descriptor.fields
         addr = Signal(64)
-        m.d.comb += [addr.eq(self.memory_base + fields.dram_offset), self.error_addr.eq(addr)]
+        m.d.comb += addr.eq(self.memory_base + fields.dram_offset)
+        with m.If(current.code == ErrorCode.ACTIVATION_RANGE):
+            m.d.comb += self.error_addr.eq(Mux(fields.opcode == Opcode.LOAD, fields.destination, fields.source))
+        with m.Else():
+            m.d.comb += self.error_addr.eq(addr)
         shared = {"addr": addr, "words": current.words, "tag": current.descriptor.index}
         for commands in (self.load_commands, self.store_commands, self.feed_commands, self.writeback_commands):
             payload = commands.payload

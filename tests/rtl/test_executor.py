@@ -121,12 +121,24 @@ def test_runs_one_after_the_other(config: CoreConfig, idle: float, stall: float,
 
 
 @pytest.mark.parametrize("failing", [0, 3])
-@pytest.mark.parametrize("code", [ErrorCode.BAD_DESCRIPTOR, ErrorCode.DRAM_RANGE, ErrorCode.ACTIVATION_RANGE])
-def test_a_failed_descriptor_reports_in_its_turn(failing: int, code: ErrorCode) -> None:
+@pytest.mark.parametrize(
+    ("code", "opcode", "where"),
+    [
+        (ErrorCode.BAD_DESCRIPTOR, Opcode.MATMUL, None),
+        (ErrorCode.DRAM_RANGE, Opcode.STORE, None),
+        (ErrorCode.ACTIVATION_RANGE, Opcode.LOAD, "destination"),
+        (ErrorCode.ACTIVATION_RANGE, Opcode.STORE, "source"),
+    ],
+)
+def test_a_failed_descriptor_reports_in_its_turn(
+    failing: int, code: ErrorCode, opcode: Opcode, where: str | None
+) -> None:
+    """With the bus address of its transfer, or the activation word in the field `where`."""
     rng = seeded(21)
     dut = Executor(config=SQUARE)
     items = random_items(rng, SQUARE, 6)
     items[failing]["code"] = code
+    items[failing]["descriptor"]["fields"]["opcode"] = opcode
     engines = Engines(dut, rng, stall=0.3, longest=6)
     errors: list[tuple[int, int, int, int]] = []
 
@@ -146,7 +158,8 @@ def test_a_failed_descriptor_reports_in_its_turn(failing: int, code: ErrorCode) 
     run_benches(dut, watch, cycles=500, background=(*source, engines.run))
     assert engines.events == [expected_event(item) for item in items[:failing]]
     assert len(errors) > TRAILING_CYCLES
-    addr = BASE + items[failing]["descriptor"]["fields"]["dram_offset"]
+    fields = items[failing]["descriptor"]["fields"]
+    addr = fields[where] if where else BASE + fields["dram_offset"]
     assert set(errors) == {(int(code), failing, addr, 0)}
     assert engines.finished_after == []
 
