@@ -28,6 +28,8 @@ from .simulator import BuildError, Simulator, build_simulator
 
 RESULT_FILE = "cosim.json"
 
+_TABLE_WIDTH = 140
+
 
 class CosimFailed(RuntimeError):
     """A case is not what the reference says; the message says where."""
@@ -191,6 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 for a wrong result, 2 when it cannot be run."""
     options = parser().parse_args(arguments)
     console = Console()
+    if console.width < _TABLE_WIDTH:  # a pipe, or a narrow terminal: figures are not cut off
+        console = Console(width=_TABLE_WIDTH)
     try:
         config = CoreConfig.load(options.config)
         behaviour = Behaviour(latency=options.latency, bytes_per_cycle=options.bytes_per_cycle)
