@@ -164,6 +164,9 @@ class SsvqCore(wiring.Component):
         executor: Executor,
         fetch: DescriptorFetch,
     ) -> None:
+        done_count = Signal.like(executor.done_count)  # the host reads it after the executor's reset
+        with m.If(control.busy):
+            m.d.sync += done_count.eq(executor.done_count)
         m.d.comb += [
             self.irq.eq(registers.irq),
             control.start.eq(registers.start),
@@ -187,7 +190,7 @@ class SsvqCore(wiring.Component):
             registers.error_code.eq(control.first_error.code),
             registers.error_descriptor.eq(control.first_error.descriptor),
             registers.error_addr.eq(control.first_error.addr),
-            registers.descriptors_done.eq(executor.done_count),
+            registers.descriptors_done.eq(done_count),
         ]
 
     def _connect_memory(
