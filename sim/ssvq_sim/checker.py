@@ -160,7 +160,7 @@ def read_accumulators(
     config: CoreConfig, job: SimulationJob, layer: IntegerLayer, token: int, trace: Trace, run: Run
 ) -> Int64Array:
     """One token's accumulators in this job: (N,)."""
-    estimate = trace.accumulator[token].astype(np.int64)
+    estimate: Int64Array = trace.accumulator[token].astype(np.int64)
     for exponent in _EXPONENTS:
         scaled = replace(
             layer,

@@ -1,8 +1,12 @@
-"""The cocotb test that runs in the simulator's process: all jobs of a run folder, through the real driver."""
+"""The cocotb test in the simulator's process: runs the jobs of a folder through the real driver, as they are asked for.
+
+The caller writes the index of a job to standard input, a line each, and closes it at the end.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,12 +24,14 @@ from ssvq.program import Program, ProgramError, place_input
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.registers import REGISTER_BY_NAME
 
-from .behaviour import CHANNELS, CLOCK_NS, Hang, JobError, JobResult, SimulationJob
-from .job_files import read_jobs, write_result
+from .behaviour import CHANNELS, CLOCK_NS, Behaviour, Hang, JobError, JobResult, SimulationJob
+from .job_files import read_config, read_job, write_result
 from .simulation_bus import AxiLiteMaster, RegisterAccessError, SimulationBus, reset
 
 FOLDER_VARIABLE = "SSVQ_RUN"
 DRAM_FILE = "dram.bin"
+GUARD_BYTES = 4096
+"""DRAM after the job's window, where nothing may be written."""
 FILL = 0xA5
 """What is in DRAM where the driver writes nothing."""
 _CONTROL = REGISTER_BY_NAME["CONTROL"]
@@ -33,16 +39,17 @@ _CONTROL = REGISTER_BY_NAME["CONTROL"]
 
 @cocotb.test()
 async def run_jobs(dut: Any) -> None:
-    """Run the jobs one after the other, without a reset between them."""
+    """Run the jobs one after the other, without a reset between them; simulated time stands still between jobs."""
     folder = Path(os.environ[FOLDER_VARIABLE])
-    config, jobs = read_jobs(folder)
+    config = read_config(folder)
     memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
     registers = AxiLiteMaster(dut)
-    _set_ports(dut, jobs[0].behaviour.ports(config.beat_bytes, jobs[0].memory_base))
+    _set_ports(dut, Behaviour().ports(config.beat_bytes, 0))
     Clock(dut.aclk, CLOCK_NS, unit="ns").start()
     await reset(dut)
-    for index, job in enumerate(jobs):
-        write_result(folder, index, await _run(dut, config, registers, memory, job))
+    for line in sys.stdin:
+        index = int(line)
+        write_result(folder, index, await _run(dut, config, registers, memory, read_job(folder, index)))
 
 
 def _set_ports(dut: Any, values: dict[str, int]) -> None:
@@ -53,7 +60,8 @@ def _set_ports(dut: Any, values: dict[str, int]) -> None:
 async def _run(
     dut: Any, config: CoreConfig, registers: AxiLiteMaster, memory: npt.NDArray[np.uint8], job: SimulationJob
 ) -> JobResult:
-    memory[:] = FILL
+    seen = memory[: job.program.memory_bytes + GUARD_BYTES]
+    seen[:] = FILL
     _set_ports(dut, job.behaviour.ports(config.beat_bytes, job.memory_base))
     await Timer(CLOCK_NS, unit="ns")
     start, wall = _cycle(), time.monotonic()
@@ -62,7 +70,7 @@ async def _run(
         helpers.append(cocotb.start_soon(_hang(dut, job.behaviour.hang)))
     if job.abort_after is not None:
         helpers.append(cocotb.start_soon(_abort(registers, job.abort_after)))
-    result, error = await bridge(_drive)(SimulationBus(dut, registers, memory, job.memory_base), config, job)
+    result, error = await bridge(_drive)(SimulationBus(dut, registers, seen, job.memory_base), config, job)
     cycles, wall = _cycle() - start, time.monotonic() - wall
     for helper in helpers:
         helper.cancel()
@@ -74,7 +82,7 @@ async def _run(
         wall_seconds=wall,
         read_beats=int(dut.bus_read_beats.value),
         write_beats=int(dut.bus_write_beats.value),
-        stray=first_stray(memory, job.program, job) if result else None,
+        stray=first_stray(seen, job.program, job) if result else None,
         error=error,
     )
 

@@ -1,13 +1,14 @@
 """The folder through which jobs and results pass between the caller and the simulator's process.
 
-run.json            settings of all jobs         0.program, 0.0.npy   program and inputs of job 0
-0.result.json       result of job 0              0.output.0.npy       its outputs
+config.json     configuration of the core
+0.job.json      settings of job 0           0.program, 0.input.0.npy   its program and inputs
+0.result.json   result of job 0             0.output.0.npy             its outputs
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,31 +20,34 @@ from ssvq_gen.config import CoreConfig
 
 from .behaviour import Behaviour, JobError, JobResult, SimulationJob
 
-RUN_FILE = "run.json"
+_CONFIG_FILE = "config.json"
 
 
-def write_jobs(folder: Path, config: CoreConfig, jobs: Sequence[SimulationJob]) -> None:
-    """Write jobs into an empty folder."""
-    entries = []
-    for index, job in enumerate(jobs):
-        save_program(job.program, folder / f"{index}.program")
-        for number, array in enumerate(job.inputs.values()):
-            np.save(folder / f"{index}.{number}.npy", array, allow_pickle=False)
-        entries.append({**job.settings(), "inputs": list(job.inputs)})
-    write_json(folder / RUN_FILE, {"config": config.to_dict(), "jobs": entries})
+def write_config(folder: Path, config: CoreConfig) -> None:
+    """Say which core the simulator holds."""
+    write_json(folder / _CONFIG_FILE, config.to_dict())
 
 
-def read_jobs(folder: Path) -> tuple[CoreConfig, list[SimulationJob]]:
-    """Inverse of `write_jobs`."""
-    data = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    jobs = []
-    for index, entry in enumerate(data["jobs"]):
-        names = entry.pop("inputs")
-        behaviour = Behaviour.from_dict(entry.pop("behaviour"))
-        inputs = {n: np.load(folder / f"{index}.{i}.npy", allow_pickle=False) for i, n in enumerate(names)}
-        program = load_program(folder / f"{index}.program")
-        jobs.append(SimulationJob(**entry, program=program, inputs=inputs, behaviour=behaviour))
-    return CoreConfig.from_dict(data["config"]), jobs
+def read_config(folder: Path) -> CoreConfig:
+    """Inverse of `write_config`."""
+    return CoreConfig.from_dict(json.loads((folder / _CONFIG_FILE).read_text(encoding="utf-8")))
+
+
+def write_job(folder: Path, index: int, job: SimulationJob) -> None:
+    """Write a job."""
+    save_program(job.program, folder / f"{index}.program")
+    for number, array in enumerate(job.inputs.values()):
+        np.save(folder / f"{index}.input.{number}.npy", array, allow_pickle=False)
+    write_json(folder / f"{index}.job.json", {**job.settings(), "inputs": list(job.inputs)})
+
+
+def read_job(folder: Path, index: int) -> SimulationJob:
+    """Inverse of `write_job`."""
+    data = json.loads((folder / f"{index}.job.json").read_text(encoding="utf-8"))
+    names, behaviour = data.pop("inputs"), Behaviour.from_dict(data.pop("behaviour"))
+    inputs = {n: np.load(folder / f"{index}.input.{i}.npy", allow_pickle=False) for i, n in enumerate(names)}
+    program = load_program(folder / f"{index}.program")
+    return SimulationJob(**data, program=program, inputs=inputs, behaviour=behaviour)
 
 
 def write_result(folder: Path, index: int, result: JobResult) -> None:
