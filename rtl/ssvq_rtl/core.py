@@ -13,6 +13,7 @@ from .axi_lite import AxiLiteSlave
 from .bus import Axi4ReadSignature, Axi4WriteSignature, AxiLiteSignature
 from .checks import require_config
 from .counters import Counters
+from .descriptor import INDEX_WIDTH
 from .descriptor_fetch import DescriptorFetch
 from .dispatcher import Dispatcher
 from .executor import Executor
@@ -128,15 +129,13 @@ class SsvqCore(wiring.Component):
             store.halt.eq(control.halt),
             control.bus_idle.eq(arbiter.idle & store.idle),
             control.quiet.eq(control.bus_idle & ~matmul.unpacking),
-            control.progress.eq(
-                arbiter.beat | store.beat | matmul.issuing | matmul.write_en | load.write.valid | executor.ends
-            ),
+            control.progress.eq(arbiter.beat | store.beat | matmul.progress | load.write.valid | executor.ends),
         ]
         self._collect_errors(m, control, executor, arbiter, store, matmul)
 
         classes = counters.classes
         m.d.comb += [
-            counters.clear.eq(control.fetch_start),
+            counters.clear.eq(control.begins),
             counters.run.eq(control.busy),
             classes.array_cycles.eq(matmul.issuing),
             classes.wait_weight_cycles.eq(matmul.wait_weights),
@@ -164,14 +163,17 @@ class SsvqCore(wiring.Component):
         executor: Executor,
         fetch: DescriptorFetch,
     ) -> None:
-        done_count = Signal.like(executor.done_count)  # the host reads it after the executor's reset
-        with m.If(control.busy):
-            m.d.sync += done_count.eq(executor.done_count)
+        done_count = Signal(INDEX_WIDTH)  # the host reads it after the executor's reset
+        with m.If(control.begins):
+            m.d.sync += done_count.eq(0)
+        with m.Elif(executor.ends & control.busy):
+            m.d.sync += done_count.eq(done_count + 1)
         m.d.comb += [
             self.irq.eq(registers.irq),
             control.start.eq(registers.start),
             control.clear.eq(registers.clear),
             control.abort.eq(registers.abort),
+            control.memory_base.eq(registers.memory_base),
             control.memory_size.eq(registers.memory_size),
             control.descriptor_offset.eq(registers.descriptor_offset),
             control.descriptor_count.eq(registers.descriptor_count),

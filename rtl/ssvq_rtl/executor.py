@@ -28,7 +28,6 @@ class Executor(wiring.Component):
     running_load, running_store, running_matmul : state, for the counters
     index : of the descriptor in hand, or the last one that was; 0 from reset
     ends : the descriptor in hand is complete
-    done_count : descriptors completed
     finished : pulse, the last descriptor of the job is complete
     error_code, error_addr : why the descriptor in hand cannot be run, NONE otherwise; where its transfer begins, an
         activation word for ACTIVATION_RANGE and else a bus address
@@ -52,7 +51,6 @@ class Executor(wiring.Component):
                 "running_matmul": Out(1),
                 "index": Out(INDEX_WIDTH),
                 "ends": Out(1),
-                "done_count": Out(INDEX_WIDTH),
                 "finished": Out(1),
                 "error_code": Out(ERROR_CODE_WIDTH),
                 "error_addr": Out(64),
@@ -76,10 +74,7 @@ class Executor(wiring.Component):
                 value = shared[name] if name in shared else fields[name]
                 m.d.comb += payload[name].eq(value)
 
-        m.d.sync += [
-            self.done_count.eq(self.done_count + self.ends),
-            self.finished.eq(self.ends & current.descriptor.last),
-        ]
+        m.d.sync += self.finished.eq(self.ends & current.descriptor.last)
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += self.descriptors.ready.eq(1)

@@ -27,7 +27,8 @@ class JobControl(wiring.Component):
     Members
     -------
     start, clear, abort : pulses from the host
-    memory_size, descriptor_offset, descriptor_count, watchdog_cycles : registers
+    memory_base, memory_size, descriptor_offset, descriptor_count, watchdog_cycles : registers
+    begins : pulse, the host has started a job, the next cycle is its first
     fetch_start : pulse, with the registers valid
     finished : pulse from the executor
     error_valid, error : an engine reports `JobError`; the first one counts
@@ -42,16 +43,18 @@ class JobControl(wiring.Component):
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
-        require_config(config)
+        self._config = require_config(config)
         super().__init__(
             {
                 "start": In(1),
                 "clear": In(1),
                 "abort": In(1),
+                "memory_base": In(64),
                 "memory_size": In(32),
                 "descriptor_offset": In(32),
                 "descriptor_count": In(32),
                 "watchdog_cycles": In(32),
+                "begins": Out(1),
                 "fetch_start": Out(1),
                 "finished": In(1),
                 "error_valid": In(1),
@@ -84,7 +87,12 @@ class JobControl(wiring.Component):
 
         bad_count = (self.descriptor_count == 0) | (self.descriptor_count >> TAG_WIDTH != 0)
         table_end = self.descriptor_offset + self.descriptor_count * DESCRIPTOR_BYTES
-        bad_table = (table_end > self.memory_size) | (self.descriptor_offset % DRAM_ALIGNMENT != 0)
+        window_end = self.memory_base + self.memory_size
+        bad_table = (
+            (table_end > self.memory_size)
+            | (self.descriptor_offset % DRAM_ALIGNMENT != 0)
+            | (window_end > (1 << self._config.axi_addr_width))
+        )
         settling = Signal()  # all descriptors are complete; padding may still be on its way
         abort_waits = Signal()  # it came while the job started
         aborts = Signal()
@@ -94,10 +102,15 @@ class JobControl(wiring.Component):
 
         with m.FSM():
             with m.State("IDLE"), m.If(self.start):
+                m.d.comb += self.begins.eq(1)
                 m.next = "START"
             with m.State("START"):
                 m.d.sync += abort_waits.eq(self.abort)
-                m.d.comb += [self.busy.eq(1), failure.descriptor.eq(0), failure.addr.eq(self.descriptor_offset)]
+                m.d.comb += [
+                    self.busy.eq(1),
+                    failure.descriptor.eq(0),
+                    failure.addr.eq(self.memory_base + self.descriptor_offset),
+                ]
                 with m.If(bad_count | bad_table):
                     m.d.comb += [
                         fails.eq(1),

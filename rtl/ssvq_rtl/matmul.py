@@ -28,6 +28,7 @@ class MatmulEngine(wiring.Component):
     read_*, write_* : activation memory
     busy : outputs are to be written
     unpacking : a weight stream is being taken apart
+    progress : something moved, for the watchdog
     issuing, wait_weights, wait_accumulator, feeding : state, for the counters
     stream_error, stream_tag : a weight stream does not match its layer
     range_error, range_addr : an address outside the activation memory
@@ -51,6 +52,7 @@ class MatmulEngine(wiring.Component):
                 "write_mask": Out(config.word_bytes // config.requantize_lanes),
                 "busy": Out(1),
                 "unpacking": Out(1),
+                "progress": Out(1),
                 "feeding": Out(1),
                 "issuing": Out(1),
                 "wait_weights": Out(1),
@@ -129,6 +131,7 @@ class MatmulEngine(wiring.Component):
         m.d.comb += [
             self.busy.eq(writeback.busy),
             self.unpacking.eq(unpacker.busy),
+            self.progress.eq(feeder.issue | writeback.write_en | decoder.codebook_en),
             self.feeding.eq(feeder.busy),
             self.issuing.eq(feeder.issue),
             self.wait_weights.eq(feeder.wait_weights),

@@ -128,7 +128,7 @@ class ReadArbiter(wiring.Component):
                 ]
         position = Signal(range(MAX_BURST_BEATS))
         m.d.comb += [
-            axi.rready.eq(owners.r_rdy & (stop | bad | owner_ready)),
+            axi.rready.eq(owners.r_rdy & (stop | owner_ready)),
             self.beat.eq(axi.rvalid & axi.rready),
             owners.r_en.eq(self.beat & axi.rlast),
         ]

@@ -76,9 +76,11 @@ class Engines:
                 assert not done, "starts after the one before"
                 kind = self._take(ctx, taken)
                 self._left = rng.randint(1, self._longest)
+            ends = ctx.get(dut.ends)
+            assert ends == done
             await ctx.tick()
-            if done:
-                self.counts.append(ctx.get(dut.done_count))
+            if ends:
+                self.counts.append(len(self.counts) + 1)
             if ctx.get(dut.finished):
                 self.finished_after.append(len(self.counts))
 

@@ -316,6 +316,11 @@ TABLE_RULES: list[tuple[dict[str, int], ErrorCode]] = [
     ({"descriptor_count": 65535, "memory_size": 65536 * DESCRIPTOR_BYTES}, ErrorCode.NONE),
     ({"descriptor_count": 65535, "memory_size": 65536 * DESCRIPTOR_BYTES - 1}, ErrorCode.DRAM_RANGE),
     ({"descriptor_count": 1}, ErrorCode.NONE),
+    # The window ends inside the address space of the bus, 32 bits here.
+    ({"memory_base": (1 << 32) - MEMORY_SIZE}, ErrorCode.NONE),
+    ({"memory_base": (1 << 32) - MEMORY_SIZE + 4096}, ErrorCode.DRAM_RANGE),
+    ({"memory_base": 1 << 32}, ErrorCode.DRAM_RANGE),
+    ({"memory_base": (1 << 64) - 4096}, ErrorCode.DRAM_RANGE),
 ]
 
 
@@ -332,7 +337,8 @@ def test_rules_of_the_descriptor_table(registers: dict[str, int], code: ErrorCod
         assert host.status == {"busy"}
         assert host.read("error_event") == 1
         await host.tick()
-        assert host.error == (code, 0, registers.get("descriptor_offset", 64))
+        table = registers.get("memory_base", 0) + registers.get("descriptor_offset", 64)
+        assert host.error == (code, 0, table % (1 << 64))
         assert host.status == {"failed", "draining"}
         await host.tick(2)
         await host.rest({"failed"})

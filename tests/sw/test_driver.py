@@ -33,7 +33,7 @@ from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import DESCRIPTOR_BYTES, ErrorCode, pack_descriptor
 from ssvq_gen.registers import COUNTERS, TRAFFIC_COUNTERS
 
-CONFIG = PRESETS["tiny"]
+CONFIG = PRESETS["tiny"].replace(axi_addr_width=40)
 LAYERS = [
     (
         random_layer(
@@ -212,6 +212,14 @@ def test_abort_by_someone_else(device: Device) -> None:
     device.write("CONTROL", 4)
     with pytest.raises(JobAborted):
         device.wait(PROGRAM, timeout_s=1)
+
+
+def test_a_window_beyond_the_address_bus(device: Device, bus: FakeBus) -> None:
+    bus.memory_base = (1 << 40) - PROGRAM.memory_bytes // 4096 * 4096
+    with pytest.raises(ProgramError, match=r"window ends at 0x.*, beyond the core's 40-bit addresses"):
+        device.run(PROGRAM, INPUTS)
+    bus.memory_base -= 4096
+    check_run(device)
 
 
 def test_spurious_interrupts(device: Device, bus: FakeBus) -> None:

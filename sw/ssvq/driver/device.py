@@ -127,7 +127,16 @@ class Device:
             self._bus.write_memory(piece.offset, data)
 
     def start(self, program: Program, *, watchdog_cycles: int = WATCHDOG_CYCLES_DEFAULT) -> None:
-        """Start a loaded program. Leftovers of an earlier job are cleared; raises DeviceBusy when one is running."""
+        """Start a loaded program. Leftovers of an earlier job are cleared.
+
+        Raises DeviceBusy when a job is running, ProgramError when the window is not addressable.
+        """
+        window_end = self._bus.memory_base + program.memory_bytes
+        if window_end > 1 << self._config.axi_addr_width:
+            raise ProgramError(
+                f"the program's window ends at {window_end:#x}, beyond the core's {self._config.axi_addr_width}-bit "
+                "addresses"
+            )
         self._require_not_busy()
         self.recover()
         self.write("IRQ_STATUS", _EVENTS)
