@@ -15,7 +15,8 @@ from layers import random_layer
 
 from ssvq.compile import compile_layers
 from ssvq.integer_layer import IntegerLayer
-from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH, MANTISSA_MAX
+from ssvq.reference import exact_matmul
+from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH, MANTISSA_MAX, encode_multiplier
 from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import FormatError, StreamFormat
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
@@ -30,7 +31,9 @@ _WARM_UP = 4
 
 ACTIVATIONS = ("random", "edges", "minimum", "maximum")
 WEIGHTS = ("random", "edges", "minimum", "maximum")
-PARAMETERS = ("random", "edges")
+PARAMETERS = ("tuned", "random", "edges")
+_FINE_PART = 0.5
+_REACH = 90
 _EDGES = np.array([-128, -127, -1, 0, 1, 126, 127], dtype=np.int8)
 _CLAMPS = ((-128, 127), (-128, -128), (127, 127), (0, 0), (-1, 127), (-128, 0))
 
@@ -64,9 +67,12 @@ class LayerCase:
             name=name,
         )
         layer = _with_weights(rng, layer, self.weights)
+        x = _values(rng, self.activations, (self.tokens, self.in_channels))
         if self.parameters == "edges":
             layer = _with_edge_parameters(rng, layer)
-        return layer, _values(rng, self.activations, (self.tokens, self.in_channels))
+        elif self.parameters == "tuned":
+            layer = _with_tuned_parameters(rng, layer, x)
+        return layer, x
 
 
 def _values(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
@@ -97,6 +103,23 @@ def _with_weights(rng: np.random.Generator, layer: IntegerLayer, kind: str) -> I
     decoded = codebook[layer.indices].reshape(layer.out_channels, -1)
     weight = np.where(signs, -decoded, decoded) if signs is not None else decoded
     return replace(layer, weight=weight[:, : layer.in_channels], codebook=codebook, signs=signs)
+
+
+def _with_tuned_parameters(rng: np.random.Generator, layer: IntegerLayer, x: npt.NDArray[np.int8]) -> IntegerLayer:
+    """Every channel either spreads its sums over int8, or shows those near one of them to the last bit."""
+    sums = exact_matmul(x, layer.weight)
+    centre = sums[rng.integers(x.shape[0], size=layer.out_channels), np.arange(layer.out_channels)]
+    reach = np.maximum(np.abs(sums - centre).max(axis=0), 1)
+    fine = rng.random(layer.out_channels) < _FINE_PART
+    multipliers = np.where(fine, 1.0, np.minimum(_REACH / reach, 1.0))
+    encoded = np.array([encode_multiplier(float(value)) for value in multipliers])
+    return replace(
+        layer,
+        bias=rng.integers(-20, 21, layer.out_channels) - centre,
+        mantissa=encoded[:, 0],
+        exponent=encoded[:, 1],
+        output_scale=replace(layer.output_scale, zero_point=int(rng.integers(-10, 11))),
+    )
 
 
 def _with_edge_parameters(rng: np.random.Generator, layer: IntegerLayer) -> IntegerLayer:
@@ -240,7 +263,7 @@ def _layers(draw_value: st.DrawFn, config: CoreConfig) -> LayerCase:
         tokens=draw_value(_tokens(config.accumulator_depth)),
         activations=draw_value(st.sampled_from(ACTIVATIONS)),
         weights=draw_value(st.sampled_from(WEIGHTS)),
-        parameters=draw_value(st.sampled_from(PARAMETERS)),
+        parameters=draw_value(st.sampled_from(("tuned", *PARAMETERS))),
         seed=draw_value(st.integers(0, 2**32 - 1)),
     )
 

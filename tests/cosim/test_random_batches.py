@@ -25,7 +25,7 @@ CASES = 15
 """In each configuration."""
 WALL_SECONDS = 300.0
 _LOG = logging.getLogger(__name__)
-_COMMAND = "-m pytest tests/cosim/test_random_batches.py -k cases"
+_COMMAND = "-m pytest tests/cosim/test_random_batches.py -k"
 
 
 def batches() -> list[CoreConfig | SystemCase]:
@@ -42,8 +42,8 @@ def name_of(batch: CoreConfig | SystemCase) -> str:
 
 def how_to_repeat(case: SystemCase) -> str:
     return (
-        f"this case alone: {CASE_VARIABLE}='{case.to_json()}' .venv/bin/python {_COMMAND}\n"
-        f"with all before it: SSVQ_SEED={SEED} .venv/bin/python {_COMMAND} and {case.config.name}-"
+        f"this case alone: {CASE_VARIABLE}='{case.to_json()}' .venv/bin/python {_COMMAND} test_cases\n"
+        f"with all before it: SSVQ_SEED={SEED} .venv/bin/python {_COMMAND} 'test_cases and {case.config.name}-'"
     )
 
 
