@@ -28,7 +28,7 @@ from .simulator import BuildError, Simulator, build_simulator
 
 RESULT_FILE = "cosim.json"
 
-_TABLE_WIDTH = 140
+_TABLE_WIDTH = 150
 
 
 class CosimFailed(RuntimeError):
