@@ -63,14 +63,21 @@ class Simulator:
     build_seconds: float
 
 
+def _is_small(config: CoreConfig) -> bool:
+    return config.rows * config.cols <= _SMALL_ARRAY
+
+
 def _make_variables(config: CoreConfig) -> tuple[str, ...]:
-    fast = "-O1" if config.rows * config.cols <= _SMALL_ARRAY else "-O2"
-    return (f"OPT_FAST={fast}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2", f"CXX={compiler()}", f"LINK={compiler()}", "AR=ar")
+    fast = "-O1" if _is_small(config) else "-O2"
+    tools = (f"CXX={compiler()}", f"LINK={compiler()}", "AR=ar", f"PYTHON3={sys.executable}")
+    return (f"OPT_FAST={fast}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2", *tools)
 
 
-def _arguments(trace: bool) -> list[str]:
+def _arguments(config: CoreConfig, trace: bool) -> list[str]:
+    # A small core compiles fastest as one file, a large one as several beside each other.
+    split = "0" if _is_small(config) else "20000"
     return [
-        *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000", "--quiet"),
+        *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", split, "--quiet"),
         *("-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", VERILATOR_CXX_STANDARD),
         *(["--trace-fst", "--trace-structs"] if trace else []),
     ]
@@ -80,7 +87,7 @@ def build_simulator(config: CoreConfig, *, trace: bool = False, bench: Bench = F
     """The bench of a core, from the cache when nothing it is made from has changed. Raises BuildError."""
     verilog = core_verilog(config)
     start = time.monotonic()
-    variables, arguments = _make_variables(config), _arguments(trace)
+    variables, arguments = _make_variables(config), _arguments(config, trace)
     defines = {
         "SSVQ_ADDR_WIDTH": config.axi_addr_width,
         "SSVQ_DATA_WIDTH": config.axi_data_width,

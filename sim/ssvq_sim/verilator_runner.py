@@ -46,7 +46,7 @@ class PortsOnlyVerilator(Verilator):
 
     @property
     def _library_key(self) -> str:
-        variables = " ".join(v for v in self.make_variables if not v.startswith(("OPT_FAST", "OPT_SLOW")))
+        variables = " ".join(v for v in self.make_variables if v.startswith(("OPT_GLOBAL", "CXX")))
         return content_key({"variables": variables, "trace": str(self.waves), "tools": toolchain()})
 
     def _simulator_in_path_build_only(self) -> None:
