@@ -64,14 +64,14 @@ async def _run(
     seen[:] = FILL
     _set_ports(dut, job.behaviour.ports(config.beat_bytes, job.memory_base))
     await Timer(CLOCK_NS, unit="ns")
-    start, wall = _cycle(), time.monotonic()
+    start, wall = current_cycle(), time.monotonic()
     helpers: list[Task[None]] = []
     if job.behaviour.hang:
         helpers.append(cocotb.start_soon(_hang(dut, job.behaviour.hang)))
     if job.abort_after is not None:
         helpers.append(cocotb.start_soon(_abort(registers, job.abort_after)))
-    result, error = await bridge(_drive)(SimulationBus(dut, registers, seen, job.memory_base), config, job)
-    cycles, wall = _cycle() - start, time.monotonic() - wall
+    result, error = await bridge(drive)(SimulationBus(dut, registers, seen, job.memory_base), config, job)
+    cycles, wall = current_cycle() - start, time.monotonic() - wall
     for helper in helpers:
         helper.cancel()
     return JobResult(
@@ -87,7 +87,8 @@ async def _run(
     )
 
 
-def _cycle() -> int:
+def current_cycle() -> int:
+    """Cycles since the beginning of the simulation."""
     return int(get_sim_time("ns")) // CLOCK_NS
 
 
@@ -104,8 +105,8 @@ async def _abort(registers: AxiLiteMaster, after: int) -> None:
     await registers.write(_CONTROL.offset, _CONTROL.bit("ABORT"))
 
 
-def _drive(bus: SimulationBus, config: CoreConfig, job: SimulationJob) -> tuple[RunResult | None, JobError | None]:
-    """Blocking: what a user's program does."""
+def drive(bus: SimulationBus, config: CoreConfig, job: SimulationJob) -> tuple[RunResult | None, JobError | None]:
+    """What a user's program does; blocking."""
     believed = config if job.driver_config is None else CoreConfig.from_dict(job.driver_config)
     try:
         device = Device(bus, believed)

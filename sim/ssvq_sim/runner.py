@@ -27,7 +27,9 @@ MEMORY_BYTES_DEFAULT = 16 << 20
 WAVES_FILE = "dump.fst"
 VIOLATION_FILE = "violation.txt"
 LOG_FILE = "simulation.log"
-_BENCH_MODULE = "ssvq_sim.job_bench"
+FAST_MODULE = "ssvq_sim.job_bench"
+SLOW_MODULE = "ssvq_sim.cocotbext_bench"
+"""Cocotb modules that run jobs, of `FAST_BENCH` and `PORTS_BENCH`."""
 _POLL_SECONDS = 0.002
 _END_SECONDS = 20.0
 _LOG_LINES = 25
@@ -51,6 +53,7 @@ class Session:
     folder : where files are kept; a temporary one when it is None
     memory_bytes : size of the DRAM, for the largest program and a guard after it
     wall_seconds : real time that a job may take
+    module : cocotb module, of the bench that the simulator was built with
 
     After a `SimulationError` the next job starts a new process.
     """
@@ -62,7 +65,9 @@ class Session:
         folder: Path | None = None,
         memory_bytes: int = MEMORY_BYTES_DEFAULT,
         wall_seconds: float = WALL_SECONDS_DEFAULT,
+        module: str = FAST_MODULE,
     ) -> None:
+        self._module = module
         self._simulator = simulator
         self._temporary = tempfile.TemporaryDirectory(prefix="ssvq-") if folder is None else None
         self._folder = Path(self._temporary.name) if self._temporary else Path(folder or ".").absolute()
@@ -113,7 +118,7 @@ class Session:
             file.truncate(self._memory_bytes)
         with (folder / LOG_FILE).open("w", encoding="utf-8") as log:
             self._process = start_simulator(
-                self._simulator, _BENCH_MODULE, folder, log_file=log.fileno(), stdin=subprocess.PIPE
+                self._simulator, self._module, folder, log_file=log.fileno(), stdin=subprocess.PIPE
             )
 
     def _await(self, process: subprocess.Popen[bytes], index: int) -> JobResult:

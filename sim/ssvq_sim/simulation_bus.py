@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import cocotb
 import numpy as np
@@ -20,6 +20,18 @@ _NS = 1_000_000_000
 
 class RegisterAccessError(RuntimeError):
     """A register access was not answered, or answered with an error."""
+
+
+class Registers(Protocol):
+    """Access to the registers of a core in the simulation."""
+
+    async def read(self, offset: int) -> int:
+        """A register."""
+        ...
+
+    async def write(self, offset: int, value: int) -> None:
+        """Write a register."""
+        ...
 
 
 class AxiLiteMaster:
@@ -76,7 +88,7 @@ class SimulationBus:
     memory : the DRAM window, shared with the simulator
     """
 
-    def __init__(self, dut: Any, registers: AxiLiteMaster, memory: npt.NDArray[np.uint8], memory_base: int) -> None:
+    def __init__(self, dut: Any, registers: Registers, memory: npt.NDArray[np.uint8], memory_base: int) -> None:
         self._irq = dut.irq
         self._registers = registers
         self._memory = memory
