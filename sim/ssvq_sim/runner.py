@@ -24,7 +24,7 @@ from .verilator_runner import PortsOnlyVerilator
 WALL_SECONDS_DEFAULT = 600.0
 """Longest that one job may take in real time."""
 MEMORY_BYTES_DEFAULT = 16 << 20
-WAVES_FILE = "dump.fst"
+WAVES_FILE = "dump.vcd"
 VIOLATION_FILE = "violation.txt"
 LOG_FILE = "simulation.log"
 FAST_MODULE = "ssvq_sim.job_bench"

@@ -79,7 +79,7 @@ def _arguments(config: CoreConfig, trace: bool) -> list[str]:
     return [
         *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", split, "--quiet"),
         *("-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", VERILATOR_CXX_STANDARD),
-        *(["--trace-fst", "--trace-structs"] if trace else []),
+        *(["--trace-vcd", "--trace-structs"] if trace else []),
     ]
 
 
@@ -122,7 +122,7 @@ def build_simulator(config: CoreConfig, *, trace: bool = False, bench: Bench = F
                 log_file=log,
                 always=True,
             )
-        except (subprocess.CalledProcessError, SystemExit) as error:
+        except (RuntimeError, subprocess.CalledProcessError, SystemExit) as error:
             text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else str(error)
             lines = [line for line in text.splitlines() if line.strip()]
             raise BuildError("the simulator was not built:\n" + "\n".join(lines[-_LOG_LINES:])) from error

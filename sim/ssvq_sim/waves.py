@@ -17,6 +17,7 @@ from ssvq.reference import ActivationScale
 from ssvq_gen.config import ConfigError, CoreConfig
 
 from .behaviour import Behaviour, SimulationJob
+from .fst import vcd_to_fst
 from .runner import WAVES_FILE, SimulationError, run_jobs
 from .simulator import BuildError
 
@@ -69,10 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BuildError, CompileError, ConfigError, SimulationError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    waves = folder / f"{config.name}.fst"
+    with console.status("converting to FST"):
+        vcd_to_fst(folder / WAVES_FILE, waves)
+    (folder / WAVES_FILE).unlink()
     exact = (
         result.error is None and (result.outputs[layer.name] == layer.reference(job.inputs[layer.name]).output).all()
     )
-    console.print(str(folder / WAVES_FILE), markup=False, highlight=False, soft_wrap=True)
+    console.print(str(waves), markup=False, highlight=False, soft_wrap=True)
     if not exact:
         print(f"error: the outputs differ from the reference ({result.error})", file=sys.stderr)
         return 1
