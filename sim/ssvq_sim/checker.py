@@ -3,7 +3,7 @@
 When an output differs, the same program runs again on the same core, with changed numbers at the same places in DRAM:
 
 * decoded weights: one-hot activations, and requantization parameters that are the identity, so that the output is
-  the weight;
+  the weight; all-zero activations first, whose output is zero unless the accumulators are at fault;
 * accumulators: the same activations, and a bias that is minus the accumulator expected for the token, so that the
   output is the deviation. A few runs with falling multipliers give all of its 32 bits.
 
@@ -19,6 +19,7 @@ from enum import StrEnum
 import numpy as np
 
 from ssvq.integer_layer import IntegerLayer
+from ssvq.program import Program
 from ssvq.reference import Int8Array, Int64Array, Trace
 from ssvq_gen.arithmetic import MIN_SHIFT
 from ssvq_gen.config import CoreConfig
@@ -113,6 +114,10 @@ def check_job(
 def _earliest(
     config: CoreConfig, job: SimulationJob, layer: IntegerLayer, trace: Trace, found: Mismatch, run: Run
 ) -> Mismatch:
+    nothing = read_nothing(config, job, layer, run)[found.channel]
+    if nothing:
+        note = "with all activations zero"
+        return replace(found, stage=Stage.ACCUMULATOR, expected=0, actual=int(nothing), note=note)
     weights = read_weights(config, job, layer, run)[found.channel]
     wrong = np.flatnonzero(weights != layer.weight[found.channel])
     if wrong.size:
@@ -142,11 +147,26 @@ def _outputs(results: Sequence[JobResult], layer: IntegerLayer) -> list[Int64Arr
     return [result.outputs[layer.name].astype(np.int64) for result in results]
 
 
+def _identity(config: CoreConfig, job: SimulationJob, layer: IntegerLayer) -> Program:
+    """The program with parameters that let accumulators through as they are."""
+    zero = np.zeros(layer.out_channels, dtype=np.int64)
+    return probe_program(config, job.program, replace(layer, bias=zero, mantissa=zero + _UNIT_MANTISSA, exponent=zero))
+
+
+def read_nothing(config: CoreConfig, job: SimulationJob, layer: IntegerLayer, run: Run) -> Int64Array:
+    """What the core makes of zeros in this job: (N,), all zero when it is right; the last token that is not counts."""
+    zeros = {**job.inputs, layer.name: np.zeros_like(job.inputs[layer.name])}
+    probe = replace(job, name="zeros", program=_identity(config, job, layer), inputs=zeros)
+    (output,) = _outputs(run([probe]), layer)
+    result = np.zeros(layer.out_channels, dtype=np.int64)
+    for row in output:
+        result = np.where(row != 0, row, result)
+    return result
+
+
 def read_weights(config: CoreConfig, job: SimulationJob, layer: IntegerLayer, run: Run) -> Int64Array:
     """The weights that the core decodes in this job: (N, K)."""
-    zero = np.zeros(layer.out_channels, dtype=np.int64)
-    identity = replace(layer, bias=zero, mantissa=zero + _UNIT_MANTISSA, exponent=zero)
-    program = probe_program(config, job.program, identity)
+    program = _identity(config, job, layer)
     tokens, channels = job.inputs[layer.name].shape
     jobs = []
     for start in range(0, channels, tokens):
