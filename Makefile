@@ -14,10 +14,10 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog cosim waves test lint synth docs format clean
+.PHONY: help check setup verilog cosim waves test test-large lint synth docs format clean
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "  CONFIG is a preset (tiny, edge, base, large) or a TOML file; it is $(CONFIG)."
 
 check: ## see whether the compiler, make, perl and Python are there
@@ -41,6 +41,9 @@ waves: check $(STAMP) ## write an FST of a small run, for GTKWave or Surfer
 
 test: check $(STAMP) ## run the tests (PYTEST_ARGS=... for pytest, JOBS=... processes)
 	@$(RUN) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+test-large: check $(STAMP) ## the `large` preset, whose simulator takes minutes to build
+	@SSVQ_LARGE=1 $(RUN) -m pytest tests/cosim/test_presets.py -k large $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff, mypy, and Verilator and Yosys on the generated Verilog
 	@$(RUN) -m ruff check
