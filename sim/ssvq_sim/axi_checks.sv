@@ -57,18 +57,20 @@ module axi_checks #(
   wire [AddressWidth-1:0] aw = {awaddr, awlen, awsize, awburst};
   wire [DATA_WIDTH+Beat:0] w = {wdata, wstrb, wlast};
 
-  function automatic void require(input bit holds, input string rule);
-    if (!holds) bench_violation(report, rule, cycle);
+  // Called for a broken rule only: strings cost time.
+  function automatic void broken(input string rule);
+    bench_violation(report, rule, cycle);
   endfunction
 
   function automatic void check_burst(
-      input string channel, input bit [ADDR_WIDTH-1:0] addr, input bit [7:0] len, input bit [2:0] size,
+      input bit writes, input bit [ADDR_WIDTH-1:0] addr, input bit [7:0] len, input bit [2:0] size,
       input bit [1:0] burst);
-    require(burst == 2'b01, {channel, ": the burst type must be INCR"});
-    require(1 << size == Beat, {channel, ": a beat must be as wide as the bus"});
-    require(addr % Beat == 0, {channel, ": the address must be aligned to a beat"});
-    require(32'(len) < MAX_BEATS, {channel, ": the burst is longer than the core may issue"});
-    require(32'(addr[11:0]) + (32'(len) + 1) * Beat <= 4096, {channel, ": the burst crosses 4 KB"});
+    string channel = writes ? "AW" : "AR";
+    if (burst != 2'b01) broken({channel, ": the burst type must be INCR"});
+    if (1 << size != Beat) broken({channel, ": a beat must be as wide as the bus"});
+    if (addr % ADDR_WIDTH'(Beat) != 0) broken({channel, ": the address must be aligned to a beat"});
+    if (32'(len) >= MAX_BEATS) broken({channel, ": the burst is longer than the core may issue"});
+    if (32'(addr[11:0]) + (32'(len) + 1) * Beat > 4096) broken({channel, ": the burst crosses 4 KB"});
   endfunction
 
   always @(posedge clk) begin
@@ -78,19 +80,20 @@ module axi_checks #(
       {ar_held, aw_held, w_held, b_held, r_held} <= '0;
       {first, opened, beat, unanswered} = '0;
     end else begin
-      if (!was_reset) require(!(arvalid || awvalid || wvalid), "a valid is high in the cycle after reset");
-      if (ar_held) require(arvalid && ar == ar_was, "AR: valid or payload changed before ready");
-      if (aw_held) require(awvalid && aw == aw_was, "AW: valid or payload changed before ready");
-      if (w_held) require(wvalid && w == w_was, "W: valid or payload changed before ready");
-      if (b_held) require(s_bvalid && s_bresp == b_was, "AXI4-Lite B: valid or payload changed before ready");
-      if (r_held) require(s_rvalid && {s_rdata, s_rresp} == r_was, "AXI4-Lite R: valid or payload changed before ready");
+      if (!was_reset && (arvalid || awvalid || wvalid)) broken("a valid is high in the cycle after reset");
+      if (ar_held && !(arvalid && ar == ar_was)) broken("AR: valid or payload changed before ready");
+      if (aw_held && !(awvalid && aw == aw_was)) broken("AW: valid or payload changed before ready");
+      if (w_held && !(wvalid && w == w_was)) broken("W: valid or payload changed before ready");
+      if (b_held && !(s_bvalid && s_bresp == b_was)) broken("AXI4-Lite B: valid or payload changed before ready");
+      if (r_held && !(s_rvalid && {s_rdata, s_rresp} == r_was))
+        broken("AXI4-Lite R: valid or payload changed before ready");
       ar_held <= arvalid && !arready;
       aw_held <= awvalid && !awready;
       w_held <= wvalid && !wready;
       b_held <= s_bvalid && !s_bready;
       r_held <= s_rvalid && !s_rready;
-      if (arvalid && !ar_held) check_burst("AR", araddr, arlen, arsize, arburst);
-      if (awvalid && !aw_held) check_burst("AW", awaddr, awlen, awsize, awburst);
+      if (arvalid && !ar_held) check_burst(1'b0, araddr, arlen, arsize, arburst);
+      if (awvalid && !aw_held) check_burst(1'b1, awaddr, awlen, awsize, awburst);
       ar_was <= ar;
       aw_was <= aw;
       w_was <= w;
@@ -103,8 +106,8 @@ module axi_checks #(
         unanswered++;
       end
       if (wvalid && wready) begin
-        require(first != opened, "W: data before its address was accepted");
-        require(wlast == (beat == lengths[first]), "W: WLAST is not at the end of the burst");
+        if (first == opened) broken("W: data before its address was accepted");
+        if (wlast != (beat == lengths[first])) broken("W: WLAST is not at the end of the burst");
         beat++;
         if (wlast) begin
           first++;
@@ -112,7 +115,7 @@ module axi_checks #(
         end
       end
       if (bvalid && bready) begin
-        require(unanswered != 0, "B: a response without a burst");
+        if (unanswered == 0) broken("B: a response without a burst");
         unanswered--;
       end
     end

@@ -95,7 +95,7 @@ module bench_top (
       .fault_reads(bus_fault_reads), .fault_writes(bus_fault_writes),
       .read_beats(bus_read_beats), .write_beats(bus_write_beats),
       .arvalid, .arready, .araddr, .arlen, .rvalid, .rready, .rdata, .rresp, .rlast,
-      .awvalid, .awready, .awaddr, .awlen, .wvalid, .wready, .wdata, .wstrb, .wlast, .bvalid, .bready, .bresp
+      .awvalid, .awready, .awaddr, .wvalid, .wready, .wdata, .wstrb, .wlast, .bvalid, .bready, .bresp
   );
 
   axi_checks #(.ADDR_WIDTH(Addr), .DATA_WIDTH(Data), .MAX_BEATS(`SSVQ_MAX_BEATS)) checks (

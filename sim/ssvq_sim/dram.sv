@@ -41,7 +41,6 @@ module dram #(
     input  logic                    awvalid,
     output logic                    awready,
     input  logic [ADDR_WIDTH-1:0]   awaddr,
-    input  logic [7:0]              awlen,
     input  logic                    wvalid,
     output logic                    wready,
     input  logic [DATA_WIDTH-1:0]   wdata,
@@ -58,8 +57,10 @@ module dram #(
   import "DPI-C" function void dram_commit();
   import "DPI-C" function void dram_reset();
 
-  localparam int Beat = DATA_WIDTH / 8;
+  localparam bit [63:0] Beat = 64'(DATA_WIDTH / 8);
+  localparam bit [7:0] BeatBytes = 8'(DATA_WIDTH / 8);
   localparam int Depth = 64;
+  localparam bit [6:0] Room = 7'(Depth - 1);
   localparam bit [1:0] Okay = 2'b00, DecodeError = 2'b11;
   typedef bit [$clog2(Depth)-1:0] slot_t;
 
@@ -117,7 +118,7 @@ module dram #(
       dram_reset();
     end else begin
       if ((stall_ar | stall_r | stall_aw | stall_w | stall_b) != 0) random <= next_random(random);
-      budget = tokens >= Beat[7:0] - bytes_per_cycle ? Beat[7:0] : tokens + bytes_per_cycle;
+      budget = tokens >= BeatBytes - bytes_per_cycle ? BeatBytes : tokens + bytes_per_cycle;
 
       // Addresses
       if (arvalid && arready) begin
@@ -127,19 +128,19 @@ module dram #(
         ar_time[tail] = cycle + 32'(latency);
         ar_count++;
       end
-      arready <= ar_count < Depth - 1 && random[7:0] >= stall_ar && !hang[0];
+      arready <= ar_count < Room && random[7:0] >= stall_ar && !hang[0];
       if (awvalid && awready) begin
         tail = aw_head + slot_t'(aw_count);
         aw_addr[tail] = 64'(awaddr);
         aw_count++;
       end
-      awready <= aw_count < Depth - 1 && random[15:8] >= stall_aw && !hang[2];
+      awready <= aw_count < Room && random[15:8] >= stall_aw && !hang[2];
 
       // Data that was taken
       if (wvalid && wready) begin
         response = response_of(aw_addr[aw_head], 1'b1);
         if (write_worst > response) response = write_worst;
-        dram_write(longint'(aw_addr[aw_head] - base), Beat, wdata, response == Okay ? longint'(64'(wstrb)) : 0, wlast);
+        dram_write(longint'(aw_addr[aw_head] - base), int'(BeatBytes), wdata, response == Okay ? longint'(64'(wstrb)) : 0, wlast);
         aw_addr[aw_head] += Beat;
         write_worst <= wlast ? Okay : response;
         write_beats <= write_beats + 1;
@@ -160,16 +161,16 @@ module dram #(
       // Who may move the next beat
       read_wants = (!rvalid || rready) && ar_count != 0 && signed'(cycle - ar_time[ar_head]) >= 0
           && random[23:16] >= stall_r && !hang[1];
-      write_wants = (!wready || wvalid) && aw_count != 0 && b_count < Depth - 1
+      write_wants = (!wready || wvalid) && aw_count != 0 && b_count < Room
           && random[31:24] >= stall_w && !hang[3];
       write_first = write_wants && (write_turn || !read_wants);
       if (wvalid || hang[3]) wready <= 1'b0;
-      if (budget >= Beat[7:0] && write_first) begin
+      if (budget >= BeatBytes && write_first) begin
         wready <= 1'b1;
-        budget -= Beat[7:0];
+        budget -= BeatBytes;
         write_turn <= 1'b0;
-      end else if (budget >= Beat[7:0] && read_wants) begin
-        dram_read(longint'(ar_addr[ar_head] - base), Beat, beat);
+      end else if (budget >= BeatBytes && read_wants) begin
+        dram_read(longint'(ar_addr[ar_head] - base), int'(BeatBytes), beat);
         rvalid <= 1'b1;
         rdata <= beat;
         rresp <= response_of(ar_addr[ar_head], 1'b0);
@@ -179,7 +180,7 @@ module dram #(
           ar_head++;
           ar_count--;
         end else ar_left[ar_head]--;
-        budget -= Beat[7:0];
+        budget -= BeatBytes;
         write_turn <= 1'b1;
       end
       tokens <= budget;
