@@ -1,4 +1,4 @@
-"""The command behind `make cosim`: all real layers on `edge`, the file it writes, and what it says of a wrong result."""
+"""The command behind `make cosim`: all real layers on `edge`, the file it writes, what it says of a wrong result."""
 
 from __future__ import annotations
 
