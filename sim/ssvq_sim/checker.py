@@ -35,6 +35,10 @@ _EXPONENTS = (15, 12, 6, 0)
 _UNIT_MANTISSA = 1 << MIN_SHIFT
 
 
+class ProbeFailed(RuntimeError):
+    """The failing job could not be examined: a probe of it ended with an error."""
+
+
 class Stage(StrEnum):
     """Where a result goes through, in order."""
 
@@ -108,7 +112,12 @@ def check_job(
         expected=int(trace.output[first]),
         actual=int(actual[first]),
     )
-    return found if run is None else _earliest(config, job, layer, trace, found, run)
+    if run is None:
+        return found
+    try:
+        return _earliest(config, job, layer, trace, found, run)
+    except ProbeFailed as error:
+        return replace(found, note=str(error))
 
 
 def _earliest(
@@ -143,7 +152,7 @@ def _earliest(
 def _outputs(results: Sequence[JobResult], layer: IntegerLayer) -> list[Int64Array]:
     for result in results:
         if result.error:
-            raise RuntimeError(f"a probe of layer {layer.name!r} failed: {result.error.message}")
+            raise ProbeFailed(f"the stage is not known, {result.name!r} failed: {result.error.message}")
     return [result.outputs[layer.name].astype(np.int64) for result in results]
 
 

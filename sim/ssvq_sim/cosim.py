@@ -18,6 +18,7 @@ from ssvq.compile import CompileError, compile_layer
 from ssvq.models import MissingPackageError
 from ssvq.roofline import Roofline, rooflines
 from ssvq_gen.config import ConfigError, CoreConfig
+from ssvq_gen.toolbox import ToolError
 
 from .behaviour import Behaviour, JobResult, SimulationJob
 from .checker import check_job
@@ -202,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CosimFailed, CompileError, SimulationError) as error:
         console.print(f"FAIL {error}", markup=False, highlight=False)
         return 1
-    except (BuildError, ConfigError, MissingPackageError, ValueError) as error:
+    except (BuildError, ConfigError, MissingPackageError, ToolError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     console.print("PASS", style="bold green")

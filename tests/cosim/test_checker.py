@@ -16,7 +16,7 @@ from ssvq.weight_stream import stream_format_of, unpack_stream
 from ssvq_gen.arithmetic import requantize
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import Opcode
-from ssvq_sim.behaviour import Behaviour, JobResult, SimulationJob
+from ssvq_sim.behaviour import Behaviour, JobError, JobResult, SimulationJob
 from ssvq_sim.checker import Run, Stage, check_job, first_difference, read_accumulators, read_weights
 from ssvq_sim.runner import Session
 from ssvq_sim.simulator import build_simulator
@@ -158,6 +158,18 @@ def test_fault_that_does_not_repeat() -> None:
     assert found is not None
     assert (found.stage, found.token, found.channel, found.count) == (Stage.OUTPUT, 3, 4, 1)
     assert "does not happen again" in str(found)
+
+
+def test_probe_that_fails() -> None:
+    job = job_of(PROGRAM)
+    wrong = replace(SOUND([job])[0], outputs={"layer": LAYER.reference(X).output ^ 1})
+    error = JobError(type="JobStalled", message="nothing moved")
+    found = check_job(
+        CONFIG, job, LAYER, wrong, lambda jobs: [replace(wrong, name=j.name, error=error, outputs={}) for j in jobs]
+    )
+    assert found is not None
+    assert found.stage is Stage.OUTPUT
+    assert "the stage is not known, 'zeros' failed: nothing moved" in str(found)
 
 
 def test_shapes_must_agree() -> None:
