@@ -34,6 +34,7 @@ verilog: $(STAMP) ## generate a core: build/CONFIG/ssvq_core.v and its manifest,
 	@$(RUN) -m ssvq_gen $(CONFIG) --output build
 
 cosim: check $(STAMP) ## run real layers of real networks on the simulated core and compare every integer
+	@$(RUN) -m ssvq_gen $(CONFIG) --output build
 	@$(RUN) -m ssvq_sim.cosim --config $(CONFIG)
 
 waves: check $(STAMP) ## write an FST of a small run, for GTKWave or Surfer
