@@ -18,6 +18,10 @@ LANE_WEIGHTS = 4
 MIN_DECODE_LANES = 8
 """Fewer lanes would make a word of the weight stream narrower than a word of codebook RAM."""
 
+ACTIVATION_BANKS = 2
+"""Banks of the activation memory, by the lowest bit of a word's address: while the array reads activations from one,
+the operand loader, LOAD and STORE find the other free."""
+
 MAX_VECTOR_DIM = 32
 MAX_BURST_BEATS = 16
 """Longest AXI burst the core issues: what AXI3 ports (Zynq-7000 HP) accept without a converter."""
@@ -71,6 +75,9 @@ class CoreConfig:
     requantize_lanes : output channels requantized per cycle; 0 chooses all columns;
         with fewer, the last tile of each column takes `cols / requantize_lanes` cycles an activation
     weight_buffer_depth : beats of compressed weights buffered ahead of the decoder
+    weight_cache_bytes : memory in which compressed weights stay to be decoded again; 0 leaves it out
+    profile_depth : descriptors whose times and counters are recorded; 0 leaves the records out
+    attention : generate PRODUCT, the product of two activation tensors
     formats : weight formats the core can decode
 
     Raises
@@ -89,6 +96,9 @@ class CoreConfig:
     decode_lanes: int = 0
     requantize_lanes: int = 0
     weight_buffer_depth: int = 512
+    weight_cache_bytes: int = 0
+    profile_depth: int = 64
+    attention: bool = True
     formats: tuple[WeightFormat, ...] = (WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ)
 
     def __post_init__(self) -> None:
@@ -102,11 +112,17 @@ class CoreConfig:
         _require_power_of_two("max_codebook_size", self.max_codebook_size, 2, 4096)
         _require_power_of_two("weight_buffer_depth", self.weight_buffer_depth, 4 * MAX_BURST_BEATS, 8192)
         _require_range("activation_bytes", self.activation_bytes, 16 * self.word_bytes, 1 << 24)
-        if self.activation_bytes % self.word_bytes:
+        if self.activation_bytes % (ACTIVATION_BANKS * self.word_bytes):
             raise ConfigError(
-                f"activation_bytes must be a multiple of a memory word ({self.word_bytes} bytes), "
+                f"activation_bytes must be a multiple of {ACTIVATION_BANKS} memory words of {self.word_bytes} bytes, "
                 f"not {self.activation_bytes}"
             )
+        if self.weight_cache_bytes != 0:
+            _require_power_of_two("weight_cache_bytes", self.weight_cache_bytes, 1 << 10, 1 << 22)
+        if self.profile_depth != 0:
+            _require_power_of_two("profile_depth", self.profile_depth, 2, 4096)
+        if not isinstance(self.attention, bool):
+            raise ConfigError(f"attention must be true or false, not {self.attention!r}")
         if self.decode_lanes == 0:
             wanted = self.axi_data_width // LANE_WEIGHTS
             object.__setattr__(self, "decode_lanes", min(max(wanted, self.lane_choices[-1]), self.cols))
@@ -148,6 +164,11 @@ class CoreConfig:
     def beat_bytes(self) -> int:
         """Bytes of one AXI beat."""
         return self.axi_data_width // 8
+
+    @property
+    def weight_cache_depth(self) -> int:
+        """Beats in the weight cache."""
+        return self.weight_cache_bytes // self.beat_bytes
 
     @property
     def stream_width(self) -> int:
@@ -304,10 +325,35 @@ PRESETS: dict[str, CoreConfig] = {
             accumulator_depth=64,
             requantize_lanes=4,
             weight_buffer_depth=128,
+            weight_cache_bytes=4 << 10,
+            profile_depth=16,
         ),
-        CoreConfig(name="edge", rows=16, cols=16, axi_data_width=64, activation_bytes=128 << 10),
-        CoreConfig(name="base", rows=32, cols=32, axi_data_width=64, activation_bytes=384 << 10),
-        CoreConfig(name="large", rows=64, cols=64, axi_data_width=128, activation_bytes=1024 << 10),
+        CoreConfig(
+            name="edge",
+            rows=16,
+            cols=16,
+            axi_data_width=64,
+            activation_bytes=128 << 10,
+            weight_cache_bytes=32 << 10,
+        ),
+        CoreConfig(
+            name="base",
+            rows=32,
+            cols=32,
+            axi_data_width=64,
+            activation_bytes=384 << 10,
+            weight_cache_bytes=64 << 10,
+            profile_depth=256,
+        ),
+        CoreConfig(
+            name="large",
+            rows=64,
+            cols=64,
+            axi_data_width=128,
+            activation_bytes=1024 << 10,
+            weight_cache_bytes=128 << 10,
+            profile_depth=256,
+        ),
     )
 }
 """Ready configurations, smallest first."""

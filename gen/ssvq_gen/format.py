@@ -31,6 +31,19 @@ class Opcode(IntEnum):
     LOAD = 1
     STORE = 2
     MATMUL = 3
+    PRODUCT = 4
+
+
+class Residency(IntEnum):
+    """Where a MATMUL's weight stream comes from, and whether it stays in the weight cache."""
+
+    NONE = 0
+    KEEP = 1
+    REUSE = 2
+
+
+OPEN_ALL = 15
+"""Value of `loads_open`, `matmuls_open` and `stores_open` from which on nothing is waited for."""
 
 
 class ErrorCode(IntEnum):
@@ -94,9 +107,12 @@ class Field:
 
 
 DESCRIPTOR_FIELDS: tuple[Field, ...] = (
-    Field(name="opcode", word=0, lsb=0, width=8, doc="1 LOAD, 2 STORE, 3 MATMUL"),
+    Field(name="opcode", word=0, lsb=0, width=8, doc="1 LOAD, 2 STORE, 3 MATMUL, 4 PRODUCT"),
     Field(name="magic", word=0, lsb=8, width=8, doc="0x5A"),
-    Field(name="flags", word=0, lsb=16, width=16, doc="reserved, zero"),
+    Field(name="loads_open", word=0, lsb=16, width=4, doc="earlier LOADs that need not be complete; 15: any number"),
+    Field(name="matmuls_open", word=0, lsb=20, width=4, doc="earlier MATMULs and PRODUCTs that need not be complete"),
+    Field(name="stores_open", word=0, lsb=24, width=4, doc="earlier STOREs that need not be complete"),
+    Field(name="flags", word=0, lsb=28, width=4, doc="reserved, zero"),
     Field(name="dram_offset", word=1, lsb=0, width=32, doc="byte offset of the data or weight stream, 64-byte aligned"),
     Field(name="dram_bytes", word=2, lsb=0, width=32, doc="bytes to move"),
     Field(name="source", word=3, lsb=0, width=32, doc="activation memory word: input of MATMUL, data of STORE"),
@@ -105,6 +121,10 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="weight_format", word=5, lsb=16, width=2, doc="0 int8, 1 SSVQ, 2 VQ"),
     Field(name="index_width", word=5, lsb=18, width=4, doc="bits of an index, log2(codebook_size); 8 for int8"),
     Field(name="vector_dim_log2", word=5, lsb=22, width=3, doc="log2(vector_dim); 0 for int8"),
+    Field(name="narrow_bias", word=5, lsb=25, width=1, doc="1: biases are int16, shifted left by bias_shift"),
+    Field(name="shared_multiplier", word=5, lsb=26, width=1, doc="1: all channels have the descriptor's multiplier"),
+    Field(name="bias_shift", word=5, lsb=27, width=4, doc="shift of narrow biases, otherwise 0"),
+    Field(name="transposed", word=5, lsb=31, width=1, doc="PRODUCT: 1, an operand word is along the input channels"),
     Field(name="k_tiles", word=6, lsb=0, width=16, doc="tiles along the input channels"),
     Field(name="n_tiles", word=6, lsb=16, width=16, doc="tiles along the output channels"),
     Field(name="input_stride", word=7, lsb=0, width=16, doc="words from one input activation to the next"),
@@ -113,6 +133,18 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="zero_point", word=8, lsb=8, width=8, signed=True, doc="zero point of the output"),
     Field(name="clamp_min", word=8, lsb=16, width=8, signed=True, doc="smallest output value"),
     Field(name="clamp_max", word=8, lsb=24, width=8, signed=True, doc="largest output value"),
+    Field(name="early_tiles", word=9, lsb=0, width=16, doc="k tiles that do not wait for the last column before"),
+    Field(name="batch_last", word=9, lsb=16, width=16, doc="PRODUCT: number of the last product, from 0"),
+    Field(name="operand", word=10, lsb=0, width=32, doc="PRODUCT: activation memory word of the weights' first word"),
+    Field(name="operand_stride", word=11, lsb=0, width=16, doc="PRODUCT: words from one operand activation to the next"),
+    Field(name="operand_batch_stride", word=11, lsb=16, width=16, doc="PRODUCT: words between the batch's operands"),
+    Field(name="input_batch_stride", word=12, lsb=0, width=16, doc="PRODUCT: words between the batch's inputs"),
+    Field(name="output_batch_stride", word=12, lsb=16, width=16, doc="PRODUCT: words between the batch's outputs"),
+    Field(name="mantissa", word=13, lsb=0, width=12, doc="shared multiplier"),
+    Field(name="exponent", word=13, lsb=12, width=4, doc="shared multiplier: shift beyond the smallest"),
+    Field(name="last_columns", word=13, lsb=16, width=8, doc="PRODUCT: columns in use in the last tile of outputs"),
+    Field(name="residency", word=13, lsb=24, width=2, doc="0 from DRAM, 1 and kept in the cache, 2 from the cache"),
+    Field(name="cache_offset", word=14, lsb=0, width=32, doc="byte offset in the weight cache, 64-byte aligned"),
 )
 FIELD_BY_NAME: dict[str, Field] = {f.name: f for f in DESCRIPTOR_FIELDS}
 

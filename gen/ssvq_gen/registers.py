@@ -7,7 +7,7 @@ from enum import Enum
 
 CORE_ID = 0x53535651
 """ASCII "SSVQ"."""
-CORE_VERSION = 0x0001_0000
+CORE_VERSION = 0x0001_0001
 """Major version in the upper half, minor in the lower."""
 AXIL_ADDR_WIDTH = 12
 
@@ -103,16 +103,21 @@ CONTROL_REGISTERS: tuple[Register, ...] = (
     Register(name="ERROR_ADDR_LO", offset=0x40, access=Access.R, doc="bus address or activation word that failed"),
     Register(name="ERROR_ADDR_HI", offset=0x44, access=Access.R, doc="bits 63..32 of the failing address"),
     Register(name="DESCRIPTORS_DONE", offset=0x48, access=Access.R, doc="descriptors completed in this job"),
+    Register(name="PROFILE_ADDR", offset=0x4C, access=Access.RW, doc="word of the profile that PROFILE_DATA shows"),
+    Register(name="PROFILE_DATA", offset=0x50, access=Access.R, doc="a word of the profile, see the format reference"),
 )
 
 COUNTERS: tuple[tuple[str, str], ...] = (
     ("TOTAL_CYCLES", "cycles from START to the end of the job; the sum of the classes that follow"),
     ("ARRAY_CYCLES", "an activation entered the array"),
-    ("WAIT_WEIGHT_CYCLES", "the array waited for decoded weights"),
+    ("WAIT_WEIGHT_CYCLES", "the array waited for weights that the bus had not brought"),
+    ("WAIT_DECODE_CYCLES", "the array waited for weights that were there and not decoded"),
+    ("WAIT_OPERAND_CYCLES", "the array waited for the weights of a PRODUCT, from the activation memory"),
+    ("WAIT_ACTIVATION_CYCLES", "an activation was not written yet, or its memory bank was in use"),
     ("WAIT_ACCUMULATOR_CYCLES", "the array waited for a sum to be stored or requantized"),
     ("WAIT_OUTPUT_CYCLES", "the last sums of a layer came out of the array and were written back"),
-    ("LOAD_CYCLES", "a LOAD was running"),
-    ("STORE_CYCLES", "a STORE was running"),
+    ("LOAD_CYCLES", "nothing was in the array and a LOAD was running"),
+    ("STORE_CYCLES", "nothing was in the array and a STORE was running"),
     ("WAIT_DESCRIPTOR_CYCLES", "nothing to do until a descriptor arrived"),
 )
 """Cycle counters: every cycle of a job is in TOTAL_CYCLES and in exactly one of the other classes."""
