@@ -1,6 +1,6 @@
 """LOAD: a run of words from DRAM to the activation memory."""
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,6 +18,11 @@ from .bus import (
 )
 from .checks import require_config
 from .width_converter import WidthConverter
+
+
+OPEN_BEATS = 8 * MAX_BURST_BEATS
+"""Beats on their way: enough for 100 cycles of memory latency, and half of what ReadArbiter keeps open, so that weights
+never wait behind more than the other half."""
 
 
 class LoadEngine(wiring.Component):
@@ -61,11 +66,14 @@ class LoadEngine(wiring.Component):
         remaining = Signal(activation_count_width(config), reset_less=True)
         word_addr = Signal(activation_addr_width(config), reset_less=True)
 
-        # Requests: the memory always takes the data in the end, so credit is never short
-        m.submodules.splitter = splitter = BurstSplitter(config=config)
+        # Requests
+        credit = Signal(range(OPEN_BEATS + 1), init=OPEN_BEATS)
+        requested = Signal()
+        received = Signal()
+        m.submodules.splitter = splitter = BurstSplitter(config=config, credit_width=len(credit))
         command = self.commands.p
         m.d.comb += [
-            splitter.credit.eq(MAX_BURST_BEATS),
+            splitter.credit.eq(credit),
             splitter.commands.p.addr.eq(command.addr),
             splitter.commands.p.beats.eq(beats_of_words(config, command.words)),
             splitter.commands.p.tag.eq(command.tag),
@@ -74,7 +82,10 @@ class LoadEngine(wiring.Component):
             self.requests.payload.eq(splitter.requests.payload),
             self.requests.valid.eq(splitter.requests.valid),
             splitter.requests.ready.eq(self.requests.ready),
+            requested.eq(self.requests.valid & self.requests.ready),
+            received.eq(self.data.valid & self.data.ready),
         ]
+        m.d.sync += credit.eq(credit - Mux(requested, self.requests.p.beats, 0) + received)
 
         # Beats to words; what follows the last word in its beat is cleared away
         converter = WidthConverter(i_width=config.axi_data_width, o_width=8 * config.word_bytes)

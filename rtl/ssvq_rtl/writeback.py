@@ -57,7 +57,7 @@ class Writeback(wiring.Component):
     index : of the command whose sums come in
     ends_index : of the command that `ends`
     in_last_column : of the command whose sums come in, all tile columns but the last are written
-    error, error_addr : the address is outside the activation memory; stays until reset
+    error, error_index, error_addr : the address is outside the activation memory; stays until reset
     """
 
     LATENCY = Requantizer.LATENCY
@@ -81,6 +81,7 @@ class Writeback(wiring.Component):
                 "ends_index": Out(INDEX_WIDTH),
                 "in_last_column": Out(1),
                 "error": Out(1),
+                "error_index": Out(INDEX_WIDTH),
                 "error_addr": Out(32),
             }
         )
@@ -134,7 +135,7 @@ class Writeback(wiring.Component):
         address = here.addr
         in_range = address < config.activation_depth
         with m.If(runs & ~in_range & ~self.error):
-            m.d.sync += [self.error.eq(1), self.error_addr.eq(address)]
+            m.d.sync += [self.error.eq(1), self.error_index.eq(command.index), self.error_addr.eq(address)]
 
         # Requantize; where the outputs go travels along.
         m.submodules.requantizer = requantizer = Requantizer(config=config)
