@@ -82,7 +82,6 @@ class MatmulEngine(wiring.Component):
         connect(m, unpacker.signs, decoder.signs)
         connect(m, unpacker.parameters, writeback.parameters)
         m.d.comb += [
-            unpacker.decoding.eq(decoder.busy),
             decoder.codebook_en.eq(unpacker.codebook_en),
             decoder.codebook_addr.eq(unpacker.codebook_addr),
             decoder.codebook_data.eq(unpacker.codebook_data),

@@ -18,7 +18,7 @@ from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, FIELD_BY_NAME, For
 
 from .integer_layer import CompileError, IntegerLayer
 from .program import DESCRIPTORS_MAX, MEMORY_BYTES_MAX, Job, Piece, Program, Region
-from .weight_stream import pack_stream, stream_format_of, tile_counts
+from .weight_stream import pack_stream, parameter_fields, stream_format_of, tile_counts
 
 __all__ = ["CompileError", "Tiling", "choose_tiling", "compile_layer", "compile_layers"]
 
@@ -225,6 +225,7 @@ def _matmul(config: CoreConfig, stream: _Stream, output: Piece, input_words: int
             "weight_format": layer.weight_format,
             "index_width": stream_format.index_width,
             "vector_dim_log2": stream_format.vector_dim_log2,
+            **parameter_fields(layer),
             "k_tiles": k_tiles,
             "n_tiles": n_tiles,
             "input_stride": input_words,
