@@ -25,6 +25,7 @@ _SPREAD = 60
 """Standard deviation that outputs are aimed at, of int8 inputs and weights that are spread evenly."""
 _EVEN = 74.0
 """Standard deviation of int8 values that are spread evenly."""
+_FOLLOWS = 0.6
 _TRIES = 400
 
 
@@ -37,6 +38,7 @@ class ProgramCase:
     def __init__(self, config: CoreConfig, rng: np.random.Generator, *, steps: int) -> None:
         self._config, self._rng = config, rng
         self._builder = ProgramBuilder(config)
+        self._output: ActivationTensor | None = None  # of the matrix product before
         self.inputs: dict[str, Int8Array] = {}
         everything = ActivationTensor(word=0, tokens=config.activation_depth, channels=config.word_bytes, stride=1)
         self._load(ALL, everything)
@@ -90,13 +92,17 @@ class ProgramCase:
         self._builder.store(name, tensor, _SYMMETRIC)
 
     def _matmul(self, name: str) -> None:
-        layer = _random_layer(
-            self._config, self._rng, name, self._channels(self._config.cols), self._channels(self._config.rows)
+        """Mostly on the output of the matrix product before, as layers follow each other."""
+        before, config = self._output, self._config
+        source = (
+            before
+            if before and self._rng.random() < _FOLLOWS
+            else self._tensor(self._tokens(), self._channels(config.rows))
         )
-        tokens = self._tokens()
-        self._builder.matmul(
-            layer, source=self._tensor(tokens, layer.in_channels), target=self._tensor(tokens, layer.out_channels)
-        )
+        layer = _random_layer(config, self._rng, name, self._channels(config.cols), source.channels)
+        target = self._tensor(source.tokens, layer.out_channels)
+        self._builder.matmul(layer, source=source, target=target)
+        self._output = target
 
     def _product(self, name: str) -> None:
         rng, config = self._rng, self._config
@@ -128,6 +134,7 @@ class ProgramCase:
             operand_batch_stride=int(rng.integers(0, 2 * operand.stride)),
             target_batch_stride=int(rng.integers(0, tokens * target.stride + 2)),
         )
+        self._output = target
 
 
 def _random_layer(
