@@ -80,12 +80,21 @@ def test_output_that_does_not_fit_is_split_over_channels() -> None:
 
 
 def test_token_chunks_share_the_weight_stream() -> None:
-    config = PRESETS["base"]
+    config = PRESETS["base"].replace(weight_cache_bytes=0)
     layer = layer_of(64, 64)
     program = compile_layer(config, layer, 600)
     matmuls = [d for d in program.descriptors() if d["opcode"] == Opcode.MATMUL]
     assert [d["tokens"] for d in matmuls] == [200, 200, 200]
     assert len({d["dram_offset"] for d in matmuls}) == 1
+    run_on_model(config, program, [(layer, 600)], seed=0)
+
+
+def test_token_chunks_take_their_weights_from_the_cache() -> None:
+    config, layer = PRESETS["base"], layer_of(64, 64)
+    program = compile_layer(config, layer, 600)
+    matmuls = [d for d in program.descriptors() if d["opcode"] == Opcode.MATMUL]
+    assert [d["residency"] for d in matmuls] == [Residency.KEEP, Residency.REUSE, Residency.REUSE]
+    assert len({d["cache_offset"] for d in matmuls}) == 1
     run_on_model(config, program, [(layer, 600)], seed=0)
 
 
