@@ -141,7 +141,9 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="early_tiles", word=9, lsb=0, width=16, doc="k tiles that do not wait for the last column before"),
     Field(name="batch_last", word=9, lsb=16, width=16, doc="PRODUCT: number of the last product, from 0"),
     Field(name="operand", word=10, lsb=0, width=32, doc="PRODUCT: activation memory word of the weights' first word"),
-    Field(name="operand_stride", word=11, lsb=0, width=16, doc="PRODUCT: words from one operand activation to the next"),
+    Field(
+        name="operand_stride", word=11, lsb=0, width=16, doc="PRODUCT: words from one operand activation to the next"
+    ),
     Field(name="operand_batch_stride", word=11, lsb=16, width=16, doc="PRODUCT: words between the batch's operands"),
     Field(name="input_batch_stride", word=12, lsb=0, width=16, doc="PRODUCT: words between the batch's inputs"),
     Field(name="output_batch_stride", word=12, lsb=16, width=16, doc="PRODUCT: words between the batch's outputs"),

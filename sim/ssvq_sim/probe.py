@@ -13,7 +13,7 @@ from ssvq.program import Job, Piece, Program, Region
 from ssvq.weight_stream import pack_stream, parameter_fields, stream_format_of
 from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, Opcode, Residency, pack_descriptor
+from ssvq_gen.format import DRAM_ALIGNMENT, Opcode, Residency, pack_descriptor
 
 Bytes = npt.NDArray[np.uint8]
 Descriptor = dict[str, int]
@@ -98,9 +98,7 @@ def _with_parameters(config: CoreConfig, stream: Bytes, descriptor: Descriptor, 
     codebook, k_tiles = fresh_format.codebook_stream_words, descriptor["k_tiles"]
     words[:codebook] = old_words[:codebook]
     for n in range(descriptor["n_tiles"]):
-        old, new = (
-            codebook + n * f.column_words(k_tiles) + f.parameter_words for f in (stream_format, fresh_format)
-        )
+        old, new = (codebook + n * f.column_words(k_tiles) + f.parameter_words for f in (stream_format, fresh_format))
         count = fresh_format.column_words(k_tiles) - fresh_format.parameter_words
         words[new : new + count] = old_words[old : old + count]
     return fresh

@@ -116,7 +116,9 @@ def test_records_of_a_column_have_no_gaps() -> None:
         first = column * f.column_words(1) * config.stream_bytes
         records = np.frombuffer(image[first : first + f.parameter_words * config.stream_bytes], dtype="<u2")
         channels = range(16 * column, min(16 * column + 16, 20))
-        assert [int(v) for v in records[0::2].view("<i2")[: len(channels)]] == [int(layer.bias[n]) >> 3 for n in channels]
+        assert [int(v) for v in records[0::2].view("<i2")[: len(channels)]] == [
+            int(layer.bias[n]) >> 3 for n in channels
+        ]
         multipliers = [int(layer.mantissa[n]) | int(layer.exponent[n]) << 12 for n in channels]
         assert records[1::2][: len(channels)].tolist() == multipliers
         assert not records[2 * len(channels) :].any()
