@@ -220,8 +220,11 @@ class Decoder(wiring.Component):
                 read.en.eq(enable),
                 read.addr.eq(Cat(address[write_words - 1 :], group.codebook_page)),
             ]
-            place = Signal(range(max(write_words, 2)), reset_less=True, name=f"place{lane}")
+            if write_words == 1:
+                words.append(read.data)
+                continue
+            place = Signal(reset_less=True, name=f"place{lane}")
             with m.If(enable):
-                m.d.sync += place.eq(address[: write_words - 1])
-            words.append(read.data.word_select(place, CODEBOOK_WORD_WIDTH) if write_words > 1 else read.data)
+                m.d.sync += place.eq(address[0])
+            words.append(read.data.word_select(place, CODEBOOK_WORD_WIDTH))
         return words

@@ -185,10 +185,17 @@ class MatmulEngine(wiring.Component):
         m.submodules.operand_loader = loader = OperandLoader(config=self._config)
         connect(m, wiring.flipped(self.operand_commands), loader.commands)
         connect(m, loader.read, wiring.flipped(self.operand_read))
+        # With one token, the array may be fed with the next descriptor while the last rows of a PRODUCT are loaded. The
+        # next one was only taken because all before the PRODUCT was complete.
+        overtaken = Signal()
+        with m.If(self.operand_commands.valid & self.operand_commands.ready):
+            m.d.sync += overtaken.eq(0)
+        with m.Elif(self.writeback_commands.valid & self.writeback_commands.ready):
+            m.d.sync += overtaken.eq(1)
         m.d.comb += [
             loader.turn.eq(decoder.product_turn),
             decoder.product_done.eq(loader.done),
-            loader.all_written.eq(all_written),
+            loader.all_written.eq(all_written | overtaken),
             loader.most_written.eq(most_written),
             self.range_error.eq(loader.error),
         ]

@@ -7,6 +7,7 @@ from layer_shapes import RECORDS, layer_shape, product_shape
 from layers import random_layer
 from matmul_bench import stream_words
 from small_configs import (
+    BROAD,
     CONFIGS,
     FORMATS,
     INT8,
@@ -195,7 +196,7 @@ class UnpackerBench:
         run_benches(dut, end, cycles=cycles, background=(commands, source, self.watch, *receivers))
 
 
-@pytest.mark.parametrize("config", [*CONFIGS, INT8_ONLY, SSVQ_ONLY, VQ_ONLY], ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, BROAD, INT8_ONLY, SSVQ_ONLY, VQ_ONLY], ids=name_of)
 @pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.6), (0.3, 0.3)])
 def test_takes_streams_apart(config: CoreConfig, idle: float, stall: float) -> None:
     rng = seeded(30)
