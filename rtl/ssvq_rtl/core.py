@@ -27,8 +27,8 @@ from .store import StoreEngine
 from .weight_stream import WeightStream
 
 _DESCRIPTORS, _WEIGHTS, _LOAD = range(3)
-"""Clients of the read port, highest priority first: weights ask for no more than their buffer takes, and what they leave
-is enough for a LOAD that runs while the array computes."""
+"""Clients of the read port, highest priority first: weights ask for no more than their buffer takes, and what they
+leave is enough for a LOAD that runs while the array computes."""
 _READ_STORE, _READ_OPERAND, _READ_ARRAY = range(3)
 """Readers of the activation memory, highest priority first: the array reads most, and the others seldom."""
 _WRITE_OUTPUT, _WRITE_LOAD = range(2)
@@ -136,7 +136,7 @@ class SsvqCore(wiring.Component):
             store.halt.eq(control.halt),
             control.bus_idle.eq(arbiter.idle & store.idle),
             control.quiet.eq(control.bus_idle & ~matmul.unpacking),
-            control.progress.eq(arbiter.beat | store.beat | matmul.progress | load.write.valid | load.done | store.done),
+            control.progress.eq(arbiter.beat | store.beat | matmul.progress | load.write.valid),
         ]
         self._collect_errors(m, control, executor, arbiter, store, matmul)
 

@@ -80,8 +80,9 @@ class Dispatcher(wiring.Component):
             self.layers.valid.eq(layer_queue.r_rdy),
             layer_queue.r_en.eq(self.layers.ready),
         ]
+        derived = {"is_product": is_product, "index": current.descriptor.index}
         for name, _ in LayerShape():
-            m.d.comb += layer[name].eq(is_product if name == "is_product" else fields[name])
+            m.d.comb += layer[name].eq(derived[name] if name in derived else fields[name])
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += self.descriptors.ready.eq(1)

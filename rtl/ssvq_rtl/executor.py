@@ -114,10 +114,10 @@ class Executor(wiring.Component):
                     m.next = "BEGIN"
             with m.State("BEGIN"):
                 begins = Signal()
-                with m.If(current.code != ErrorCode.NONE):
-                    with m.If(idle):
-                        m.next = "FAILED"
-                with m.Elif(~waits), m.Switch(fields.opcode):
+                fails = current.code != ErrorCode.NONE
+                with m.If(fails & idle):
+                    m.next = "FAILED"
+                with m.Elif(~fails & ~waits), m.Switch(fields.opcode):
                     with m.Case(Opcode.LOAD):
                         m.d.comb += [load.valid.eq(1), begins.eq(load.ready)]
                     with m.Case(Opcode.STORE):

@@ -19,7 +19,6 @@ from .bus import (
 from .checks import require_config
 from .width_converter import WidthConverter
 
-
 OPEN_BEATS = 8 * MAX_BURST_BEATS
 """Beats on their way: enough for 100 cycles of memory latency, and half of what ReadArbiter keeps open, so that weights
 never wait behind more than the other half."""

@@ -25,7 +25,8 @@ class MatmulStatus(data.StructLayout):
 
     issuing : an activation enters the array
     feeding : a command's activations are fed
-    wait_weights, wait_operand, wait_accumulator, wait_activation : why none enters; `wait_operand` for PRODUCT's weights
+    wait_weights, wait_operand, wait_accumulator, wait_activation : why none enters; the weights of a PRODUCT are its
+        operand
     unpacks_begin, unpacks_end : the stream of descriptor `unpacks_index` begins and has ended
     feeds_begin, feeds_end : first and last activation of `feeds_index`
     drains_begin : first outputs of `drains_index`
@@ -180,9 +181,7 @@ class MatmulEngine(wiring.Component):
         m.d.comb += all_written.eq(opened <= 1)
         return all_written, most
 
-    def _operand_loader(
-        self, m: Module, decoder: Decoder, all_written: Signal, most_written: Signal
-    ) -> OperandLoader:
+    def _operand_loader(self, m: Module, decoder: Decoder, all_written: Signal, most_written: Signal) -> OperandLoader:
         m.submodules.operand_loader = loader = OperandLoader(config=self._config)
         connect(m, wiring.flipped(self.operand_commands), loader.commands)
         connect(m, loader.read, wiring.flipped(self.operand_read))

@@ -2,16 +2,16 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 
 from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import CHANNEL_PARAMETER_WIDTH, parameter_words_per_pass
+from ssvq_gen.format import CHANNEL_PARAMETER_WIDTH
 
 from .activation_memory import WritePort
 from .checks import require_config
 from .descriptor import INDEX_WIDTH
+from .parameters import ParameterCollector, ParameterWord
 from .requantizer import Requantizer
 
 
@@ -45,7 +45,7 @@ class Writeback(wiring.Component):
     Members
     -------
     commands : `WritebackCommand`; the next one is accepted while one is worked on
-    parameters : stream words of channel parameters
+    parameters : `ParameterWord`
     parameters_ready : those of the next column are there
     claim : In, the last tile of a column starts, it will use them
     opens : In, the first final sums of a column come with the next cycle
@@ -67,7 +67,7 @@ class Writeback(wiring.Component):
         super().__init__(
             {
                 "commands": In(stream.Signature(WritebackCommand())),
-                "parameters": In(stream.Signature(config.stream_width)),
+                "parameters": In(stream.Signature(ParameterWord(config))),
                 "parameters_ready": Out(1),
                 "claim": In(1),
                 "opens": In(1),
@@ -140,13 +140,16 @@ class Writeback(wiring.Component):
         # Requantize; where the outputs go travels along.
         m.submodules.requantizer = requantizer = Requantizer(config=config)
         lanes_width = config.requantize_lanes * ACCUMULATOR_WIDTH
-        parameters = self._parameters(m)
+        m.submodules.parameters = collector = ParameterCollector(config=config)
+        connect(m, wiring.flipped(self.parameters), collector.i)
+        parameters_width = config.requantize_lanes * CHANNEL_PARAMETER_WIDTH
         m.d.comb += [
+            collector.claim.eq(self.claim),
+            collector.opens.eq(self.opens),
+            self.parameters_ready.eq(collector.parameters_ready),
             requantizer.i.eq(self.sums.word_select(run if passes > 1 else 0, lanes_width)),
             requantizer.parameters.eq(
-                parameters.word_select(run if passes > 1 else 0, len(parameters) // passes)[
-                    : config.requantize_lanes * CHANNEL_PARAMETER_WIDTH
-                ]
+                collector.current.as_value().word_select(run if passes > 1 else 0, parameters_width)
             ),
             requantizer.output_range.zero_point.eq(command.zero_point),
             requantizer.output_range.clamp_min.eq(command.clamp_min),
@@ -214,30 +217,3 @@ class Writeback(wiring.Component):
                 m.d.sync += [here.addr.eq(next_column), column_address.eq(next_column)]
                 m.d.sync += here.slot.eq(Mux(last_slot, 0, here.slot + passes))
         return here
-
-    def _parameters(self, m: Module) -> Signal:
-        """Collects the parameters of a column word by word. Returns those of the column whose sums come in."""
-        config = self._config
-        words = parameter_words_per_pass(config) * config.requantize_groups
-        # A column more than the two at hand, so that the weight stream need not wait for the end of a column.
-        m.submodules.parameters = fifo = SyncFIFOBuffered(width=config.stream_width, depth=1 << words.bit_length())
-        upcoming = Signal(words * config.stream_width, reset_less=True)
-        current = Signal.like(upcoming, reset_less=True)
-        count = Signal(range(words + 1))
-        complete = count == words
-        claimed = Signal()
-        m.d.comb += [
-            fifo.w_data.eq(self.parameters.payload),
-            fifo.w_en.eq(self.parameters.valid),
-            self.parameters.ready.eq(fifo.w_rdy),
-            self.parameters_ready.eq(complete & ~claimed),
-            fifo.r_en.eq(~complete | self.opens),
-        ]
-        with m.If(self.claim):
-            m.d.sync += claimed.eq(1)
-        with m.If(self.opens):
-            m.d.sync += [current.eq(upcoming), count.eq(0), claimed.eq(0)]
-        with m.If(fifo.r_en & fifo.r_rdy):
-            m.d.sync += upcoming.eq(Cat(upcoming, fifo.r_data) >> config.stream_width)
-            m.d.sync += count.eq(Mux(self.opens, 1, count + 1))
-        return current

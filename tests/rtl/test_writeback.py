@@ -8,13 +8,12 @@ from small_configs import CONFIGS, SQUARE, TALL, WIDE, name_of
 from ssvq_gen.arithmetic import (
     ACCUMULATOR_WIDTH,
     BIAS_WIDTH,
-    EXPONENT_WIDTH,
     MANTISSA_MAX,
     MANTISSA_WIDTH,
     requantize,
 )
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.format import CHANNEL_PARAMETER_WIDTH, parameter_words_per_pass
+from ssvq_gen.format import CHANNEL_PARAMETER_WIDTH
 from ssvq_rtl.writeback import Writeback
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
 
@@ -70,18 +69,22 @@ def random_job(config: CoreConfig, rng: Any, *, tokens: int, n_tiles: int, **cha
     return Job(command, parameters, sums)
 
 
-def parameter_words(config: CoreConfig, columns: list[list[Parameters]], rng: Any) -> list[int]:
-    """Stream words of the columns' parameters; the bits between two passes are garbage on purpose."""
+def column_words(config: CoreConfig) -> int:
+    """Stream words of a column's parameters."""
+    return config.cols * CHANNEL_PARAMETER_WIDTH // config.stream_width
+
+
+def parameter_words(config: CoreConfig, columns: list[list[Parameters]]) -> list[dict[str, int]]:
+    """The columns' parameters as payloads of the writeback's port."""
     words = []
-    lanes, count = config.requantize_lanes, parameter_words_per_pass(config)
     for column in columns:
-        for first in range(0, config.cols, lanes):
-            image = rng.getrandbits(count * config.stream_width) >> (lanes * CHANNEL_PARAMETER_WIDTH)
-            for bias, mantissa, exponent in reversed(column[first : first + lanes]):
-                channel = bias & ((1 << BIAS_WIDTH) - 1) | mantissa << BIAS_WIDTH
-                channel |= exponent << (BIAS_WIDTH + MANTISSA_WIDTH)
-                image = image << (BIAS_WIDTH + MANTISSA_WIDTH + EXPONENT_WIDTH) | channel
-            words += [image >> (config.stream_width * i) & ((1 << config.stream_width) - 1) for i in range(count)]
+        image = 0
+        for bias, mantissa, exponent in reversed(column):
+            channel = bias & ((1 << BIAS_WIDTH) - 1) | mantissa << BIAS_WIDTH
+            channel |= exponent << (BIAS_WIDTH + MANTISSA_WIDTH)
+            image = image << CHANNEL_PARAMETER_WIDTH | channel
+        for i in range(column_words(config)):
+            words.append({"data": image >> (config.stream_width * i) & ((1 << config.stream_width) - 1)})
     return words
 
 
@@ -104,7 +107,7 @@ class WritebackBench:
     def run(self, jobs: list[Job], cycles: int) -> None:
         dut = self.dut
         columns = [column for job in jobs for column in job.parameters]
-        words = parameter_words(self._config, columns, self._rng)
+        words = parameter_words(self._config, columns)
 
         async def commands(ctx: Any) -> None:
             for job in jobs:
@@ -205,8 +208,8 @@ def test_a_column_opens_with_the_last_pass_of_the_one_before(config: CoreConfig)
     job = random_job(config, rng, tokens=tokens, n_tiles=n_tiles)
     bench = WritebackBench(config, rng)
     dut = bench.dut
-    collect = parameter_words_per_pass(config) * passes + 4
-    words = parameter_words(config, job.parameters, rng)
+    collect = column_words(config) + 4
+    words = parameter_words(config, job.parameters)
 
     async def drive(ctx: Any) -> None:
         ctx.set(dut.commands.payload, job.command)
@@ -260,8 +263,8 @@ def test_the_stream_waits_when_no_column_is_claimed() -> None:
     rng = seeded(93)
     config = SQUARE
     job = random_job(config, rng, tokens=1, n_tiles=10)
-    words = parameter_words(config, job.parameters, rng)
-    per_column = parameter_words_per_pass(config) * config.requantize_groups
+    words = parameter_words(config, job.parameters)
+    per_column = column_words(config)
     dut = Writeback(config=config)
     taken = 0
 

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from ssvq.integer_layer import IntegerLayer
 from ssvq.reference import ActivationScale
 from ssvq_gen.arithmetic import MANTISSA_MAX
-from ssvq_gen.config import CoreConfig, WeightFormat
+from ssvq_gen.config import ACTIVATION_BANKS, CoreConfig, WeightFormat
+from ssvq_gen.format import NARROW_BIAS_WIDTH
+
+_NARROW_EDGES = np.array([-(1 << (NARROW_BIAS_WIDTH - 1)), (1 << (NARROW_BIAS_WIDTH - 1)) - 1, -1])
 
 
 def random_layer(
@@ -21,6 +24,8 @@ def random_layer(
     in_channels: int,
     codebook_size: int = 16,
     vector_dim: int = 8,
+    bias_shift: int | None = None,
+    shared_multiplier: bool = False,
     name: str = "layer",
 ) -> IntegerLayer:
     """A layer with extreme and random values, its outputs spread over int8."""
@@ -38,13 +43,25 @@ def random_layer(
             signs = rng.integers(0, 2, decoded.shape).astype(bool)
             codes["signs"], decoded = signs, np.where(signs, -decoded, decoded)
         weight = decoded[:, :in_channels]
+    bias = rng.integers(-(1 << 18), 1 << 18, out_channels)
+    mantissa = rng.integers(0, MANTISSA_MAX + 1, out_channels)
+    exponent = rng.integers(4, 16, out_channels)
+    if bias_shift is not None:
+        limit = 1 << (NARROW_BIAS_WIDTH - 1)
+        narrow = np.clip(bias >> bias_shift, -limit, limit - 1)
+        narrow[: len(_NARROW_EDGES)] = _NARROW_EDGES[:out_channels]
+        bias = narrow << bias_shift
+    if shared_multiplier:
+        mantissa[:], exponent[:] = mantissa[0], exponent[0]
     return IntegerLayer(
         name=name,
         weight_format=weight_format,
         weight=weight,
-        bias=rng.integers(-(1 << 18), 1 << 18, out_channels),
-        mantissa=rng.integers(0, MANTISSA_MAX + 1, out_channels),
-        exponent=rng.integers(4, 16, out_channels),
+        bias=bias,
+        mantissa=mantissa,
+        exponent=exponent,
+        bias_shift=bias_shift,
+        shared_multiplier=shared_multiplier,
         input_scale=ActivationScale(scale=0.05, zero_point=int(rng.integers(-128, 128))),
         output_scale=ActivationScale(scale=0.1, zero_point=int(rng.integers(-128, 128))),
         clamp_min=int(rng.integers(-128, -100)),
@@ -60,7 +77,7 @@ def random_input(rng: np.random.Generator, tokens: int, layer: IntegerLayer) -> 
 
 @st.composite
 def configs(draw: st.DrawFn, *, activation_words: st.SearchStrategy[int] | None = None) -> CoreConfig:
-    """Small configurations: all relations of rows, columns, lanes and bus width."""
+    """Small configurations: all relations of rows, columns, lanes and bus width. Odd numbers of words round up."""
     rows, cols = draw(st.sampled_from((4, 8, 16, 32))), draw(st.sampled_from((8, 16, 32)))
     bus = draw(st.sampled_from((32, 64, 128, 256, 512)))
     words = draw(activation_words if activation_words is not None else st.just(1024))
@@ -69,9 +86,10 @@ def configs(draw: st.DrawFn, *, activation_words: st.SearchStrategy[int] | None 
         rows=rows,
         cols=cols,
         axi_data_width=bus,
-        activation_bytes=words * max(rows, cols),
+        activation_bytes=-(-words // ACTIVATION_BANKS) * ACTIVATION_BANKS * max(rows, cols),
         accumulator_depth=draw(st.sampled_from((4, 8, 64))),
         max_codebook_size=256,
+        weight_cache_bytes=draw(st.sampled_from((0, 1 << 10, 1 << 13))),
     )
     lanes = draw(st.sampled_from(base.lane_choices))
     requantize = draw(st.sampled_from([1 << i for i in range(cols.bit_length())]))
@@ -91,4 +109,6 @@ def layers_on(draw: st.DrawFn, config: CoreConfig, *, max_channels: int = 70) ->
         in_channels=draw(st.integers(1, max_channels)),
         codebook_size=draw(st.sampled_from(sizes)),
         vector_dim=dim,
+        bias_shift=draw(st.none() | st.integers(0, 15)),
+        shared_multiplier=draw(st.booleans()),
     )
