@@ -54,7 +54,7 @@ def layer_of(payload: Any) -> tuple[int, ...]:
 
 
 def expected_layer(item: dict[str, Any]) -> tuple[int, ...]:
-    values = item["fields"] | {"is_product": item["fields"]["opcode"] is Opcode.PRODUCT}
+    values = item["fields"] | {"is_product": item["fields"]["opcode"] is Opcode.PRODUCT, "index": item["index"]}
     return tuple(int(values[name]) for name in LAYER_FIELDS)
 
 
