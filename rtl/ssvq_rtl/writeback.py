@@ -155,9 +155,11 @@ class Writeback(wiring.Component):
             requantizer.output_range.clamp_min.eq(command.clamp_min),
             requantizer.output_range.clamp_max.eq(command.clamp_max),
         ]
-        stage = data.StructLayout({"addr": range(config.activation_depth), "slot": range(max(slots, 2))})
+        stage = data.StructLayout(
+            {"addr": range(config.activation_depth), "slot": range(max(slots, 2)), "index": INDEX_WIDTH}
+        )
         entering = Signal(stage)
-        m.d.comb += [entering.addr.eq(address), entering.slot.eq(here.slot + run)]
+        m.d.comb += [entering.addr.eq(address), entering.slot.eq(here.slot + run), entering.index.eq(command.index)]
         valids = Signal(self.LATENCY)
         lasts = Signal(self.LATENCY)
         line = Signal(stage.size * self.LATENCY, reset_less=True)
@@ -169,9 +171,8 @@ class Writeback(wiring.Component):
             open_columns.eq(Cat(~walking | ~last_column, open_columns)),
             self.ends.eq(lasts[-1]),
         ]
-        with m.If(finishes):
-            m.d.sync += self.ends_index.eq(command.index)
         there = Signal(stage)
+        m.d.sync += self.ends_index.eq(there.index)
         m.d.comb += [
             there.eq(line[-stage.size :]),
             self.write.en.eq(valids[-1]),
