@@ -6,6 +6,7 @@ from amaranth.lib.wiring import Flow, In, Out, connect
 
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import ErrorCode
+from ssvq_gen.profile import PROFILE_CLASSES
 from ssvq_gen.registers import AXIL_ADDR_WIDTH
 
 from .activation_memory import ActivationMemory
@@ -20,6 +21,7 @@ from .executor import Executor
 from .job_control import JobControl
 from .load import LoadEngine
 from .matmul import MatmulEngine
+from .profiler import Profiler
 from .read_arbiter import ReadArbiter
 from .register_file import RegisterFile
 from .resize import StreamResizer
@@ -123,7 +125,6 @@ class SsvqCore(wiring.Component):
         connect(m, executor.writeback_commands, matmul.writeback_commands)
         connect(m, executor.operand_commands, matmul.operand_commands)
         self._connect_memory(m, memory, load, store, matmul)
-        status = matmul.status
 
         m.d.comb += [
             dispatcher.memory_base.eq(registers.memory_base),
@@ -131,7 +132,7 @@ class SsvqCore(wiring.Component):
             executor.memory_base.eq(registers.memory_base),
             executor.load_done.eq(load.done),
             executor.store_done.eq(store.done),
-            executor.matmul_done.eq(status.ends),
+            executor.matmul_done.eq(matmul.status.ends),
             arbiter.halt.eq(control.halt),
             store.halt.eq(control.halt),
             control.bus_idle.eq(arbiter.idle & store.idle),
@@ -140,25 +141,16 @@ class SsvqCore(wiring.Component):
         ]
         self._collect_errors(m, control, executor, arbiter, store, matmul)
 
-        classes = counters.classes
-        stalled = weights.o.valid & ~weights.o.ready
-        m.d.comb += [
-            counters.clear.eq(control.begins),
-            counters.run.eq(control.busy),
-            classes.array_cycles.eq(status.issuing),
-            classes.wait_decode_cycles.eq(status.wait_weights & stalled),
-            classes.wait_weight_cycles.eq(status.wait_weights & ~stalled),
-            classes.wait_operand_cycles.eq(status.wait_operand),
-            classes.wait_activation_cycles.eq(status.wait_activation),
-            classes.wait_accumulator_cycles.eq(status.wait_accumulator),
-            classes.wait_output_cycles.eq(executor.matmuls != 0),
-            classes.load_cycles.eq(executor.loads != 0),
-            classes.store_cycles.eq(executor.stores != 0),
-            counters.beats.weight_beats.eq(weights.beat),
-            counters.beats.read_beats.eq(arbiter.beat),
-            counters.beats.write_beats.eq(store.beat),
-            registers.counters.eq(counters.values),
-        ]
+        self._count(m, counters, control, executor, matmul, weights, arbiter, store)
+        m.d.comb += registers.counters.eq(counters.values)
+        if config.profile_depth:
+            m.submodules.profiler = profiler = Profiler(config=config)
+            self._profile(m, profiler, counters, control, executor, load, store, matmul)
+            m.d.comb += [
+                profiler.read_addr.eq(registers.profile_addr),
+                registers.profile_data.eq(profiler.read_data),
+                matmul.hold.eq(profiler.busy),
+            ]
         return m
 
     def _connect_ports(self, m: Module, prefix: str, interface: wiring.PureInterface) -> None:
@@ -205,6 +197,69 @@ class SsvqCore(wiring.Component):
             registers.error_addr.eq(control.first_error.addr),
             registers.descriptors_done.eq(done_count),
         ]
+
+    def _count(
+        self,
+        m: Module,
+        counters: Counters,
+        control: JobControl,
+        executor: Executor,
+        matmul: MatmulEngine,
+        weights: WeightStream,
+        arbiter: ReadArbiter,
+        store: StoreEngine,
+    ) -> None:
+        """What the array does or waits for; without an activation to feed, what has to end first."""
+        classes, status = counters.classes, matmul.status
+        stalled = weights.o.valid & ~weights.o.ready
+        m.d.comb += [
+            counters.clear.eq(control.begins),
+            counters.run.eq(control.busy),
+            classes.array_cycles.eq(status.issuing),
+            classes.wait_weight_cycles.eq(status.wait_weights & ~stalled),
+            classes.wait_decode_cycles.eq(status.wait_weights & stalled),
+            classes.wait_operand_cycles.eq(status.wait_operand),
+            classes.wait_activation_cycles.eq(status.wait_activation),
+            classes.wait_accumulator_cycles.eq(status.wait_accumulator),
+            classes.wait_output_cycles.eq(executor.matmuls != 0),
+            classes.load_cycles.eq(executor.loads != 0),
+            classes.store_cycles.eq(executor.stores != 0),
+            counters.beats.weight_beats.eq(weights.beat),
+            counters.beats.read_beats.eq(arbiter.beat),
+            counters.beats.write_beats.eq(store.beat),
+        ]
+
+    def _profile(
+        self,
+        m: Module,
+        profiler: Profiler,
+        counters: Counters,
+        control: JobControl,
+        executor: Executor,
+        load: LoadEngine,
+        store: StoreEngine,
+        matmul: MatmulEngine,
+    ) -> None:
+        status = matmul.status
+        m.d.comb += [
+            profiler.cycle.eq(counters.values.total_cycles),
+            *(profiler.classes[i].eq(counters.values[name.lower()]) for i, name in enumerate(PROFILE_CLASSES)),
+        ]
+        events: dict[str, tuple[Value, Value]] = {
+            "load_begin": (executor.load_begins, executor.index),
+            "load_end": (load.done, load.done_tag),
+            "store_begin": (executor.store_begins, executor.index),
+            "store_end": (store.done, store.done_tag),
+            "decode_begin": (status.unpacks_begin, status.unpacks_index),
+            "decode_end": (status.unpacks_end, status.unpacks_index),
+            "compute_begin": (status.feeds_begin, status.feeds_index),
+            "compute_end": (status.feeds_end, status.feeds_index),
+            "drain_begin": (status.drains_begin, status.drains_index),
+            "drain_end": (status.ends, status.ends_index),
+        }
+        for name, (valid, index) in events.items():
+            event = getattr(profiler, name)
+            m.d.comb += [event.valid.eq(valid & control.busy), event.index.eq(index)]
 
     def _connect_memory(
         self, m: Module, memory: ActivationMemory, load: LoadEngine, store: StoreEngine, matmul: MatmulEngine

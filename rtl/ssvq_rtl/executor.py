@@ -12,7 +12,7 @@ from .checks import require_config
 from .descriptor import INDEX_WIDTH
 from .dispatcher import CheckedDescriptor
 from .feeder import FeedCommand
-from .operand import OperandCommand
+from .operand_words import OperandCommand
 from .writeback import WritebackCommand
 
 MATMULS_OPEN = 2

@@ -8,6 +8,7 @@ from ssvq_gen.config import MAX_BURST_BEATS, CoreConfig
 
 from .burst_splitter import BurstSplitter
 from .bus import (
+    TAG_WIDTH,
     BurstRequest,
     LoadCommand,
     MemoryWrite,
@@ -42,7 +43,7 @@ class LoadEngine(wiring.Component):
     requests : stream of BurstRequest, to the arbiter
     data : stream of ReadBeat, from the arbiter
     write : stream of MemoryWrite
-    done : pulse, the last word of a command has been written
+    done, done_tag : pulse, the last word of the command with this tag has been written
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -54,6 +55,7 @@ class LoadEngine(wiring.Component):
                 "data": In(stream.Signature(ReadBeat(config.axi_data_width))),
                 "write": Out(stream.Signature(MemoryWrite(config))),
                 "done": Out(1),
+                "done_tag": Out(TAG_WIDTH),
             }
         )
 
@@ -100,9 +102,13 @@ class LoadEngine(wiring.Component):
             finished.eq(self.write.valid & self.write.ready & (remaining == 1)),
         ]
 
+        tag = Signal(TAG_WIDTH, reset_less=True)
         m.d.sync += self.done.eq(finished)
+        with m.If(finished):
+            m.d.sync += self.done_tag.eq(tag)
         with m.If(self.commands.valid & self.commands.ready):
-            m.d.sync += [busy.eq(1), remaining.eq(command.words), word_addr.eq(command.destination)]
+            m.d.sync += [busy.eq(1), tag.eq(command.tag)]
+            m.d.sync += [remaining.eq(command.words), word_addr.eq(command.destination)]
         with m.Elif(self.write.valid & self.write.ready):
             m.d.sync += [busy.eq(~finished), remaining.eq(remaining - 1), word_addr.eq(word_addr + 1)]
         return m

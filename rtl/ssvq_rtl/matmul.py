@@ -14,7 +14,8 @@ from .checks import require_config
 from .decoder import DecodedStep, Decoder
 from .descriptor import INDEX_WIDTH
 from .feeder import FeedCommand, Feeder, Token
-from .operand import OperandCommand, OperandLoader
+from .operand import OperandLoader
+from .operand_words import OperandCommand
 from .scoreboard import Scoreboard
 from .unpacker import LayerShape, Unpacker
 from .writeback import Writeback, WritebackCommand

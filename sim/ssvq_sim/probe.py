@@ -81,9 +81,9 @@ def _stored_piece(program: Program, job: Job, index: int) -> Piece:
     """What the next STORE of a MATMUL's output writes."""
     word = program.descriptor(index)["destination"]
     later = (program.descriptor(i) for i in range(index + 1, job.first_descriptor + job.descriptor_count))
-    offset = next(d["dram_offset"] for d in later if d["opcode"] == Opcode.STORE and d["source"] == word)
     if job.output is None:
         raise ValueError(f"job {job.name!r} stores nothing")
+    offset = next(d["dram_offset"] for d in later if d["opcode"] == Opcode.STORE and d["source"] == word)
     return next(piece for piece in job.output.pieces if piece.offset == offset)
 
 
@@ -116,7 +116,9 @@ def _with_tensors_moved(
         elif d["dram_offset"] >= program.image.size:
             d["dram_offset"] += distance
 
-    def moved(region: Region) -> Region:
+    def moved(region: Region | None) -> Region | None:
+        if region is None:
+            return None
         pieces = tuple(replace(piece, offset=piece.offset + distance) for piece in region.pieces)
         return replace(region, pieces=pieces)
 

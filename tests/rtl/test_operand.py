@@ -8,7 +8,7 @@ import pytest
 from amaranth.back import verilog
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib.wiring import connect
-from small_configs import CONFIGS, QUARTER, SQUARE, TALL, WIDE, name_of
+from small_configs import CONFIGS, QUARTER, SQUARE, WIDE, name_of
 
 from ssvq_gen.config import LANE_WEIGHTS, PRESETS, CoreConfig
 from ssvq_rtl.activation_memory import ActivationMemory
