@@ -133,7 +133,7 @@ def first_stray(memory: npt.NDArray[np.uint8], program: Program, job: Simulation
     for name, array in job.inputs.items():
         place_input(expected, program, array, job=name)
     for entry in program.jobs:
-        for piece in entry.output.pieces:
+        for piece in entry.output.pieces if entry.output else ():
             span = slice(piece.offset, piece.offset + piece.size(program.word_bytes))
             expected[span] = memory[span]
     different = np.flatnonzero(expected != memory)

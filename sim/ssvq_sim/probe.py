@@ -26,7 +26,7 @@ def probe_program(config: CoreConfig, program: Program, layer: IntegerLayer) -> 
         descriptor = program.descriptor(index)
         if descriptor["opcode"] != Opcode.MATMUL:
             continue
-        piece = _stored_piece(program, job, index + 1)
+        piece = _stored_piece(program, job, index)
         part = layer.select_channels(*piece.channels)
         _replace_parameters(config, image, descriptor, part)
         changed = {**descriptor, "zero_point": 0, "clamp_min": ACTIVATION_MIN, "clamp_max": ACTIVATION_MAX}
@@ -36,8 +36,12 @@ def probe_program(config: CoreConfig, program: Program, layer: IntegerLayer) -> 
 
 
 def _stored_piece(program: Program, job: Job, index: int) -> Piece:
-    """The output that the STORE after a MATMUL writes."""
-    offset = program.descriptor(index)["dram_offset"]
+    """What the next STORE of a MATMUL's output writes."""
+    word = program.descriptor(index)["destination"]
+    later = (program.descriptor(i) for i in range(index + 1, job.first_descriptor + job.descriptor_count))
+    offset = next(d["dram_offset"] for d in later if d["opcode"] == Opcode.STORE and d["source"] == word)
+    if job.output is None:
+        raise ValueError(f"job {job.name!r} stores nothing")
     return next(piece for piece in job.output.pieces if piece.offset == offset)
 
 

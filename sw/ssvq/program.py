@@ -53,13 +53,17 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One layer of a program: its descriptors and its tensors."""
+    """A named run of a program's descriptors, and the tensors that pass between it and DRAM.
+
+    input : what its LOADs read, None when it takes only what is in the activation memory
+    output : what its STOREs write, None when its results stay there
+    """
 
     name: str
     first_descriptor: int
     descriptor_count: int
-    input: Region
-    output: Region
+    input: Region | None
+    output: Region | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,7 +148,8 @@ def check_program(program: Program) -> None:
         if first < 0 or count < 1 or first + count > p.descriptor_count:
             raise ProgramError(f"job {job.name!r}: descriptors {first} to {first + count - 1} do not exist")
         for kind, region in (("input", job.input), ("output", job.output)):
-            _check_region(p, f"{kind} of job {job.name!r}", region)
+            if region is not None:
+                _check_region(p, f"{kind} of job {job.name!r}", region)
 
 
 def _check_region(p: Program, name: str, region: Region) -> None:
@@ -172,7 +177,7 @@ def _is_partition(spans: list[tuple[int, int]], size: int) -> bool:
 def place_input(memory: Memory, program: Program, x: Int8Array, *, job: str | None = None) -> None:
     """Write x, int8 (T, K), into a window (uint8 `memory_bytes`), each token padded with zeros to whole words.
 
-    Raises ProgramError for a wrong shape or type.
+    Raises ProgramError for a wrong shape or type, or a job without an input.
     """
     for piece, data in input_pieces(program, x, job=job):
         memory[piece.offset : piece.offset + data.size] = data
@@ -181,11 +186,14 @@ def place_input(memory: Memory, program: Program, x: Int8Array, *, job: str | No
 def input_pieces(program: Program, x: Int8Array, *, job: str | None = None) -> list[tuple[Piece, Memory]]:
     """The same as `place_input`, as pieces and their bytes, to be written one by one. Raises ProgramError."""
     chosen = program.job(job)
-    wanted = (chosen.input.tokens, chosen.input.channels)
+    region = chosen.input
+    if region is None:
+        raise ProgramError(f"job {chosen.name!r} has no input in DRAM")
+    wanted = (region.tokens, region.channels)
     if x.dtype != np.int8 or x.shape != wanted:
         raise ProgramError(f"input of job {chosen.name!r} must be int8 of shape {wanted}, not {x.dtype} {x.shape}")
     result = []
-    for piece in chosen.input.pieces:
+    for piece in region.pieces:
         block = x[slice(*piece.tokens), slice(*piece.channels)]
         padded = np.zeros((block.shape[0], piece.words(program.word_bytes) * program.word_bytes), dtype=np.int8)
         padded[:, : block.shape[1]] = block
@@ -200,7 +208,10 @@ def read_output(memory: Memory, program: Program, *, job: str | None = None) -> 
 
 def output_from_pieces(program: Program, read: Callable[[int, int], Memory], *, job: str | None = None) -> Int8Array:
     """The same as `read_output`, with `read(offset, size)` for access to the window. Raises ProgramError."""
-    region = program.job(job).output
+    chosen = program.job(job)
+    region = chosen.output
+    if region is None:
+        raise ProgramError(f"job {chosen.name!r} has no output in DRAM")
     result = np.empty((region.tokens, region.channels), dtype=np.int8)
     for piece in region.pieces:
         block = read(piece.offset, piece.size(program.word_bytes)).view(np.int8)

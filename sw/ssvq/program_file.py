@@ -22,7 +22,7 @@ from .program import Job, Piece, Program, ProgramError, Region
 from .reference import ActivationScale
 
 MAGIC = b"SSVQPROG"
-VERSION = 1
+VERSION = 2
 _PREFIX = struct.Struct("<8sIIQ")
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _SCALARS = ("config_digest", "word_bytes", "descriptor_offset", "descriptor_count", "memory_bytes")
@@ -115,7 +115,9 @@ def _job(entry: Mapping[str, Any]) -> Job:
     )
 
 
-def _region(entry: Mapping[str, Any]) -> Region:
+def _region(entry: Mapping[str, Any] | None) -> Region | None:
+    if entry is None:
+        return None
     scale = ActivationScale(scale=float(entry["scale"]["scale"]), zero_point=_integer(entry["scale"]["zero_point"]))
     pieces = tuple(
         Piece(offset=_integer(p["offset"]), tokens=_pair(p["tokens"]), channels=_pair(p["channels"]))

@@ -113,9 +113,9 @@ class Device:
                 f"the program was compiled for configuration digest {program.config_digest:016x}, "
                 f"the core has {self._config.digest:016x}"
             )
-        unknown = sorted(set(inputs) ^ {job.name for job in program.jobs})
+        unknown = sorted(set(inputs) ^ {job.name for job in program.jobs if job.input})
         if unknown:
-            raise ProgramError(f"inputs must be given for exactly the program's jobs; {unknown[0]!r} differs")
+            raise ProgramError(f"inputs must be given for exactly the jobs that have one; {unknown[0]!r} differs")
 
     def load(self, program: Program, inputs: Mapping[str, Int8Array]) -> None:
         """Write the image and the inputs to DRAM. Raises ProgramError, DeviceBusy."""
@@ -174,8 +174,9 @@ class Device:
         raise timeout
 
     def outputs(self, program: Program) -> dict[str, Int8Array]:
-        """The outputs of a completed program, int8 (tokens, channels) by job name."""
-        return {job.name: output_from_pieces(program, self._read_memory, job=job.name) for job in program.jobs}
+        """The outputs of a completed program, int8 (tokens, channels) by the names of the jobs that have one."""
+        names = [job.name for job in program.jobs if job.output]
+        return {name: output_from_pieces(program, self._read_memory, job=name) for name in names}
 
     def _read_memory(self, offset: int, size: int) -> Memory:
         return np.frombuffer(self._bus.read_memory(offset, size), dtype=np.uint8)
