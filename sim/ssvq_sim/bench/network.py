@@ -38,9 +38,13 @@ class Block:
     fc1: IntegerLayer
     fc2: IntegerLayer
 
+    def attend(self, x: Int8Array) -> Int8Array:
+        """The first half: int8 (tokens, width) to the same."""
+        return attend(self.scores, self.values, self.qkv.reference(x).output)
+
     def run(self, x: Int8Array) -> Int8Array:
         """int8 (tokens, width) to the same."""
-        attention = attend(self.scores, self.values, self.qkv.reference(x).output)
+        attention = self.attend(x)
         for layer in (self.proj, self.fc1, self.fc2):
             attention = layer.reference(attention).output
         return attention

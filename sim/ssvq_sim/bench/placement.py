@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ssvq.builder import ActivationTensor
 from ssvq_gen.config import CoreConfig
 
 from .shapes import Transformer
 
 
 class PlacementError(ValueError):
-    """The network does not fit the activation memory; the message says by how much."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A tensor: token t begins at word `word + t * stride`."""
-
-    word: int
-    stride: int
-    tokens: int
-
-    @property
-    def end(self) -> int:
-        """First word behind it."""
-        return self.word + self.tokens * self.stride
-
-    def from_token(self, token: int) -> Place:
-        """The tokens from `token` on."""
-        return Place(word=self.word + token * self.stride, stride=self.stride, tokens=self.tokens - token)
-
-    def from_word(self, word: int) -> Place:
-        """Each token from its word `word` on."""
-        return Place(word=self.word + word, stride=self.stride, tokens=self.tokens)
+    """A network does not fit a core; the message says what and by how much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,62 +27,71 @@ class Placement:
     others `x`. The output of the attention replaces the queries, head by head. Two score matrices are enough, as a
     head's are used up before those of the head after the next are written.
 
-    Strides are odd, where LOAD and STORE do not need them to be otherwise: successive activations are then in
-    alternating banks, which leaves every second cycle of either bank to others.
+    Strides are odd where LOAD and STORE do not need packed tokens: successive activations are then in alternating
+    banks, which leaves every second cycle of either bank to others.
     """
 
-    image: Place
-    qkv: Place
-    scores: tuple[Place, Place]
-    hidden: Place
-    embedded: Place
-    x: Place
-    logits: Place
-    head_words: int
+    image: ActivationTensor
+    qkv: ActivationTensor
+    scores: tuple[ActivationTensor, ActivationTensor]
+    hidden: ActivationTensor
+    embedded: ActivationTensor
+    x: ActivationTensor
+    logits: ActivationTensor
 
     @property
-    def end(self) -> int:
-        """First word that is free."""
-        return self.logits.end
+    def class_token(self) -> ActivationTensor:
+        """What the patch embedding leaves alone."""
+        return self.embedded.select_tokens(0, 1)
 
-    def query(self, head: int) -> Place:
-        """Queries of a head; after its attention, its output."""
-        return self.qkv.from_word(head * self.head_words)
-
-    def key(self, head: int, heads: int) -> Place:
-        """Keys of a head."""
-        return self.qkv.from_word((heads + head) * self.head_words)
-
-    def value(self, head: int, heads: int) -> Place:
-        """Values of a head."""
-        return self.qkv.from_word((2 * heads + head) * self.head_words)
+    @property
+    def patches(self) -> ActivationTensor:
+        """Output of the patch embedding."""
+        return self.embedded.select_tokens(1, self.embedded.tokens)
 
 
-def place(config: CoreConfig, network: Transformer) -> Placement:
-    """Place a network's tensors. Raises PlacementError when they do not fit, or when a head is no whole words."""
+def odd_stride(config: CoreConfig, channels: int) -> int:
+    """Words from one token to the next, at least those of the token, with which tokens alternate between the banks."""
+    return -(-channels // config.word_bytes) | 1
+
+
+def check_fits(config: CoreConfig, end: int) -> None:
+    """Raise PlacementError when words up to `end` do not exist."""
+    if end > config.activation_depth:
+        raise PlacementError(
+            f"the tensors take {end} words of activation memory; core {config.name!r} has {config.activation_depth}"
+        )
+
+
+def check_network(config: CoreConfig, network: Transformer) -> None:
+    """Raise PlacementError when heads are no whole words, or there are more tokens than a core can take at once."""
     if network.head_width % config.word_bytes:
         raise PlacementError(
             f"a head must be a multiple of the core's words of {config.word_bytes} bytes, not {network.head_width}"
         )
     if network.tokens > config.accumulator_depth:
         raise PlacementError(f"there are {network.tokens} tokens; the accumulators hold {config.accumulator_depth}")
+
+
+def place(config: CoreConfig, network: Transformer) -> Placement:
+    """Place a network's tensors. Raises PlacementError when they do not fit, or when a head is no whole words."""
+    check_network(config, network)
     tokens = network.tokens
 
-    def words(channels: int) -> int:
-        return -(-channels // config.word_bytes)
+    def spread(word: int, channels: int) -> ActivationTensor:
+        return ActivationTensor(word=word, tokens=tokens, channels=channels, stride=odd_stride(config, channels))
 
-    def odd(channels: int) -> int:
-        return words(channels) | 1
-
-    image = Place(word=0, stride=words(network.patch_channels), tokens=network.patches)
-    qkv = Place(word=image.end, stride=odd(3 * network.width), tokens=tokens)
-    scores = Place(word=qkv.end, stride=odd(tokens), tokens=tokens)
-    hidden = Place(word=image.end, stride=odd(network.mlp), tokens=tokens)
-    embedded = Place(word=max(scores.end, hidden.end), stride=odd(network.width), tokens=tokens)
-    x = Place(word=embedded.from_token(1).word, stride=embedded.stride, tokens=tokens)
-    other_scores = Place(word=x.word, stride=scores.stride, tokens=tokens)
-    logits = Place(word=max(x.end, other_scores.end), stride=words(network.classes), tokens=1)
-    placement = Placement(
+    image = ActivationTensor.packed(config, word=0, tokens=network.patches, channels=network.patch_channels)
+    qkv = spread(image.end(config), 3 * network.width)
+    scores = spread(qkv.end(config), tokens)
+    hidden = spread(image.end(config), network.mlp)
+    embedded = spread(max(scores.end(config), hidden.end(config)), network.width)
+    x = replace(embedded, word=embedded.select_tokens(1, tokens).word)
+    other_scores = replace(scores, word=x.word)
+    end = max(x.end(config), other_scores.end(config))
+    logits = ActivationTensor.packed(config, word=end, tokens=1, channels=network.classes)
+    check_fits(config, logits.end(config))
+    return Placement(
         image=image,
         qkv=qkv,
         scores=(scores, other_scores),
@@ -111,11 +99,4 @@ def place(config: CoreConfig, network: Transformer) -> Placement:
         embedded=embedded,
         x=x,
         logits=logits,
-        head_words=words(network.head_width),
     )
-    if placement.end > config.activation_depth:
-        raise PlacementError(
-            f"the network takes {placement.end} words of activation memory; core {config.name!r} has "
-            f"{config.activation_depth}"
-        )
-    return placement
