@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import FormatError, Opcode, Residency, pack_descriptor
+from ssvq_gen.format import DRAM_ALIGNMENT, FormatError, Opcode, Residency, pack_descriptor
 
 from . import footprint
 from .activation_tensor import ActivationTensor
@@ -67,9 +67,8 @@ class ProgramBuilder:
             raise CompileError(job, str(error)) from error
         k_tiles, n_tiles = tile_counts(layer, config)
         size = stream_format.total_bytes(k_tiles, n_tiles)
-        if residency is not Residency.NONE and cache_offset + size > config.weight_cache_bytes:
-            rule = f"{size} bytes at {cache_offset} are beyond the weight cache of {config.weight_cache_bytes}"
-            raise CompileError(job, rule)
+        if residency is not Residency.NONE:
+            self._check_cache(job, cache_offset, size)
         values = {
             "opcode": Opcode.MATMUL,
             "dram_bytes": size,
@@ -137,6 +136,12 @@ class ProgramBuilder:
             raise CompileError(job, rule)
         if tensor.stride < words and tensor.tokens > 1:
             rule = f"{role} has a stride of {tensor.stride} words, its tokens have {words}"
+            raise CompileError(job, rule)
+
+    def _check_cache(self, job: str, offset: int, size: int) -> None:
+        room = self._config.weight_cache_bytes
+        if offset % DRAM_ALIGNMENT or offset + size > room:
+            rule = f"{size} bytes at {offset} are not aligned or not within the weight cache of {room} bytes"
             raise CompileError(job, rule)
 
     def _transfer(

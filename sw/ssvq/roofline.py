@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import Opcode
+from ssvq_gen.format import Opcode, Residency
 
+from .footprint import is_matrix
 from .program import Job, Program, ProgramError
 
 
@@ -14,8 +15,9 @@ from .program import Job, Program, ProgramError
 class Roofline:
     """Least cycles of one job.
 
-    compute_cycles : tokens x k_tiles x n_tiles
-    weight_bytes : every distinct weight stream once, so that streaming one again counts against the measurement
+    compute_cycles : tokens x k_tiles x n_tiles, of every product of a batch
+    weight_bytes : every distinct weight stream once, so that streaming one again counts against the measurement; one
+        that only ever comes from the weight cache counts nothing
     transfer_bytes : LOAD and STORE
     """
 
@@ -63,11 +65,12 @@ def _roofline(program: Program, job: Job, bytes_per_cycle: float) -> Roofline:
     streams: dict[int, int] = {}
     for index in range(job.first_descriptor, job.first_descriptor + job.descriptor_count):
         d = program.descriptor(index)
-        if d["opcode"] == Opcode.MATMUL:
-            compute += d["tokens"] * d["k_tiles"] * d["n_tiles"]
-            streams[d["dram_offset"]] = d["dram_bytes"]
+        if is_matrix(d):
+            compute += d["tokens"] * d["k_tiles"] * d["n_tiles"] * (d["batch_last"] + 1)
         else:
             transfer += d["dram_bytes"]
+        if d["opcode"] == Opcode.MATMUL and d["residency"] != Residency.REUSE:
+            streams[d["dram_offset"]] = d["dram_bytes"]
     return Roofline(
         name=job.name,
         compute_cycles=compute,

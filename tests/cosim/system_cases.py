@@ -17,7 +17,7 @@ from ssvq.compile import compile_layers
 from ssvq.integer_layer import IntegerLayer
 from ssvq.reference import exact_matmul
 from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH, MANTISSA_MAX, encode_multiplier
-from ssvq_gen.config import CoreConfig, WeightFormat
+from ssvq_gen.config import ACTIVATION_BANKS, CoreConfig, WeightFormat
 from ssvq_gen.format import FormatError, StreamFormat
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
 
@@ -222,7 +222,7 @@ def _configuration(draw_value: st.DrawFn, index: int) -> CoreConfig:
         cols=cols,
         axi_data_width=bus,
         axi_addr_width=draw_value(st.sampled_from((32, 36, 40, 64))),
-        activation_bytes=max(rows, cols) * draw_value(st.integers(16, 300)),
+        activation_bytes=ACTIVATION_BANKS * max(rows, cols) * draw_value(st.integers(8, 150)),
         accumulator_depth=draw_value(st.sampled_from((4, 8, 16, 32))),
         max_codebook_size=fixed_codebooks.get(index) or 1 << draw_value(st.integers(1, 10)),
         weight_buffer_depth=draw_value(st.sampled_from((64, 128))),

@@ -16,6 +16,7 @@ from ssvq_gen.format import (
     DRAM_ALIGNMENT,
     ErrorCode,
     Opcode,
+    Residency,
     StreamFormat,
     unpack_descriptor,
 )
@@ -31,13 +32,18 @@ class CoreFault(Exception):
 
 @dataclass
 class CoreModel:
-    """Activation memory starts filled with a pattern, so that reading what was never written shows."""
+    """Activation memory and weight cache start with a pattern, so that reading what was never written shows.
+
+    What overlaps in the core runs in order here, which is what overlap may not change.
+    """
 
     config: CoreConfig
 
     def __post_init__(self) -> None:
-        pattern = np.random.default_rng(0).integers(-128, 128, self.config.activation_bytes, dtype=np.int8)
+        rng = np.random.default_rng(0)
+        pattern = rng.integers(-128, 128, self.config.activation_bytes, dtype=np.int8)
         self.words = pattern.reshape(self.config.activation_depth, self.config.word_bytes)
+        self.cache = rng.integers(0, 256, self.config.weight_cache_bytes, dtype=np.uint8)
 
     def run(self, memory: npt.NDArray[np.uint8], offset: int, count: int) -> None:
         """Execute `count` descriptors at byte `offset`; raises CoreFault."""
@@ -48,13 +54,21 @@ class CoreModel:
             self._execute(memory, unpack_descriptor(memory[start : start + DESCRIPTOR_BYTES].tobytes()), index)
 
     def _execute(self, memory: npt.NDArray[np.uint8], d: dict[str, int], index: int) -> None:
-        if d["magic"] != DESCRIPTOR_MAGIC or d["flags"] or d["opcode"] not in list(Opcode):
+        is_product = d["opcode"] == Opcode.PRODUCT
+        unknown = d["opcode"] not in list(Opcode) or (is_product and not self.config.attention)
+        if d["magic"] != DESCRIPTOR_MAGIC or d["flags"] or unknown or (d["dram_bytes"] == 0) != is_product:
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        if d["batch_last"] and not is_product:
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
         start, stop = d["dram_offset"], d["dram_offset"] + d["dram_bytes"]
-        if start % DRAM_ALIGNMENT or stop > memory.size:
+        is_cached = d["opcode"] == Opcode.MATMUL and d["residency"] == Residency.REUSE
+        if start % DRAM_ALIGNMENT or (stop > memory.size and not is_cached):
             raise CoreFault(ErrorCode.DRAM_RANGE, index, start)
         if d["opcode"] == Opcode.MATMUL:
-            self._matmul(memory[start:stop].tobytes(), d, index)
+            self._matmul(self._stream(memory[start:stop], d, index), d, index)
+            return
+        if is_product:
+            self._product(d, index)
             return
         word = d["destination" if d["opcode"] == Opcode.LOAD else "source"]
         if d["dram_bytes"] % self.config.word_bytes:
@@ -70,10 +84,72 @@ class CoreModel:
             raise CoreFault(ErrorCode.ACTIVATION_RANGE, index, first + count - 1)
         return self.words[first : first + count]
 
+    def _stream(self, fetched: npt.NDArray[np.uint8], d: dict[str, int], index: int) -> bytes:
+        """The weight stream, from DRAM or from the cache."""
+        if d["residency"] == Residency.NONE:
+            return fetched.tobytes()
+        offset, size = d["cache_offset"], d["dram_bytes"]
+        bad = d["residency"] not in list(Residency) or offset % DRAM_ALIGNMENT or offset + size > self.cache.size
+        if bad:
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        if d["residency"] == Residency.KEEP:
+            self.cache[offset : offset + size] = fetched
+        return self.cache[offset : offset + size].tobytes()
+
+    def _check_matrix(self, d: dict[str, int], index: int) -> None:
+        c = self.config
+        in_range = 1 <= d["tokens"] <= c.accumulator_depth and 1 <= d["last_rows"] <= c.rows
+        if not in_range or not d["k_tiles"] or not d["n_tiles"] or d["clamp_min"] > d["clamp_max"]:
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+
+    def _tokens(self, first: int, count: int, stride: int, channels: int, index: int) -> npt.NDArray[np.int8]:
+        """int8 (count, channels) of activations that are `stride` words apart."""
+        words = -(-channels // self.config.word_bytes)
+        block = self._words(first, (count - 1) * stride + words, index)
+        return np.stack([block[t * stride :][:words].reshape(-1)[:channels] for t in range(count)])
+
+    def _product(self, d: dict[str, int], index: int) -> None:
+        c = self.config
+        self._check_matrix(d, index)
+        if not 1 <= d["last_columns"] <= c.cols:
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        k = (d["k_tiles"] - 1) * c.rows + d["last_rows"]
+        n = (d["n_tiles"] - 1) * c.cols + d["last_columns"]
+        for batch in range(d["batch_last"] + 1):
+            source = d["source"] + batch * d["input_batch_stride"]
+            operand = d["operand"] + batch * d["operand_batch_stride"]
+            rows, channels = (n, k) if d["transposed"] else (k, n)
+            used = self._tokens(operand, rows, d["operand_stride"], channels, index)
+            weight = np.zeros((d["n_tiles"] * c.cols, k), dtype=np.int8)
+            weight[:n] = used if d["transposed"] else used.T
+            x = self._tokens(source, d["tokens"], d["input_stride"], k, index)
+            output = self._requantized(x, weight, np.zeros(weight.shape[0], dtype=np.int64), d)
+            self._write(output, d, d["destination"] + batch * d["output_batch_stride"], index)
+
+    def _requantized(
+        self, x: npt.NDArray[np.int8], weight: npt.NDArray[np.int8], bias: npt.NDArray[np.int64], d: dict[str, int]
+    ) -> npt.NDArray[np.int8]:
+        """With the descriptor's multiplier for all channels."""
+        return matmul_reference(
+            x,
+            weight,
+            bias,
+            np.full(bias.size, d["mantissa"]),
+            np.full(bias.size, d["exponent"]),
+            zero_point=d["zero_point"],
+            clamp_min=d["clamp_min"],
+            clamp_max=d["clamp_max"],
+        ).output
+
+    def _write(self, output: npt.NDArray[np.int8], d: dict[str, int], first: int, index: int) -> None:
+        writes = -(-output.shape[1] // self.config.word_bytes)
+        target = self._words(first, (d["tokens"] - 1) * d["output_stride"] + writes, index)
+        for t, row in enumerate(output):
+            target[t * d["output_stride"] :][:writes].reshape(-1)[: row.size] = row
+
     def _matmul(self, stream: bytes, d: dict[str, int], index: int) -> None:
         c = self.config
-        if not 1 <= d["tokens"] <= c.accumulator_depth or not 1 <= d["last_rows"] <= c.rows:
-            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        self._check_matrix(d, index)
         weight_format = WeightFormat(d["weight_format"])
         stream_format = StreamFormat(
             config=c,
@@ -81,14 +157,12 @@ class CoreModel:
             codebook_size=1 << d["index_width"],
             vector_dim=1 << d["vector_dim_log2"],
         )
-        k_tiles, n_tiles, tokens = d["k_tiles"], d["n_tiles"], d["tokens"]
+        k_tiles, n_tiles = d["k_tiles"], d["n_tiles"]
         if len(stream) != stream_format.total_bytes(k_tiles, n_tiles):
             raise CoreFault(ErrorCode.WEIGHT_LENGTH, index)
         used = (k_tiles - 1) * c.rows + d["last_rows"]
         unpacked = unpack_stream(stream, stream_format, k_tiles=k_tiles, n_tiles=n_tiles)
-        reads = -(-k_tiles * c.rows // c.word_bytes)
-        source = self._words(d["source"], (tokens - 1) * d["input_stride"] + reads, index)
-        x = np.stack([source[t * d["input_stride"] :][:reads].reshape(-1)[:used] for t in range(tokens)])
+        x = self._tokens(d["source"], d["tokens"], d["input_stride"], used, index)
         trace = matmul_reference(
             x,
             unpacked.weight[:, :used],
@@ -99,8 +173,4 @@ class CoreModel:
             clamp_min=d["clamp_min"],
             clamp_max=d["clamp_max"],
         )
-        writes = -(-n_tiles * c.cols // c.word_bytes)
-        target = self._words(d["destination"], (tokens - 1) * d["output_stride"] + writes, index)
-        for t in range(tokens):
-            words = target[t * d["output_stride"] :][:writes]
-            words.reshape(-1)[: n_tiles * c.cols] = trace.output[t]
+        self._write(trace.output, d, d["destination"], index)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ssvq.integer_layer import IntegerLayer
 from ssvq.reference import ActivationScale
 from ssvq_gen.arithmetic import MANTISSA_MAX
-from ssvq_gen.config import CoreConfig, WeightFormat
+from ssvq_gen.config import ACTIVATION_BANKS, CoreConfig, WeightFormat
 
 
 def random_layer(
@@ -60,7 +60,7 @@ def random_input(rng: np.random.Generator, tokens: int, layer: IntegerLayer) -> 
 
 @st.composite
 def configs(draw: st.DrawFn, *, activation_words: st.SearchStrategy[int] | None = None) -> CoreConfig:
-    """Small configurations: all relations of rows, columns, lanes and bus width."""
+    """Small configurations: all relations of rows, columns, lanes and bus width. Odd numbers of words round up."""
     rows, cols = draw(st.sampled_from((4, 8, 16, 32))), draw(st.sampled_from((8, 16, 32)))
     bus = draw(st.sampled_from((32, 64, 128, 256, 512)))
     words = draw(activation_words if activation_words is not None else st.just(1024))
@@ -69,9 +69,10 @@ def configs(draw: st.DrawFn, *, activation_words: st.SearchStrategy[int] | None 
         rows=rows,
         cols=cols,
         axi_data_width=bus,
-        activation_bytes=words * max(rows, cols),
+        activation_bytes=-(-words // ACTIVATION_BANKS) * ACTIVATION_BANKS * max(rows, cols),
         accumulator_depth=draw(st.sampled_from((4, 8, 64))),
         max_codebook_size=256,
+        weight_cache_bytes=draw(st.sampled_from((0, 1 << 10, 1 << 13))),
     )
     lanes = draw(st.sampled_from(base.lane_choices))
     requantize = draw(st.sampled_from([1 << i for i in range(cols.bit_length())]))

@@ -18,6 +18,7 @@ from layers import random_input, random_layer
 from ssvq.compile import compile_layer
 from ssvq.program import Program, ProgramError, input_pieces, place_input, read_output
 from ssvq.program_file import (
+    VERSION,
     BadHeader,
     BadMagic,
     CorruptFile,
@@ -43,7 +44,7 @@ def rewritten(change: Any, *, image: bytes | None = None) -> bytes:
     change(header)
     text = json.dumps(header).encode()
     content = PROGRAM.image.tobytes() if image is None else image
-    body = struct.pack("<8sIIQ", b"SSVQPROG", 1, len(text), len(content)) + text + content
+    body = struct.pack("<8sIIQ", b"SSVQPROG", VERSION, len(text), len(content)) + text + content
     return body + hashlib.sha256(body).digest()
 
 
@@ -74,8 +75,8 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
 def test_bad_files(tmp_path: Path) -> None:
     with pytest.raises(BadMagic, match="a program starts with b'SSVQPROG'"):
         program_from_bytes(b"ELF" + DATA)
-    with pytest.raises(UnsupportedVersion, match="must be 1, not 2"):
-        program_from_bytes(DATA[:8] + b"\2" + DATA[9:])
+    with pytest.raises(UnsupportedVersion, match=f"must be {VERSION}, not 77"):
+        program_from_bytes(DATA[:8] + b"\x4d" + DATA[9:])
     for wrong in (DATA[:10], DATA[:-1], DATA + b"x", DATA[:30]):
         with pytest.raises(TruncatedFile):
             program_from_bytes(wrong)
@@ -142,9 +143,24 @@ def test_bad_headers(change: Any, message: str) -> None:
         program_from_bytes(rewritten(change))
 
 
+@pytest.mark.parametrize("missing", ["input", "output"])
+def test_job_without_input_or_output(missing: str) -> None:
+    job = replace(PROGRAM.job(), **{missing: None})  # type: ignore[arg-type]
+    loaded = program_from_bytes(program_to_bytes(replace(PROGRAM, jobs=(job,))))
+    assert loaded.jobs == (job,)
+    memory = loaded.new_memory()
+    x = random_input(np.random.default_rng(1), 100, LAYER)
+    if missing == "input":
+        with pytest.raises(ProgramError, match="job 'layer' has no input in DRAM"):
+            place_input(memory, loaded, x)
+    else:
+        with pytest.raises(ProgramError, match="job 'layer' has no output in DRAM"):
+            read_output(memory, loaded)
+
+
 def test_header_that_is_no_json() -> None:
     for text in (b"{", b"\xff", b"[]", b"[" * 100_000):
-        body = struct.pack("<8sIIQ", b"SSVQPROG", 1, len(text), 0) + text
+        body = struct.pack("<8sIIQ", b"SSVQPROG", VERSION, len(text), 0) + text
         with pytest.raises(BadHeader):
             program_from_bytes(body + hashlib.sha256(body).digest())
 
