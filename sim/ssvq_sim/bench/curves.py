@@ -13,7 +13,7 @@ from .layers import INT8, SSVQ16
 from .limits import Work, prefetch_bound, roofline_cycles
 from .sweep import Networks
 
-RATES_PER_OCTAVE = 8
+RATES_PER_OCTAVE = 16
 OCTAVES = (-1, 4)
 """Powers of two between which curves are drawn, in bytes per cycle."""
 

@@ -10,7 +10,6 @@ from ssvq.program import Program
 from ssvq.reference import Int8Array
 from ssvq_gen.config import CoreConfig
 
-from .layers import FormatChoice
 from .limits import Work, work_of
 from .measurement import Step
 from .network import Block, Network

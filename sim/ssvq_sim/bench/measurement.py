@@ -86,8 +86,7 @@ class Measurement:
     def is_exact(self, results: Sequence[JobResult]) -> bool:
         """Whether all outputs are those of the reference and nothing else was written."""
         return all(
-            result.stray is None
-            and all((result.outputs[name] == array).all() for name, array in step.expected.items())
+            result.stray is None and all((result.outputs[name] == array).all() for name, array in step.expected.items())
             for step, result in zip(self.steps, results, strict=True)
         )
 
@@ -111,6 +110,7 @@ class Measurement:
             vector_dim=self.choice.vector_dim,
             bytes_per_cycle=rate,
             latency=self.latency,
+            array_macs=config.rows * config.cols,
             cycles=cycles,
             compute_cycles=compute,
             stream_bytes=sum(work.stream_bytes for work in self.works),

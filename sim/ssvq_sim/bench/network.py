@@ -168,13 +168,9 @@ def make_network(
         for product in (proj_shape, fc1_shape, fc2_shape):
             chain.append(layer(product, x, scale, prefix))
             x, scale = chain[-1].reference(x).output, chain[-1].output_scale
-        blocks.append(
-            Block(qkv=qkv, scores=scores, values=mixed, proj=chain[0], fc1=chain[1], fc2=chain[2])
-        )
+        blocks.append(Block(qkv=qkv, scores=scores, values=mixed, proj=chain[0], fc1=chain[1], fc2=chain[2]))
     head = layer(shape.head, x[:1], scale, "")
-    return Network(
-        shape=shape, choice=choice, patch=patch, class_token=class_token, blocks=tuple(blocks), head=head
-    )
+    return Network(shape=shape, choice=choice, patch=patch, class_token=class_token, blocks=tuple(blocks), head=head)
 
 
 def images(shape: Transformer, count: int, *, seed: int = 0) -> list[Int8Array]:

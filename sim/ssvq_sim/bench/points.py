@@ -18,6 +18,7 @@ class Point:
     variant : of the job deit-tiny: "latency", the image is loaded first; "steady", the next one is loaded meanwhile
     layer : name of the product, "all" for deit-tiny
     latency : cycles from an address to its answer
+    array_macs : MACs that the array does in a cycle
     compute_cycles : cycles that the array needs at the least
     stream_bytes : weight streams, parameters and codebooks included
     weights_only_bytes : the bits of the weights alone
@@ -39,6 +40,7 @@ class Point:
     vector_dim: int | None
     bytes_per_cycle: int
     latency: int
+    array_macs: int
     cycles: int
     compute_cycles: int
     stream_bytes: int

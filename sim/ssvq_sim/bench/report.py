@@ -30,8 +30,8 @@ def product_table(points: Sequence[Point], title: str) -> Table:
     table = _table(title, ("product", "format"), [*(f"{r} B/cycle" for r in rates), "bus", "MACs", "exact"])
     table.caption_justify = "left"
     table.caption = (
-        "Cycles, and their ratio to the roofline. bus: bytes moved of those possible, at the lowest bandwidth. MACs: of "
-        "those that ragged edges allow, at the highest."
+        "Cycles, and their ratio to the roofline. bus: bytes moved of those possible, at the lowest bandwidth. "
+        "MACs: of those that ragged edges allow, at the highest."
     )
     rows = dict.fromkeys((point.layer, point.format_name) for point in points)
     for layer, name in rows:

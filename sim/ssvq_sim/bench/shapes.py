@@ -78,9 +78,7 @@ class Transformer:
     @property
     def patch(self) -> ProductShape:
         """Patch embedding."""
-        return ProductShape(
-            name="patch", tokens=self.patches, in_channels=self.patch_channels, out_channels=self.width
-        )
+        return ProductShape(name="patch", tokens=self.patches, in_channels=self.patch_channels, out_channels=self.width)
 
     @property
     def block(self) -> tuple[ProductShape, ...]:

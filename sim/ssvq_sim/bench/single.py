@@ -22,9 +22,7 @@ _X, _Y = "input", "output"
 def layer_steps(config: CoreConfig, layer: IntegerLayer, x: Int8Array) -> tuple[Step, ...]:
     """Load x, int8 (tokens, K); apply the layer, measured; store. Raises PlacementError."""
     source = ActivationTensor.packed(config, word=0, tokens=x.shape[0], channels=layer.in_channels)
-    target = ActivationTensor.packed(
-        config, word=source.end(config), tokens=x.shape[0], channels=layer.out_channels
-    )
+    target = ActivationTensor.packed(config, word=source.end(config), tokens=x.shape[0], channels=layer.out_channels)
     check_fits(config, target.end(config))
     tensors = _Tensors(config)
     tensors.load(_X, source, layer.input_scale, x)

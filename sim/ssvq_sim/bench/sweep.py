@@ -10,7 +10,7 @@ from ssvq.reference import Int8Array
 from ssvq_gen.config import CoreConfig
 
 from ..real_layers import FormatChoice
-from .deit import STEADY, VARIANTS, network_steps, network_works
+from .deit import VARIANTS, network_steps, network_works
 from .layers import INT8, SSVQ16, SSVQ256, gemv_layer
 from .limits import work_of
 from .measurement import Measurement, Step
