@@ -74,7 +74,9 @@ def test_pointwise_convolution_is_a_matmul() -> None:
     fixed, _ = integers(layer, torch.randn(9, 24))
     assert fixed.weight.shape == (10, 24)
     np.testing.assert_array_equal(fixed.weight, layer.integer_weight()[:, 0].numpy())
-    assert compile_layer(PRESETS["base"], fixed, 9).job().output.channels == 10
+    output = compile_layer(PRESETS["base"], fixed, 9).job().output
+    assert output is not None
+    assert output.channels == 10
 
 
 @pytest.mark.parametrize(
