@@ -13,9 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ssvq.compile import CompileError
-from ssvq.models import MissingPackageError
-from ssvq_gen.config import ConfigError, CoreConfig
+from ssvq_gen.config import CoreConfig
 from ssvq_gen.toolbox import ToolError
 
 from ..job_files import write_json
@@ -24,7 +22,6 @@ from ..simulator import BuildError, Simulator, build_simulator
 from .checks import Verdict, judge
 from .curves import Curve, speed_up_curves
 from .measurement import Measurement
-from .placement import PlacementError
 from .points import Point, pace, to_json
 from .report import tables, verdict_table
 from .run import BenchError, Runner
@@ -208,16 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BenchError, SimulationError) as error:
         console.print(f"FAIL {error}", markup=False, highlight=False)
         return 1
-    except (
-        BuildError,
-        CompileError,
-        ConfigError,
-        ImportError,
-        MissingPackageError,
-        PlacementError,
-        ToolError,
-        ValueError,
-    ) as error:
+    except (BuildError, ImportError, ToolError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if any(verdict.failed for verdict in verdicts):

@@ -127,4 +127,5 @@ class Measurement:
             counters=counters,
             simulated_cycles=sum(result.cycles for result in results),
             wall_seconds=round(sum(result.wall_seconds for result in results), 3),
+            job_wall_seconds=round(max(result.wall_seconds for result in measured), 3),
         )

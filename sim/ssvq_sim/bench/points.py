@@ -29,6 +29,7 @@ class Point:
     mac_utilisation_of_possible : the same of what the ragged edges of the tiles allow
     bus_utilisation : bytes moved, of those that the bus could have moved in these cycles
     simulated_cycles, wall_seconds : of the whole measurement, LOADs before it and STOREs after it included
+    job_wall_seconds : of one run of what is measured
     """
 
     job: str
@@ -57,6 +58,7 @@ class Point:
     counters: Mapping[str, int]
     simulated_cycles: int
     wall_seconds: float
+    job_wall_seconds: float
 
     @property
     def ratio(self) -> float:

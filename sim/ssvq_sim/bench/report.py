@@ -67,7 +67,7 @@ def network_table(points: Sequence[Point], title: str) -> Table:
             f"{point.bus_utilisation:.1%}",
             f"{point.mac_utilisation_of_possible:.1%}",
             str(point.wait_decode_cycles),
-            f"{point.wall_seconds:.0f}",
+            f"{point.job_wall_seconds:.0f}",
             _exact([point]),
         )
     return table

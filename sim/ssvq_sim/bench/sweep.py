@@ -15,6 +15,7 @@ from .layers import INT8, SSVQ16, SSVQ256, gemv_layer
 from .limits import work_of
 from .measurement import Measurement, Step
 from .network import Network, images, make_network
+from .placement import check_network
 from .shapes import DEIT_TINY, GEMV, Kind, ProductShape, Transformer
 from .single import attention_steps, layer_steps
 
@@ -75,7 +76,7 @@ class Networks:
 
 
 def gemv_measurements(config: CoreConfig, bus_list: Sequence[Bus]) -> Iterator[Measurement]:
-    """Layers with one token, in all formats. Raises MissingPackageError."""
+    """Layers with one token, in all formats. Raises MissingPackageError, PlacementError."""
     for shape in GEMV:
         for choice in GEMV_FORMATS:
             layer, x = gemv_layer(shape, choice)
@@ -83,7 +84,11 @@ def gemv_measurements(config: CoreConfig, bus_list: Sequence[Bus]) -> Iterator[M
 
 
 def layer_measurements(config: CoreConfig, bus_list: Sequence[Bus], networks: Networks) -> Iterator[Measurement]:
-    """Every distinct product of the network alone; those of the attention once, as they have no weights."""
+    """Every distinct product of the network alone; those of the attention once, as they have no weights.
+
+    Raises PlacementError.
+    """
+    check_network(config, networks.shape)
     for choice in NETWORK_FORMATS:
         network = networks.network(choice)
         block, image = network.blocks[0], networks.images[0]
@@ -130,7 +135,7 @@ def _single(
 
 
 def network_measurements(config: CoreConfig, bus_list: Sequence[Bus], networks: Networks) -> Iterator[Measurement]:
-    """The whole network as one job: a single image, and images in a row."""
+    """The whole network as one job: a single image, and images in a row. Raises PlacementError."""
     for choice in NETWORK_FORMATS:
         network = networks.network(choice)
         works = network_works(config, network)
