@@ -70,6 +70,8 @@ def test_single_products(config: CoreConfig, networks: Networks) -> None:
         assert not product.inputs
         assert {d["opcode"] for d in load.program.descriptors()} == {Opcode.LOAD}
         assert {d["opcode"] for d in store.program.descriptors()} == {Opcode.STORE}
+        for name, array in store.expected.items():
+            assert (load.inputs[f"{name} before"] != array).all()
         outputs = sum(array.size for array in store.expected.values())
         shape = measurement.works[0].shape
         assert outputs == shape.heads * shape.tokens * shape.out_channels

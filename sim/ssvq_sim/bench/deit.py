@@ -33,8 +33,12 @@ def network_works(config: CoreConfig, network: Network) -> tuple[Work, ...]:
 
 
 def setup_program(config: CoreConfig, network: Network, placement: Placement, *, with_image: bool) -> Program:
-    """Load what stays on the core for good, and the first image when it is not the network's own program that does."""
+    """Load what stays on the core for good, and the first image when it is not the network's own program that does.
+
+    Wrong logits are loaded too: what an earlier run left would be right without the network.
+    """
     builder = ProgramBuilder(config)
+    builder.load(LOGITS, placement.logits, network.head.output_scale)
     builder.load(CLASS_TOKEN, placement.class_token, network.patch.output_scale)
     if with_image:
         builder.load(IMAGE, placement.image, network.patch.input_scale)
@@ -70,11 +74,7 @@ def _add_attention(builder: ProgramBuilder, config: CoreConfig, block: Block, p:
     heads = block.scores.batch_count
     scores, values = replace(block.scores, batch_count=1), replace(block.values, batch_count=1)
     width = scores.in_channels
-
-    def part(index: int) -> slice:
-        return slice(index * width, (index + 1) * width)
-
-    parts = [p.qkv.select_channels(config, part(i).start, part(i).stop) for i in range(3 * heads)]
+    parts = [p.qkv.select_channels(config, i * width, (i + 1) * width) for i in range(3 * heads)]
     query, key, value = parts[:heads], parts[heads : 2 * heads], parts[2 * heads :]
     for step in range(heads + 1):
         if step < heads:
@@ -96,7 +96,7 @@ def network_steps(
     """
     placement = place(config, network.shape)
     program = network_program(config, network, placement, variant)
-    resident: dict[str, Int8Array] = {CLASS_TOKEN: network.class_token}
+    resident: dict[str, Int8Array] = {LOGITS: ~logits[0], CLASS_TOKEN: network.class_token}
     if variant == STEADY:
         resident[IMAGE] = images[0]
     steps = [

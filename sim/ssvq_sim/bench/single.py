@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def scores_steps(config: CoreConfig, product: IntegerProduct, query: Int8Array, 
     tensors = _Tensors(config)
     tensors.load("queries and keys", resident, product.input_scale, both)
     for head, output in enumerate(product.reference(query, key)):
-        tensors.store(f"{_Y} {head}", _moved(target, head * batch), product.output_scale, output)
+        tensors.store(f"{_Y} {head}", replace(target, word=target.word + head * batch), product.output_scale, output)
     check_fits(config, target.word + heads * batch)
     builder = ProgramBuilder(config)
     builder.product(
@@ -72,7 +72,9 @@ def values_steps(config: CoreConfig, product: IntegerProduct, scores: Int8Array,
     tensors = _Tensors(config)
     tensors.load("values", operand, product.operand_scale, joined)
     for head in range(heads):
-        tensors.load(f"scores {head}", _moved(source, head * batch), product.input_scale, scores[head])
+        tensors.load(
+            f"scores {head}", replace(source, word=source.word + head * batch), product.input_scale, scores[head]
+        )
     target = _spread(config, source.word + heads * batch, joined)
     check_fits(config, target.end(config))
     tensors.store(_Y, target, product.output_scale, join_heads(product.reference(scores, value)))
@@ -103,12 +105,6 @@ def _spread(config: CoreConfig, word: int, tensor: Int8Array) -> ActivationTenso
     return ActivationTensor(word=word, tokens=tokens, channels=channels, stride=odd_stride(config, channels))
 
 
-def _moved(tensor: ActivationTensor, words: int) -> ActivationTensor:
-    return ActivationTensor(
-        word=tensor.word + words, tokens=tensor.tokens, channels=tensor.channels, stride=tensor.stride
-    )
-
-
 @dataclass
 class _Tensors:
     """The programs before and after the measured one, with what they load and have to store."""
@@ -125,6 +121,8 @@ class _Tensors:
         self.inputs[name] = values
 
     def store(self, name: str, tensor: ActivationTensor, scale: ActivationScale, values: Int8Array) -> None:
+        # What an earlier run left there would be right without this one.
+        self.load(f"{name} before", tensor, scale, ~values)
         self._after.store(name, tensor, scale)
         self.outputs[name] = values
 
