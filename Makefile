@@ -14,7 +14,7 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog cosim waves test test-large lint synth docs format clean
+.PHONY: help check setup verilog cosim bench waves test test-large lint synth docs format clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ verilog: $(STAMP) ## generate a core: build/CONFIG/ssvq_core.v and its manifest,
 cosim: check $(STAMP) ## run real layers of real networks on the simulated core and compare every integer
 	@$(RUN) -m ssvq_gen $(CONFIG) --output build
 	@$(RUN) -m ssvq_sim.cosim --config $(CONFIG)
+
+bench: check $(STAMP) ## measure matrix products and a whole DeiT-tiny against their rooflines: build/bench
+	@$(RUN) -m ssvq_sim.bench $(BENCH_ARGS)
 
 waves: check $(STAMP) ## write an FST of a small run, for GTKWave or Surfer
 	@$(RUN) -m ssvq_sim.waves

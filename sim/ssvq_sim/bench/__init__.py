@@ -1,0 +1,1 @@
+"""`make bench`: cycles of matrix products and of a whole DeiT-tiny on the simulated core, against their rooflines."""
