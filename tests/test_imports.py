@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"ssvq_gen": "gen", "ssvq_rtl": "rtl", "ssvq_sim": "sim", "ssvq": "sw"}
-DATA = {f"ssvq_gen.{name}" for name in ("config", "format", "registers", "arithmetic")}
+DATA = {f"ssvq_gen.{name}" for name in ("config", "format", "registers", "arithmetic", "profile")}
 """The architecture as data: the standard library, and each other."""
 GENERATOR_OF_RTL = "ssvq_gen.verilog"
 
@@ -78,6 +78,7 @@ def test_every_package_is_there() -> None:
         ("ssvq_gen.config", "import json, pathlib", True),
         ("ssvq_gen.format", "from .config import CoreConfig", True),
         ("ssvq_gen.registers", "from . import docs", False),
+        ("ssvq_gen.profile", "from .registers import COUNTERS", True),
         ("ssvq_gen.config", "from .toolbox import run_yosys", False),
         ("ssvq_rtl.core", "from ssvq_gen.config import CoreConfig", True),
         ("ssvq_rtl.core", "from ssvq_gen import format", True),

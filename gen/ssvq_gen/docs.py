@@ -9,6 +9,7 @@ from pathlib import Path
 from . import format
 from .config import CoreConfig, WeightFormat
 from .manifest import digest_text
+from .profile import PROFILE_FIELDS, PROFILE_WORDS
 from .registers import CONTROL_REGISTERS, CORE_ID, CORE_VERSION, COUNTERS, REGISTERS, TRAFFIC_COUNTERS, Register
 
 _NOTE = "<!-- Generated: change the generator, not this file. -->\n\n"
@@ -74,6 +75,7 @@ def formats_markdown(config: CoreConfig) -> str:
     text += "\n## Error codes\n\n" + _table(
         ["value", "code", "meaning"], [(e.value, f"`{e.name}`", e.meaning) for e in format.ErrorCode]
     )
+    text += "\n## Profile\n\n" + _profile(config)
     return (
         text
         + "\n## Numbers of this core\n\n"
@@ -93,6 +95,19 @@ def formats_markdown(config: CoreConfig) -> str:
                 ("parameter words of a pass", format.parameter_words_per_pass(config)),
             ],
         )
+    )
+
+
+def _profile(config: CoreConfig) -> str:
+    if config.profile_depth == 0:
+        return "This core records none: `PROFILE_DATA` reads zero.\n"
+    text = (
+        f"{PROFILE_WORDS} words for each of the first {config.profile_depth} descriptors: `PROFILE_ADDR` is"
+        f" {PROFILE_WORDS} * descriptor + word. Times are values of `TOTAL_CYCLES`.\n\n"
+    )
+    return text + _table(
+        ["word", "name", "meaning"],
+        [(number, f"`{name}`", doc) for number, (name, doc) in enumerate(PROFILE_FIELDS)],
     )
 
 

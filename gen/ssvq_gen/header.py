@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import format
 from .config import MAX_BURST_BEATS, CoreConfig, WeightFormat
 from .manifest import digest_text
+from .profile import PROFILE_FIELDS, PROFILE_WORDS
 from .registers import CORE_ID, CORE_VERSION, REGISTERS
 
 _ACCESSORS = """\
@@ -46,6 +47,7 @@ def _configuration(config: CoreConfig) -> list[str]:
         "MAX_VECTOR_DIM": config.max_vector_dim,
         "MAX_BURST_BEATS": MAX_BURST_BEATS,
         "DRAM_ALIGNMENT": format.DRAM_ALIGNMENT,
+        "PROFILE_WORDS": PROFILE_WORDS,
     }
     lines = [
         _define("SSVQ_CORE_ID", f"UINT32_C({CORE_ID:#010x})"),
@@ -103,6 +105,12 @@ def header_text(config: CoreConfig) -> str:
         (
             "Why a job ended (ERROR_CODE)",
             _enum("ssvq_error", [(f"ERROR_CODE_{e.name}", e, e.meaning) for e in format.ErrorCode]),
+        ),
+        (
+            "Words of a descriptor's profile: PROFILE_ADDR is SSVQ_PROFILE_WORDS * descriptor + word",
+            _enum(
+                "ssvq_profile_word", [(f"PROFILE_WORD_{name}", n, doc) for n, (name, doc) in enumerate(PROFILE_FIELDS)]
+            ),
         ),
     ]
     parts = [

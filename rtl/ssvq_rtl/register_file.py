@@ -34,10 +34,12 @@ class CounterLayout(data.StructLayout):
 class RegisterFile(wiring.Component):
     """Holds what the host sets, shows what the core reports, raises the interrupt.
 
-    While the core is busy or draining, only CONTROL, IRQ_ENABLE and IRQ_STATUS can be written. Unknown offsets read
-    zero and ignore writes. An event that happens while the host clears it stays set.
+    While the core is busy or draining, only CONTROL, IRQ_ENABLE and IRQ_STATUS can be written; so a profile is read
+    after its job. Unknown offsets read zero and ignore writes. An event that happens while the host clears it stays
+    set.
 
-    Latency 1 cycle from a write to the outputs, from `read_en` to `read_data`, and from IRQ_STATUS to `irq`.
+    Latency 1 cycle from a write to the outputs, from `read_en` to `read_data`, and from IRQ_STATUS to `irq`. The bus
+    reads 2 cycles after a write at the earliest, when `profile_data` has followed `profile_addr`.
 
     Parameters
     ----------
@@ -53,6 +55,7 @@ class RegisterFile(wiring.Component):
     done_event, error_event : pulses that set IRQ_STATUS
     error_code, error_descriptor, error_addr, descriptors_done : shown as they are
     counters : CounterLayout, shown as they are
+    profile_addr, profile_data : PROFILE_ADDR, and what is shown as PROFILE_DATA
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -80,6 +83,8 @@ class RegisterFile(wiring.Component):
                 "error_addr": In(64),
                 "descriptors_done": In(16),
                 "counters": In(CounterLayout()),
+                "profile_addr": Out(32),
+                "profile_data": In(32),
             }
         )
 
@@ -107,6 +112,7 @@ class RegisterFile(wiring.Component):
             self.descriptor_offset.eq(values["DESCRIPTOR_OFFSET"]),
             self.descriptor_count.eq(values["DESCRIPTOR_COUNT"]),
             self.watchdog_cycles.eq(values["WATCHDOG_CYCLES"]),
+            self.profile_addr.eq(values["PROFILE_ADDR"]),
         ]
 
         # Commands
@@ -134,6 +140,7 @@ class RegisterFile(wiring.Component):
             "ERROR_ADDR_LO": self.error_addr[:32],
             "ERROR_ADDR_HI": self.error_addr[32:],
             "DESCRIPTORS_DONE": self.descriptors_done,
+            "PROFILE_DATA": self.profile_data,
         }
         values |= {name: self.counters[name.lower()] for name, _ in COUNTERS + TRAFFIC_COUNTERS}
         read_data = Signal(32, reset_less=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ssvq.driver import Profile
 from ssvq.driver.device import WATCHDOG_CYCLES_DEFAULT
 from ssvq.program import Program
 
@@ -128,6 +129,7 @@ class SimulationJob:
 
     inputs : int8 (tokens, channels) by job name of the program
     timeout_cycles : after which the driver gives up
+    profile : read the profile, too
     abort_after : cycles after which someone else writes ABORT
     device_digest : the configuration the driver believes in, if not the core's
     """
@@ -139,6 +141,7 @@ class SimulationJob:
     memory_base: int = MEMORY_BASE_DEFAULT
     timeout_cycles: int = 20_000_000
     watchdog_cycles: int = WATCHDOG_CYCLES_DEFAULT
+    profile: bool = False
     abort_after: int | None = None
     driver_config: Mapping[str, Any] | None = None
 
@@ -150,6 +153,7 @@ class SimulationJob:
             "memory_base": self.memory_base,
             "timeout_cycles": self.timeout_cycles,
             "watchdog_cycles": self.watchdog_cycles,
+            "profile": self.profile,
             "abort_after": self.abort_after,
             "driver_config": None if self.driver_config is None else dict(self.driver_config),
         }
@@ -177,6 +181,7 @@ class JobResult:
     wall_seconds : what the simulation of the job took
     read_beats, write_beats : what passed on the bus as the memory saw it, since reset
     stray : offset of the first byte outside the outputs that was written, if any
+    profile : if the job asked for it
     """
 
     name: str
@@ -188,3 +193,4 @@ class JobResult:
     write_beats: int
     stray: int | None
     error: JobError | None
+    profile: Profile | None = None

@@ -84,6 +84,7 @@ async def _run(
         write_beats=int(dut.bus_write_beats.value),
         stray=first_stray(seen, job.program, job) if result else None,
         error=error,
+        profile=result.profile if result else None,
     )
 
 
@@ -111,7 +112,13 @@ def drive(bus: SimulationBus, config: CoreConfig, job: SimulationJob) -> tuple[R
     try:
         device = Device(bus, believed)
         timeout = job.timeout_cycles * CLOCK_NS * 1e-9
-        result = device.run(job.program, job.inputs, timeout_s=timeout, watchdog_cycles=job.watchdog_cycles)
+        result = device.run(
+            job.program,
+            job.inputs,
+            timeout_s=timeout,
+            watchdog_cycles=job.watchdog_cycles,
+            profile=job.profile,
+        )
         return result, None
     except JobFailed as error:
         return None, JobError(

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ssvq.driver import Profile
 from ssvq.program_file import load_program, save_program
 from ssvq_gen.config import CoreConfig
 
@@ -68,6 +69,7 @@ def _plain(result: JobResult) -> dict[str, Any]:
         "write_beats": result.write_beats,
         "stray": result.stray,
         "error": None if result.error is None else asdict(result.error),
+        "profile": None if result.profile is None else result.profile.to_dict(),
     }
 
 
@@ -77,9 +79,14 @@ def read_result(folder: Path, index: int) -> JobResult | None:
     if not path.exists():
         return None
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    names, error = data.pop("outputs"), data.pop("error")
+    names, error, profile = data.pop("outputs"), data.pop("error"), data.pop("profile", None)
     outputs = {n: np.load(folder / f"{index}.output.{i}.npy", allow_pickle=False) for i, n in enumerate(names)}
-    return JobResult(**data, outputs=outputs, error=JobError(**error) if error else None)
+    return JobResult(
+        **data,
+        outputs=outputs,
+        error=JobError(**error) if error else None,
+        profile=Profile.from_dict(profile) if profile else None,
+    )
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -16,10 +16,12 @@ from systemrdl import RDLCompiler
 
 from ssvq_gen.__main__ import main
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
+from ssvq_gen.docs import formats_markdown
 from ssvq_gen.docs import main as docs_main
 from ssvq_gen.format import DESCRIPTOR_FIELDS, ErrorCode, Opcode, pack_descriptor
 from ssvq_gen.generate import core_files, generate, write_files
 from ssvq_gen.header import header_text
+from ssvq_gen.profile import PROFILE_WORD, PROFILE_WORDS
 from ssvq_gen.rdl import rdl_text
 from ssvq_gen.registers import REGISTERS
 from ssvq_gen.verilog import core_ports, without_zero_memories
@@ -125,6 +127,7 @@ def test_header_compiles_and_packs_a_descriptor_as_python_does(tmp_path: Path, c
         + "".join(f'_Static_assert(SSVQ_REG_{r.name}_{b.name}_MASK == {r.bit(b.name)}, "{b.name}");\n' for b in r.bits)
         for r in REGISTERS
     )
+    checks += "".join(f'_Static_assert(SSVQ_PROFILE_WORD_{w} == {n}, "{w}");\n' for w, n in PROFILE_WORD.items())
     (tmp_path / "ssvq_core.h").write_text(header_text(config))
     (tmp_path / "main.c").write_text(
         f"""
@@ -135,6 +138,7 @@ def test_header_compiles_and_packs_a_descriptor_as_python_does(tmp_path: Path, c
 _Static_assert(SSVQ_CONFIG_DIGEST == 0x{config.digest:x}u, "digest");
 _Static_assert(SSVQ_ERROR_CODE_ABORTED == {ErrorCode.ABORTED.value}, "error");
 _Static_assert(SSVQ_FORMAT_VQ == {WeightFormat.VQ.value}, "format");
+_Static_assert(SSVQ_PROFILE_WORDS == {PROFILE_WORDS} && SSVQ_PROFILE_DEPTH == {config.profile_depth}, "profile");
 int main(void) {{
     ssvq_descriptor_t d = {{{{0xffffffffu}}}};
     SSVQ_DESCRIPTOR_SET(&d, MAGIC, SSVQ_DESCRIPTOR_MAGIC);
@@ -205,6 +209,15 @@ def test_command_line_says_when_it_cannot_write(tmp_path: Path, capsys: pytest.C
     (tmp_path / "file").write_text("")
     assert main(["tiny", "--output", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err.startswith("error: [Errno ")
+
+
+@pytest.mark.parametrize("depth", [0, 32])
+def test_profile_in_the_format_reference(depth: int) -> None:
+    text = formats_markdown(PRESETS["tiny"].replace(profile_depth=depth))
+    rows = [f"| {number} | `{name}` |" in text for name, number in PROFILE_WORD.items()]
+    assert rows == [depth > 0] * len(PROFILE_WORD)
+    assert ("first 32 descriptors" in text) == (depth > 0)
+    assert ("records none" in text) == (depth == 0)
 
 
 def test_docs_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

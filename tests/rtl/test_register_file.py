@@ -51,7 +51,12 @@ def test_reads_constants_and_what_the_core_reports() -> None:
     async def bench(ctx: Any) -> None:
         for name, value in counters.items():
             ctx.set(dut.counters[name.lower()], value)
-        for member, value in (("error_code", 7), ("error_descriptor", 0xBEEF), ("descriptors_done", 0x1234)):
+        for member, value in (
+            ("error_code", 7),
+            ("error_descriptor", 0xBEEF),
+            ("descriptors_done", 0x1234),
+            ("profile_data", 0x8765_4321),
+        ):
             ctx.set(getattr(dut, member), value)
         ctx.set(dut.error_addr, addr)
         expected = counters | {
@@ -62,6 +67,7 @@ def test_reads_constants_and_what_the_core_reports() -> None:
             "ERROR_CODE": 7,
             "ERROR_DESCRIPTOR": 0xBEEF,
             "DESCRIPTORS_DONE": 0x1234,
+            "PROFILE_DATA": 0x8765_4321,
             "ERROR_ADDR_LO": addr & 0xFFFF_FFFF,
             "ERROR_ADDR_HI": addr >> 32,
             "CONTROL": 0,
@@ -100,6 +106,7 @@ def test_writes_honour_strobes_and_reach_the_core() -> None:
             assert ctx.get(dut.descriptor_offset) == values["DESCRIPTOR_OFFSET"]
             assert ctx.get(dut.descriptor_count) == values["DESCRIPTOR_COUNT"]
             assert ctx.get(dut.watchdog_cycles) == values["WATCHDOG_CYCLES"]
+            assert ctx.get(dut.profile_addr) == values["PROFILE_ADDR"]
             assert await read(ctx, dut, name) == values[name]
 
     run(dut, bench)
@@ -117,6 +124,28 @@ def test_parameters_cannot_change_under_a_job(state: str) -> None:
             assert await read(ctx, dut, name) == expected, name
 
     run(dut, bench)
+
+
+@pytest.mark.parametrize("state", ["done", "error"])
+def test_a_profile_can_be_read_after_its_job(state: str) -> None:
+    """As on the core: the data follow the address by a cycle."""
+    dut = RegisterFile(config=CONFIG)
+
+    async def memory(ctx: Any) -> None:
+        async for _, _, addr in ctx.tick().sample(dut.profile_addr):
+            ctx.set(dut.profile_data, ~addr & 0xFFFF_FFFF)
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.busy, 1)
+        await write(ctx, dut, "PROFILE_ADDR", 99)
+        ctx.set(dut.busy, 0)
+        ctx.set(getattr(dut, state), 1)
+        for addr in (0, 1, 16 * CONFIG.profile_depth - 1):
+            await write(ctx, dut, "PROFILE_ADDR", addr)
+            await ctx.tick()
+            assert await read(ctx, dut, "PROFILE_DATA") == ~addr & 0xFFFF_FFFF
+
+    run_benches(dut, bench, cycles=100, background=[memory])
 
 
 def test_commands_are_pulses() -> None:

@@ -10,7 +10,9 @@ import pytest
 from layers import random_input, random_layer
 
 from ssvq.compile import compile_layer
+from ssvq.driver import Profile, ProfileRow
 from ssvq_gen.config import PRESETS, WeightFormat
+from ssvq_gen.format import Opcode
 from ssvq_sim.behaviour import Behaviour, Fault, Hang, JobError, JobResult, SimulationJob
 from ssvq_sim.job_files import read_config, read_job, read_result, write_config, write_job, write_result
 
@@ -75,6 +77,7 @@ def test_job_survives_its_files(tmp_path: Path) -> None:
         program=compile_layer(config, layer, 3),
         inputs={"layer": x},
         behaviour=BUSY,
+        profile=True,
         abort_after=4,
         driver_config=config.replace(cols=16).to_dict(),
     )
@@ -83,11 +86,35 @@ def test_job_survives_its_files(tmp_path: Path) -> None:
     again = read_job(tmp_path, 3)
     assert read_config(tmp_path) == config
     assert again.settings() == job.settings()
+    assert again.profile
     assert (again.program.image == job.program.image).all()
     assert (again.inputs["layer"] == x).all()
 
 
-def test_result_survives_its_files(tmp_path: Path) -> None:
+PROFILE = Profile(
+    rows=(
+        ProfileRow(index=0, opcode=Opcode.LOAD, job="a", begin=1, end=3, classes={}),
+        ProfileRow(
+            index=1,
+            opcode=Opcode.MATMUL,
+            job=None,
+            begin=1,
+            decoded=5,
+            compute_begin=4,
+            compute_end=6,
+            drain_begin=7,
+            end=8,
+            classes={"ARRAY_CYCLES": 6},
+        ),
+    ),
+    tail={"ARRAY_CYCLES": 3},
+    total=9,
+    left_out=2,
+)
+
+
+@pytest.mark.parametrize("profile", [None, PROFILE], ids=["plain", "profile"])
+def test_result_survives_its_files(tmp_path: Path, profile: Profile | None) -> None:
     result = JobResult(
         name="a",
         outputs={"layer": np.arange(6, dtype=np.int8).reshape(2, 3)},
@@ -98,6 +125,7 @@ def test_result_survives_its_files(tmp_path: Path) -> None:
         write_beats=2,
         stray=None,
         error=None,
+        profile=profile,
     )
     assert read_result(tmp_path, 0) is None
     write_result(tmp_path, 0, result)
@@ -105,8 +133,31 @@ def test_result_survives_its_files(tmp_path: Path) -> None:
     assert again is not None
     assert (again.outputs["layer"] == result.outputs["layer"]).all()
     assert (again.counters, again.cycles, again.stray) == (result.counters, 10, None)
+    assert again.profile == profile
     error = JobError(type="JobFailed", message="m", code=1, descriptor=2, address=3, layer="l")
     write_result(tmp_path, 1, replace(result, outputs={}, error=error))
     failed = read_result(tmp_path, 1)
     assert failed is not None
     assert failed.error == error
+
+
+def test_a_result_without_the_key_of_the_profile(tmp_path: Path) -> None:
+    result = JobResult(
+        name="a",
+        outputs={},
+        counters={},
+        cycles=10,
+        wall_seconds=0.5,
+        read_beats=1,
+        write_beats=2,
+        stray=None,
+        error=None,
+    )
+    write_result(tmp_path, 0, result)
+    path = tmp_path / "0.result.json"
+    data = json.loads(path.read_text())
+    del data["profile"]
+    path.write_text(json.dumps(data))
+    again = read_result(tmp_path, 0)
+    assert again is not None
+    assert again.profile is None

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from core_model import CoreFault, CoreModel
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import ErrorCode
+from ssvq_gen.format import DESCRIPTOR_BYTES, ErrorCode, Opcode, unpack_descriptor
+from ssvq_gen.profile import PROFILE_CLASSES, PROFILE_TIMES, profile_addr
 from ssvq_gen.registers import COUNTERS, REGISTER_BY_NAME, REGISTERS, Access
 
 _CONTROL, _STATUS = REGISTER_BY_NAME["CONTROL"], REGISTER_BY_NAME["STATUS"]
 _EVENTS = REGISTER_BY_NAME["IRQ_STATUS"]
 _WRITABLE_WHILE_BUSY = ("CONTROL", "IRQ_ENABLE", "IRQ_STATUS")
 _BY_OFFSET = {r.offset: r for r in REGISTERS}
+UNWRITTEN = 0xDEAD_BEEF
+"""What the profile's memory holds where nothing was recorded."""
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Faults:
     fails : the job ends with this error instead of running
     spurious_interrupts : interrupts without an event, before the real one
     lost_cycles : cycles that are in the total but in no class
+    profile : words of the profile that are something else, by PROFILE_ADDR
     """
 
     hangs: bool = False
@@ -34,6 +38,7 @@ class Faults:
     fails: CoreFault | None = None
     spurious_interrupts: int = 0
     lost_cycles: int = 0
+    profile: dict[int, int] = field(default_factory=dict)
 
 
 class FakeBus:
@@ -48,6 +53,7 @@ class FakeBus:
         self.registers = {r.name: r.init for r in REGISTERS}
         self.registers["DIGEST_LO"] = config.digest & 0xFFFF_FFFF
         self.registers["DIGEST_HI"] = config.digest >> 32
+        self.profile: dict[int, int] = {}
         self._draining = 0
 
     def elapsed(self) -> float:
@@ -72,6 +78,9 @@ class FakeBus:
             self._draining -= 1
             if not self._draining:
                 self._set_status("ERROR")
+        if register.name == "PROFILE_DATA":
+            words = self.profile | self.faults.profile
+            return words.get(self.registers["PROFILE_ADDR"], UNWRITTEN)
         return 0 if register.access is Access.W else self.registers[register.name]
 
     def write32(self, offset: int, value: int) -> None:
@@ -128,8 +137,25 @@ class FakeBus:
             return
         r["DESCRIPTORS_DONE"] = r["DESCRIPTOR_COUNT"]
         r["TOTAL_CYCLES"], r["ARRAY_CYCLES"], r["LOAD_CYCLES"] = 100 + self.faults.lost_cycles, 70, 30
+        self._record(r["DESCRIPTOR_OFFSET"], r["DESCRIPTOR_COUNT"])
         self._set_status("DONE")
         r["IRQ_STATUS"] |= _EVENTS.bit("DONE")
+
+    def _record(self, offset: int, count: int) -> None:
+        """Spread the descriptors evenly over 90 cycles: each takes its share twice, half of it beside the next one."""
+        self.profile.clear()
+        for index in range(min(count, self.model.config.profile_depth)):
+            start = offset + index * DESCRIPTOR_BYTES
+            opcode = unpack_descriptor(self.memory[start : start + DESCRIPTOR_BYTES].tobytes())["opcode"]
+            at = [90 * (index + part) // count for part in (0, 0.5, 0.5, 1, 1, 1.5)]
+            words = dict(zip((name for name, _ in PROFILE_TIMES), map(int, at), strict=True))
+            if opcode not in (Opcode.LOAD, Opcode.STORE):
+                array = 7 * words["COMPUTE_END"] // 10
+                words |= dict.fromkeys(PROFILE_CLASSES, 0)
+                words |= {"ARRAY_CYCLES": array, "LOAD_CYCLES": words["COMPUTE_END"] - array}
+                self.profile |= {profile_addr(index, name): word for name, word in words.items()}
+            else:
+                self.profile |= {profile_addr(index, name): words[name] for name in ("BEGIN", "END")}
 
     def _fail(self, fault: CoreFault) -> None:
         r = self.registers

@@ -16,6 +16,7 @@ from ssvq_gen.format import (
     ErrorCode,
     Field,
 )
+from ssvq_gen.profile import PROFILE_CLASSES, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 
@@ -37,6 +38,17 @@ def test_descriptor_field(field: Field) -> None:
 def test_error_code(code: ErrorCode) -> None:
     (row,) = [line for line in PAGE.splitlines() if f"`{code.name}` {int(code)}" in line]
     assert f"`{JOB_ERRORS[code].__name__}`" in row
+
+
+def test_profile() -> None:
+    section = PAGE[PAGE.index("## Profile") :]
+    for name, _ in PROFILE_TIMES:
+        assert f"\n| {PROFILE_WORD[name]} | `{name}` |" in section
+    first, *_, last = PROFILE_CLASSES
+    assert f"| {PROFILE_WORD[first]} to {PROFILE_WORD[last]} | the classes of cycles |" in section
+    assert f"`{first}` to `{last}` in the order of the registers" in section
+    assert f"`PROFILE_WORDS` = {PROFILE_WORDS} words" in section
+    assert f"`{PROFILE_WORDS} * i + w`" in section
 
 
 def test_numbers() -> None:

@@ -21,6 +21,7 @@ from .errors import (
     WrongDevice,
     WrongVersion,
 )
+from .profile import Profile, ProfileRow
 
 __all__ = [
     "JOB_ERRORS",
@@ -38,6 +39,8 @@ __all__ = [
     "JobStalled",
     "JobTimeout",
     "MemoryRangeError",
+    "Profile",
+    "ProfileRow",
     "RecoveryFailed",
     "RunResult",
     "WeightLengthError",

@@ -26,6 +26,7 @@ from .errors import (
     WrongDevice,
     WrongVersion,
 )
+from .profile import Profile, check_profile, read_profile, require_profile
 
 MEMORY_BASE_ALIGNMENT = 4096
 COUNTER_LIMIT = (1 << 32) - 1
@@ -42,10 +43,16 @@ _MAJOR_SHIFT = 16
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """outputs : int8 (tokens, channels) of each job by name;  counters : by the names in `ssvq_gen.registers`"""
+    """What a program gave.
+
+    outputs : int8 (tokens, channels) of each job by name
+    counters : by the names in `ssvq_gen.registers`
+    profile : if it was asked for
+    """
 
     outputs: dict[str, Int8Array]
     counters: dict[str, int]
+    profile: Profile | None = None
 
 
 class Device:
@@ -92,20 +99,25 @@ class Device:
         *,
         timeout_s: float = 1.0,
         watchdog_cycles: int = WATCHDOG_CYCLES_DEFAULT,
+        profile: bool = False,
     ) -> RunResult:
         """Load a program and its inputs (int8 (tokens, channels) by job name), run it, and read outputs and counters.
 
-        `timeout_s` is in the bus's time. Afterwards the core is idle, whether this returns or raises JobFailed,
-        JobTimeout or CounterMismatch. Raises before it touches the core: DigestMismatch for a program of another
-        configuration, ProgramError for inputs that do not fit, DeviceBusy when a job is running.
+        `timeout_s` is in the bus's time; `profile` reads the profile, too. Afterwards the core is idle, whether this
+        returns or raises JobFailed, JobTimeout or CounterMismatch. Raises before it touches the core: DigestMismatch
+        for a program of another configuration, ProgramError for inputs that do not fit, DeviceBusy when a job is
+        running, DriverError for a profile of a core that records none.
         """
         self._check(program, inputs)
+        if profile:
+            require_profile(self._config)
         self.load(program, inputs)
         self.start(program, watchdog_cycles=watchdog_cycles)
         self.wait(program, timeout_s=timeout_s)
         counters = self.counters()
         self.recover()
-        return RunResult(outputs=self.outputs(program), counters=counters)
+        recorded = self.profile(program) if profile else None
+        return RunResult(outputs=self.outputs(program), counters=counters, profile=recorded)
 
     def _check(self, program: Program, inputs: Mapping[str, Int8Array]) -> None:
         if program.config_digest != self._config.digest:
@@ -190,6 +202,19 @@ class Device:
             self.recover()
             raise CounterMismatch(f"{total_name} is {total}, its classes add up to {classes}")
         return values
+
+    def profile(self, program: Program) -> Profile:
+        """The profile of the last job, which was `program`; it is there until the next one starts.
+
+        Raises DriverError when the core records none or the job did not complete, DeviceBusy while it runs,
+        CounterMismatch when the profile does not add up.
+        """
+        require_profile(self._config)
+        self._require_not_busy()
+        result = read_profile(self, program)
+        if result.total < COUNTER_LIMIT:
+            check_profile(result)
+        return result
 
     def recover(self, *, timeout_s: float = RECOVER_SECONDS_DEFAULT) -> None:
         """Bring the core to idle from any state: abort a running job, wait for its bus transactions, clear.
