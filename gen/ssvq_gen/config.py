@@ -22,6 +22,10 @@ ACTIVATION_BANKS = 2
 """Banks of the activation memory, by the lowest bit of a word's address: while the array reads activations from one,
 the operand loader, LOAD and STORE find the other free."""
 
+CODEBOOK_PAGES = 2
+"""Codebooks in each lane's RAM: the next one is written while the last steps still read the one before."""
+CODEBOOK_WORD_WIDTH = 8 * LANE_WEIGHTS
+
 MAX_VECTOR_DIM = 32
 MAX_BURST_BEATS = 16
 """Longest AXI burst the core issues: what AXI3 ports (Zynq-7000 HP) accept without a converter."""
@@ -214,8 +218,18 @@ class CoreConfig:
 
     @property
     def codebook_depth(self) -> int:
-        """32-bit words of codebook RAM in each lane."""
+        """32-bit words of one codebook; each lane's RAM holds `CODEBOOK_PAGES` of them."""
         return max(2 * self.max_codebook_size, 8)
+
+    @property
+    def codebook_write_words(self) -> int:
+        """32-bit words of codebook that are written in a cycle, and that a word of a lane's RAM holds."""
+        return min(2, self.stream_width // CODEBOOK_WORD_WIDTH)
+
+    @property
+    def codebook_ram_depth(self) -> int:
+        """Words of a lane's codebook RAM, of `codebook_write_words` words each."""
+        return CODEBOOK_PAGES * self.codebook_depth // self.codebook_write_words
 
     @property
     def plane_count(self) -> int:

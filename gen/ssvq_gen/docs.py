@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import format
-from .config import CoreConfig, WeightFormat
+from .config import CODEBOOK_PAGES, CoreConfig, WeightFormat
 from .manifest import digest_text
 from .profile import PROFILE_FIELDS, PROFILE_WORDS
 from .registers import CONTROL_REGISTERS, CORE_ID, CORE_VERSION, COUNTERS, REGISTERS, TRAFFIC_COUNTERS, Register
@@ -89,10 +89,9 @@ def formats_markdown(config: CoreConfig) -> str:
                 ("alignment of a layer's stream, bytes", config.stream_alignment),
                 ("decode lanes", config.decode_lanes),
                 ("decode steps in a tile", config.steps_per_tile),
-                ("codebook RAM of a lane, 32-bit words", config.codebook_depth),
+                ("codebooks in a lane's RAM, each of 32-bit words", f"{CODEBOOK_PAGES} x {config.codebook_depth}"),
                 ("largest vector_dim", config.max_vector_dim),
                 ("requantizer passes, each of lanes", f"{config.requantize_groups} x {config.requantize_lanes}"),
-                ("parameter words of a pass", format.parameter_words_per_pass(config)),
             ],
         )
     )

@@ -17,8 +17,13 @@ DRAM_ALIGNMENT = 64
 
 DESCRIPTOR_BYTES = 64
 DESCRIPTOR_MAGIC = 0x5A
-CHANNEL_PARAMETER_WIDTH = BIAS_WIDTH + MANTISSA_WIDTH + EXPONENT_WIDTH
-"""Bits that each output channel's bias and multiplier take in the weight stream."""
+NARROW_BIAS_WIDTH = 16
+"""Bits of a narrow bias, which is shifted left by `bias_shift`."""
+MULTIPLIER_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
+CHANNEL_PARAMETER_WIDTH = BIAS_WIDTH + MULTIPLIER_WIDTH
+"""Bits of the widest record of an output channel: bias, mantissa, exponent."""
+PARAMETER_UNIT_WIDTH = 16
+"""Every record is one, two or three of these: stream words divide a tile column's records evenly."""
 
 
 class FormatError(ValueError):
@@ -136,7 +141,7 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="early_tiles", word=9, lsb=0, width=16, doc="k tiles that do not wait for the last column before"),
     Field(name="batch_last", word=9, lsb=16, width=16, doc="PRODUCT: number of the last product, from 0"),
     Field(name="operand", word=10, lsb=0, width=32, doc="PRODUCT: activation memory word of the weights' first word"),
-    Field(name="operand_stride", word=11, lsb=0, width=16, doc="PRODUCT: words from one operand activation to the next"),
+    Field(name="operand_stride", word=11, lsb=0, width=16, doc="PRODUCT: words from one operand row to the next"),
     Field(name="operand_batch_stride", word=11, lsb=16, width=16, doc="PRODUCT: words between the batch's operands"),
     Field(name="input_batch_stride", word=12, lsb=0, width=16, doc="PRODUCT: words between the batch's inputs"),
     Field(name="output_batch_stride", word=12, lsb=16, width=16, doc="PRODUCT: words between the batch's outputs"),
@@ -191,8 +196,9 @@ class StreamFormat:
     * Bit ``r * L + lane`` of a sign word (and of an int8 plane) belongs to row ``r`` of the step's four.
     * The codebook is words of four int8, slice by slice: word ``slice * codebook_size + index`` holds weights
       ``4 * slice ...`` of the codeword. A codeword of two weights fills its word twice.
-    * Channel parameters: for every requantizer pass of `requantize_lanes` channels, 48 bits a channel (bias,
-      mantissa, exponent from the least significant bit), padded to whole words.
+    * Channel parameters: a record of `parameter_width` bits for each of the `cols` channels, without gaps. From the
+      least significant bit: the bias, of 16 bits with `narrow_bias` and else 32, then mantissa and exponent unless the
+      layer has a `shared_multiplier`. They are always whole words.
 
     Unused bits are zero. The whole stream is padded to `CoreConfig.stream_alignment`.
     """
@@ -201,6 +207,8 @@ class StreamFormat:
     weight_format: WeightFormat
     codebook_size: int = 256
     vector_dim: int = 1
+    narrow_bias: bool = False
+    shared_multiplier: bool = False
 
     def __post_init__(self) -> None:
         c = self.config
@@ -248,14 +256,19 @@ class StreamFormat:
         return -(-self.codebook_words * 32 // self.config.stream_width)
 
     @property
-    def parameter_words_per_pass(self) -> int:
-        """Stream words of the parameters of one requantizer pass."""
-        return parameter_words_per_pass(self.config)
+    def bias_width(self) -> int:
+        """Bits of a bias in the channel parameters."""
+        return NARROW_BIAS_WIDTH if self.narrow_bias else BIAS_WIDTH
+
+    @property
+    def parameter_width(self) -> int:
+        """Bits of one channel's parameters."""
+        return self.bias_width + (0 if self.shared_multiplier else MULTIPLIER_WIDTH)
 
     @property
     def parameter_words(self) -> int:
         """Stream words of the channel parameters of one tile column."""
-        return self.parameter_words_per_pass * self.config.requantize_groups
+        return self.config.cols * self.parameter_width // self.config.stream_width
 
     @property
     def steps_per_group(self) -> int:
@@ -274,8 +287,3 @@ class StreamFormat:
         words = self.codebook_stream_words + n_tiles * self.column_words(k_tiles)
         align = self.config.stream_alignment
         return -(-words * self.config.stream_bytes // align) * align
-
-
-def parameter_words_per_pass(config: CoreConfig) -> int:
-    """Stream words of the channel parameters of one requantizer pass of `requantize_lanes` channels."""
-    return -(-config.requantize_lanes * CHANNEL_PARAMETER_WIDTH // config.stream_width)

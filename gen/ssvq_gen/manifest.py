@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from . import arithmetic, format
-from .config import LANE_WEIGHTS, MAX_BURST_BEATS, CoreConfig, WeightFormat
+from .config import CODEBOOK_PAGES, LANE_WEIGHTS, MAX_BURST_BEATS, CoreConfig, WeightFormat
 from .registers import AXIL_ADDR_WIDTH, CORE_ID, CORE_VERSION, REGISTERS, Register
 from .verilog import TOP, Port
 
@@ -53,10 +53,11 @@ def _weight_stream(config: CoreConfig) -> dict[str, int]:
         "decode_lanes": config.decode_lanes,
         "steps_per_tile": config.steps_per_tile,
         "codebook_depth": config.codebook_depth,
+        "codebook_pages": CODEBOOK_PAGES,
         "max_vector_dim": config.max_vector_dim,
         "requantize_groups": config.requantize_groups,
         "channel_parameter_width": format.CHANNEL_PARAMETER_WIDTH,
-        "parameter_words_per_pass": format.parameter_words_per_pass(config),
+        "narrow_bias_width": format.NARROW_BIAS_WIDTH,
     }
 
 

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import MAX_BURST_BEATS, CoreConfig
-from ssvq_gen.format import ErrorCode
+from ssvq_gen.format import ErrorCode, Residency
 
 TAG_WIDTH = 16
 """Bits of a tag: the index of the descriptor that a transfer serves."""
@@ -14,6 +14,7 @@ BURST_BEATS_WIDTH = MAX_BURST_BEATS.bit_length()
 COMMAND_BEATS_WIDTH = 30
 """Bits of a command's beat count: all of the 32-bit window in the narrowest beats, of 4 bytes."""
 ERROR_CODE_WIDTH = max(ErrorCode).bit_length()
+RESIDENCY_WIDTH = max(Residency).bit_length()
 
 BURST_INCR = 0b01
 CACHE_MODIFIABLE = 0b0011
@@ -73,6 +74,24 @@ class StreamCommand(data.StructLayout):
 
     def __init__(self, addr_width: int) -> None:
         super().__init__({"addr": addr_width, "beats": COMMAND_BEATS_WIDTH, "tag": TAG_WIDTH})
+
+
+class WeightCommand(data.StructLayout):
+    """A StreamCommand with a Residency and the first beat of its range in the weight cache.
+
+    Of a REUSE, `addr` is ignored; of a NONE, and in cores without a weight cache, `cache_beat`.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__(
+            {
+                "addr": config.axi_addr_width,
+                "beats": COMMAND_BEATS_WIDTH,
+                "tag": TAG_WIDTH,
+                "residency": RESIDENCY_WIDTH,
+                "cache_beat": range(max(config.weight_cache_depth, 2)),
+            }
+        )
 
 
 class StreamWord(data.StructLayout):

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import Flow, In, Out, connect
 
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import ErrorCode
+from ssvq_gen.profile import PROFILE_CLASSES
 from ssvq_gen.registers import AXIL_ADDR_WIDTH
 
 from .activation_memory import ActivationMemory
@@ -20,14 +21,20 @@ from .executor import Executor
 from .job_control import JobControl
 from .load import LoadEngine
 from .matmul import MatmulEngine
+from .profiler import Profiler
 from .read_arbiter import ReadArbiter
 from .register_file import RegisterFile
 from .resize import StreamResizer
 from .store import StoreEngine
 from .weight_stream import WeightStream
 
-_DESCRIPTORS, _LOAD, _WEIGHTS = range(3)
-"""Clients of the read port, highest priority first: weights run far ahead and can wait."""
+_DESCRIPTORS, _WEIGHTS, _LOAD = range(3)
+"""Clients of the read port, highest priority first: weights ask for no more than their buffer takes, and what they
+leave is enough for a LOAD that runs while the array computes."""
+_READ_STORE, _READ_OPERAND, _READ_ARRAY = range(3)
+"""Readers of the activation memory, highest priority first: the array reads most, and the others seldom."""
+_WRITE_OUTPUT, _WRITE_LOAD = range(2)
+"""Writers of the activation memory, highest priority first: the requantizer cannot wait."""
 
 
 def _flat(prefix: str, signature: wiring.Signature) -> dict[str, wiring.Member]:
@@ -74,7 +81,7 @@ class SsvqCore(wiring.Component):
         weights = WeightStream(config=config)
         resizer = StreamResizer(config=config)
         matmul = MatmulEngine(config=config)
-        memory = ActivationMemory(config=config)
+        memory = ActivationMemory(config=config, readers=3, writers=2)
 
         # What tracks the bus and the job outlives a failed job; the engines are reset with every job.
         m.submodules.axil = axil
@@ -103,7 +110,7 @@ class SsvqCore(wiring.Component):
 
         connect(m, axil.bus, registers.bus)
         self._connect_job(m, registers, control, executor, fetch)
-        for client, engine in ((_DESCRIPTORS, fetch), (_LOAD, load), (_WEIGHTS, weights)):
+        for client, engine in ((_DESCRIPTORS, fetch), (_WEIGHTS, weights), (_LOAD, load)):
             connect(m, engine.requests, arbiter.requests_i[client])
             connect(m, arbiter.data_i[client], engine.data)
         connect(m, fetch.o, dispatcher.descriptors)
@@ -116,6 +123,7 @@ class SsvqCore(wiring.Component):
         connect(m, executor.store_commands, store.commands)
         connect(m, executor.feed_commands, matmul.feed_commands)
         connect(m, executor.writeback_commands, matmul.writeback_commands)
+        connect(m, executor.operand_commands, matmul.operand_commands)
         self._connect_memory(m, memory, load, store, matmul)
 
         m.d.comb += [
@@ -124,30 +132,25 @@ class SsvqCore(wiring.Component):
             executor.memory_base.eq(registers.memory_base),
             executor.load_done.eq(load.done),
             executor.store_done.eq(store.done),
-            executor.matmul_busy.eq(matmul.busy),
+            executor.matmul_done.eq(matmul.status.ends),
             arbiter.halt.eq(control.halt),
             store.halt.eq(control.halt),
             control.bus_idle.eq(arbiter.idle & store.idle),
             control.quiet.eq(control.bus_idle & ~matmul.unpacking),
-            control.progress.eq(arbiter.beat | store.beat | matmul.progress | load.write.valid | executor.ends),
+            control.progress.eq(arbiter.beat | store.beat | matmul.progress | load.write.valid),
         ]
         self._collect_errors(m, control, executor, arbiter, store, matmul)
 
-        classes = counters.classes
-        m.d.comb += [
-            counters.clear.eq(control.begins),
-            counters.run.eq(control.busy),
-            classes.array_cycles.eq(matmul.issuing),
-            classes.wait_weight_cycles.eq(matmul.wait_weights),
-            classes.wait_accumulator_cycles.eq(matmul.wait_accumulator),
-            classes.wait_output_cycles.eq(executor.running_matmul & ~matmul.feeding),
-            classes.load_cycles.eq(executor.running_load),
-            classes.store_cycles.eq(executor.running_store),
-            counters.beats.weight_beats.eq(weights.beat),
-            counters.beats.read_beats.eq(arbiter.beat),
-            counters.beats.write_beats.eq(store.beat),
-            registers.counters.eq(counters.values),
-        ]
+        self._count(m, counters, control, executor, matmul, weights, arbiter, store)
+        m.d.comb += registers.counters.eq(counters.values)
+        if config.profile_depth:
+            m.submodules.profiler = profiler = Profiler(config=config)
+            self._profile(m, profiler, counters, control, executor, load, store, matmul)
+            m.d.comb += [
+                profiler.read_addr.eq(registers.profile_addr),
+                registers.profile_data.eq(profiler.read_data),
+                matmul.hold.eq(profiler.busy),
+            ]
         return m
 
     def _connect_ports(self, m: Module, prefix: str, interface: wiring.PureInterface) -> None:
@@ -166,8 +169,8 @@ class SsvqCore(wiring.Component):
         done_count = Signal(INDEX_WIDTH)  # the host reads it after the executor's reset
         with m.If(control.begins):
             m.d.sync += done_count.eq(0)
-        with m.Elif(executor.ends & control.busy):
-            m.d.sync += done_count.eq(done_count + 1)
+        with m.Elif(control.busy):
+            m.d.sync += done_count.eq(done_count + executor.load_done + executor.store_done + executor.matmul_done)
         m.d.comb += [
             self.irq.eq(registers.irq),
             control.start.eq(registers.start),
@@ -195,34 +198,87 @@ class SsvqCore(wiring.Component):
             registers.descriptors_done.eq(done_count),
         ]
 
+    def _count(
+        self,
+        m: Module,
+        counters: Counters,
+        control: JobControl,
+        executor: Executor,
+        matmul: MatmulEngine,
+        weights: WeightStream,
+        arbiter: ReadArbiter,
+        store: StoreEngine,
+    ) -> None:
+        """What the array does or waits for; without an activation to feed, what has to end first."""
+        classes, status = counters.classes, matmul.status
+        stalled = weights.o.valid & ~weights.o.ready
+        m.d.comb += [
+            counters.clear.eq(control.begins),
+            counters.run.eq(control.busy),
+            classes.array_cycles.eq(status.issuing),
+            classes.wait_weight_cycles.eq(status.wait_weights & ~stalled),
+            classes.wait_decode_cycles.eq(status.wait_weights & stalled),
+            classes.wait_operand_cycles.eq(status.wait_operand),
+            classes.wait_activation_cycles.eq(status.wait_activation),
+            classes.wait_accumulator_cycles.eq(status.wait_accumulator),
+            classes.wait_output_cycles.eq(executor.matmuls != 0),
+            classes.load_cycles.eq(executor.loads != 0),
+            classes.store_cycles.eq(executor.stores != 0),
+            counters.beats.weight_beats.eq(weights.beat),
+            counters.beats.read_beats.eq(arbiter.beat),
+            counters.beats.write_beats.eq(store.beat),
+        ]
+
+    def _profile(
+        self,
+        m: Module,
+        profiler: Profiler,
+        counters: Counters,
+        control: JobControl,
+        executor: Executor,
+        load: LoadEngine,
+        store: StoreEngine,
+        matmul: MatmulEngine,
+    ) -> None:
+        status = matmul.status
+        m.d.comb += [
+            profiler.cycle.eq(counters.values.total_cycles),
+            *(profiler.classes[i].eq(counters.values[name.lower()]) for i, name in enumerate(PROFILE_CLASSES)),
+        ]
+        events: dict[str, tuple[Value, Value]] = {
+            "load_begin": (executor.load_begins, executor.index),
+            "load_end": (load.done, load.done_tag),
+            "store_begin": (executor.store_begins, executor.index),
+            "store_end": (store.done, store.done_tag),
+            "decode_begin": (status.unpacks_begin, status.unpacks_index),
+            "decode_end": (status.unpacks_end, status.unpacks_index),
+            "compute_begin": (status.feeds_begin, status.feeds_index),
+            "compute_end": (status.feeds_end, status.feeds_index),
+            "drain_begin": (status.drains_begin, status.drains_index),
+            "drain_end": (status.ends, status.ends_index),
+        }
+        for name, (valid, index) in events.items():
+            event = getattr(profiler, name)
+            m.d.comb += [event.valid.eq(valid & control.busy), event.index.eq(index)]
+
     def _connect_memory(
         self, m: Module, memory: ActivationMemory, load: LoadEngine, store: StoreEngine, matmul: MatmulEngine
     ) -> None:
-        """One descriptor runs at a time, so the engines never want a port together; LOAD yields all the same."""
+        store_read = memory.reads[_READ_STORE]  # always granted, as the first
+        connect(m, matmul.operand_read, memory.reads[_READ_OPERAND])
+        connect(m, matmul.read, memory.reads[_READ_ARRAY])
+        connect(m, matmul.write, memory.writes[_WRITE_OUTPUT])
+        load_write = memory.writes[_WRITE_LOAD]
         m.d.comb += [
-            memory.read_en.eq(store.read_en | matmul.read_en),
-            store.read_data.eq(memory.read_data),
-            matmul.read_data.eq(memory.read_data),
-            load.write.ready.eq(~matmul.write_en),
+            store_read.en.eq(store.read_en),
+            store_read.addr.eq(store.read_addr),
+            store.read_data.eq(store_read.data),
+            load_write.en.eq(load.write.valid),
+            load_write.addr.eq(load.write.payload.addr),
+            load_write.data.eq(load.write.payload.data),
+            load_write.mask.eq(~0),
+            load.write.ready.eq(load_write.ready),
         ]
-        with m.If(store.read_en):
-            m.d.comb += memory.read_addr.eq(store.read_addr)
-        with m.Else():
-            m.d.comb += memory.read_addr.eq(matmul.read_addr)
-        with m.If(matmul.write_en):
-            m.d.comb += [
-                memory.write_en.eq(1),
-                memory.write_addr.eq(matmul.write_addr),
-                memory.write_data.eq(matmul.write_data),
-                memory.write_mask.eq(matmul.write_mask),
-            ]
-        with m.Else():
-            m.d.comb += [
-                memory.write_en.eq(load.write.valid),
-                memory.write_addr.eq(load.write.payload.addr),
-                memory.write_data.eq(load.write.payload.data),
-                memory.write_mask.eq(~0),
-            ]
 
     def _collect_errors(
         self,
@@ -239,7 +295,7 @@ class SsvqCore(wiring.Component):
             (store.error_valid, store.error.code, store.error.tag, store.error.addr),
             (executor.error_code != ErrorCode.NONE, executor.error_code, executor.index, executor.error_addr),
             (matmul.stream_error, ErrorCode.WEIGHT_LENGTH, matmul.stream_tag, 0),
-            (matmul.range_error, ErrorCode.ACTIVATION_RANGE, executor.index, matmul.range_addr),
+            (matmul.range_error, ErrorCode.ACTIVATION_RANGE, matmul.range_index, matmul.range_addr),
         ]
         for valid, code, descriptor, addr in reversed(sources):
             with m.If(valid):

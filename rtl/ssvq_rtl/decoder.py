@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ssvq_gen.config import LANE_WEIGHTS, CoreConfig, WeightFormat
+from ssvq_gen.config import CODEBOOK_WORD_WIDTH, LANE_WEIGHTS, CoreConfig, WeightFormat
 
 from .checks import require_config
 from .unpacker import Group
@@ -31,14 +31,17 @@ class Decoder(wiring.Component):
     """Decode lanes: one step (4 rows x `decode_lanes` columns) per cycle; half a step when vector_dim is 2.
 
     Latency: `LATENCY` cycles from issue to `o`. A step is issued when its index planes (and sign word) are there;
-    when `o` is not taken, the whole pipeline stands.
+    when `o` is not taken, the whole pipeline stands. The weights of a PRODUCT do not pass through here: its turn comes
+    when all steps before it have left, and no group is taken before it is done.
 
     Members
     -------
     groups, signs : from the unpacker
-    codebook_en, codebook_addr, codebook_data : write port of the codebook
+    codebook_en, codebook_addr, codebook_data : write port of the lanes' RAM
     o : `DecodedStep`
-    busy : a group is in hand or a step is in the pipeline
+    product_turn : the shadow weights are the PRODUCT's to write; stays until `product_done`, and is not even low for a
+        cycle when another PRODUCT follows at once
+    product_done : In, all of its weights are written, taken in a cycle of `product_turn`
     """
 
     LATENCY = 2
@@ -50,10 +53,11 @@ class Decoder(wiring.Component):
                 "groups": In(stream.Signature(Group(config))),
                 "signs": In(stream.Signature(config.stream_width)),
                 "codebook_en": In(1),
-                "codebook_addr": In(range(config.codebook_depth)),
-                "codebook_data": In(32),
+                "codebook_addr": In(range(config.codebook_ram_depth)),
+                "codebook_data": In(config.codebook_write_words * CODEBOOK_WORD_WIDTH),
                 "o": Out(stream.Signature(DecodedStep(config))),
-                "busy": Out(1),
+                "product_turn": Out(1),
+                "product_done": In(1),
             }
         )
 
@@ -87,6 +91,14 @@ class Decoder(wiring.Component):
             self.signs.ready.eq(ends_step & is_ssvq),
             self.groups.ready.eq(~active | ends_group),
         ]
+        stage1_valid = Signal()
+        if config.attention:
+            with m.If(group.is_product):
+                m.d.comb += [
+                    issue.eq(0),
+                    self.product_turn.eq(active & ~stage1_valid & ~self.o.valid),
+                    ends_group.eq(self.product_turn & self.product_done),
+                ]
         with m.If(issue):
             m.d.sync += second_half.eq(halves & ~second_half)
         with m.If(ends_step):
@@ -104,7 +116,6 @@ class Decoder(wiring.Component):
         # Stage 1: codebook RAM, sign word, dense weights.
         mask = Cat((~halves | ~second_half).replicate(2), (~halves | second_half).replicate(2))
         stage1 = Signal(DecodedStep(config), reset_less=True)
-        stage1_valid = Signal()
         signs = Signal(data.ArrayLayout(lanes, LANE_WEIGHTS), reset_less=True)
         dense = Signal(data.ArrayLayout(data.ArrayLayout(8, lanes), LANE_WEIGHTS), reset_less=True)
         is_dense = Signal(reset_less=True)
@@ -150,7 +161,6 @@ class Decoder(wiring.Component):
                     # Conditional negation: one XOR and one increment.
                     flipped = (codewords[row][lane] ^ negative.replicate(8)) + negative
                     m.d.sync += o.weights[row][lane].eq(flipped)
-        m.d.comb += self.busy.eq(active | stage1_valid | self.o.valid)
         return m
 
     def _chunk(self, m: Module, vector_dim_log2: Signal, step: Signal, second_half: Signal) -> Signal:
@@ -170,7 +180,7 @@ class Decoder(wiring.Component):
         return chunk
 
     def _slice_offset(self, m: Module, group: "data.View[Group]", step: Signal) -> Signal:
-        """Codebook address of the codeword slice that belongs to this step's row block."""
+        """Address in the codebook of the codeword slice that belongs to this step's row block."""
         groups_log2 = self._config.column_groups.bit_length() - 1
         offset = Signal(range(self._config.codebook_depth))
         row_block = step[groups_log2:]
@@ -195,18 +205,26 @@ class Decoder(wiring.Component):
                         m.d.comb += bits.eq(group.planes[p].word_select(quarter, lanes))
             chunks.append(bits)
         words = []
+        write_words = config.codebook_write_words
         for lane in range(lanes):
-            memory = Memory(shape=32, depth=config.codebook_depth, init=[])
+            memory = Memory(shape=write_words * CODEBOOK_WORD_WIDTH, depth=config.codebook_ram_depth, init=[])
             m.submodules[f"codebook{lane}"] = memory
             write, read = memory.write_port(), memory.read_port()
-            index = Signal(config.index_width)
+            index = Signal(config.index_width, name=f"index{lane}")
+            address = index | slice_offset
             m.d.comb += [
                 write.en.eq(self.codebook_en),
                 write.addr.eq(self.codebook_addr),
                 write.data.eq(self.codebook_data),
                 index.eq(Cat(bits[lane] for bits in chunks)),
                 read.en.eq(enable),
-                read.addr.eq(index | slice_offset),
+                read.addr.eq(Cat(address[write_words - 1 :], group.codebook_page)),
             ]
-            words.append(read.data)
+            if write_words == 1:
+                words.append(read.data)
+                continue
+            place = Signal(reset_less=True, name=f"place{lane}")
+            with m.If(enable):
+                m.d.sync += place.eq(address[0])
+            words.append(read.data.word_select(place, CODEBOOK_WORD_WIDTH))
         return words

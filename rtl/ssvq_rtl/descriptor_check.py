@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import LANE_WEIGHTS, CoreConfig, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_MAGIC, DRAM_ALIGNMENT, ErrorCode, Opcode
+from ssvq_gen.format import DESCRIPTOR_MAGIC, DRAM_ALIGNMENT, ErrorCode, Opcode, Residency
 
 from .bus import ERROR_CODE_WIDTH
 from .checks import require_config
@@ -18,7 +18,7 @@ _LANE_WEIGHTS_LOG2 = LANE_WEIGHTS.bit_length() - 1
 class DescriptorCheck(wiring.Component):
     """Checks the fields of one descriptor against the configuration and the job's DRAM window.
 
-    Latency 0. Activation addresses of a MATMUL depend on strides and are checked where they are generated.
+    Latency 0. Activation addresses of a MATMUL or PRODUCT depend on strides and are checked where they are generated.
 
     Members
     -------
@@ -45,23 +45,30 @@ class DescriptorCheck(wiring.Component):
         word_bytes_log2 = self._config.word_bytes.bit_length() - 1
         alignment_log2 = DRAM_ALIGNMENT.bit_length() - 1
         stream_log2 = self._config.stream_alignment.bit_length() - 1
-        is_matmul = fields.opcode == Opcode.MATMUL
-        is_load = fields.opcode == Opcode.LOAD
-        is_store = fields.opcode == Opcode.STORE
+        is_load, is_store, is_matmul, is_product = (
+            fields.opcode == opcode for opcode in (Opcode.LOAD, Opcode.STORE, Opcode.MATMUL, Opcode.PRODUCT)
+        )
+        is_known = is_load | is_store | is_matmul | (is_product & self._config.attention)
+        is_matrix = is_matmul | is_product
+        is_cached = is_matmul & (fields.residency == Residency.REUSE)
 
         # Sums and comparisons as wide as their operands need: nothing wraps.
-        out_of_window = (fields.dram_offset + fields.dram_bytes) > self.memory_size
+        out_of_window = ~is_cached & ((fields.dram_offset + fields.dram_bytes) > self.memory_size)
         unaligned = fields.dram_offset[:alignment_log2].any() | Mux(
-            is_matmul, fields.dram_bytes[:stream_log2].any(), fields.dram_bytes[:word_bytes_log2].any()
+            is_matrix, fields.dram_bytes[:stream_log2].any(), fields.dram_bytes[:word_bytes_log2].any()
         )
         first_word = Mux(is_load, fields.destination, fields.source)
-        out_of_activations = ~is_matmul & ((first_word + self.words) > self._config.activation_depth)
+        out_of_activations = ~is_matrix & ((first_word + self.words) > self._config.activation_depth)
 
-        bad_matmul = is_matmul & self._bad_matmul(m)
+        bad_field = (
+            ((fields.dram_bytes == 0) ^ is_product)
+            | (is_matrix & self._bad_matrix())
+            | (is_matmul & (self._bad_format(m) | self._bad_residency()))
+            | (is_product & ((fields.last_columns == 0) | (fields.last_columns > self._config.cols)))
+            | (~is_product & (fields.batch_last != 0))
+        )
         m.d.comb += self.words.eq(fields.dram_bytes >> word_bytes_log2)
-        with m.If((fields.magic != DESCRIPTOR_MAGIC) | (fields.flags != 0) | ~(is_matmul | is_load | is_store)):
-            m.d.comb += self.code.eq(ErrorCode.BAD_DESCRIPTOR)
-        with m.Elif((fields.dram_bytes == 0) | bad_matmul):
+        with m.If((fields.magic != DESCRIPTOR_MAGIC) | (fields.flags != 0) | ~is_known | bad_field):
             m.d.comb += self.code.eq(ErrorCode.BAD_DESCRIPTOR)
         with m.Elif(out_of_window | unaligned):
             m.d.comb += self.code.eq(ErrorCode.DRAM_RANGE)
@@ -71,7 +78,29 @@ class DescriptorCheck(wiring.Component):
             m.d.comb += self.code.eq(ErrorCode.NONE)
         return m
 
-    def _bad_matmul(self, m: Module) -> Value:
+    def _bad_matrix(self) -> Value:
+        """What MATMUL and PRODUCT have in common."""
+        fields = self.fields
+        return (
+            (fields.tokens == 0)
+            | (fields.tokens > self._config.accumulator_depth)
+            | (fields.k_tiles == 0)
+            | (fields.n_tiles == 0)
+            | (fields.last_rows == 0)
+            | (fields.last_rows > self._config.rows)
+            | (fields.clamp_min > fields.clamp_max)
+        )
+
+    def _bad_residency(self) -> Value:
+        fields = self.fields
+        cache_bytes = self._config.weight_cache_bytes
+        if cache_bytes == 0:
+            return fields.residency != Residency.NONE
+        out_of_cache = (fields.cache_offset + fields.dram_bytes) > cache_bytes
+        unaligned = fields.cache_offset[: DRAM_ALIGNMENT.bit_length() - 1].any()
+        return (fields.residency > max(Residency)) | ((fields.residency != Residency.NONE) & (out_of_cache | unaligned))
+
+    def _bad_format(self, m: Module) -> Value:
         config = self._config
         fields = self.fields
         bad_format = Signal(init=1)
@@ -92,13 +121,4 @@ class DescriptorCheck(wiring.Component):
                             | (dim_log2 > config.max_vector_dim.bit_length() - 1)
                             | (codebook_log2 > config.codebook_depth.bit_length() - 1)
                         )
-        return (
-            bad_format
-            | (fields.tokens == 0)
-            | (fields.tokens > config.accumulator_depth)
-            | (fields.k_tiles == 0)
-            | (fields.n_tiles == 0)
-            | (fields.last_rows == 0)
-            | (fields.last_rows > config.rows)
-            | (fields.clamp_min > fields.clamp_max)
-        )
+        return bad_format

@@ -8,14 +8,14 @@ from amaranth.lib.wiring import In, Out
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import ErrorCode, Opcode
 
-from .bus import ERROR_CODE_WIDTH, StreamCommand
+from .bus import ERROR_CODE_WIDTH, WeightCommand
 from .checks import require_config
 from .descriptor import FetchedDescriptor
 from .descriptor_check import DescriptorCheck
 from .unpacker import LayerShape
 
-QUEUE_DEPTH = 4
-"""Descriptors that wait behind the one that runs; their weights are already on the way."""
+QUEUE_DEPTH = 8
+"""Descriptors that wait behind those that run; their weights are already on the way."""
 
 
 class CheckedDescriptor(data.StructLayout):
@@ -26,17 +26,17 @@ class CheckedDescriptor(data.StructLayout):
 
 
 class Dispatcher(wiring.Component):
-    """A LOAD or STORE takes 3 cycles, a MATMUL 5: far fewer than it runs.
+    """A LOAD or STORE takes 3 cycles, a PRODUCT 4, a MATMUL 5: far fewer than it runs.
 
-    The weight stream and the unpacker of a MATMUL get their commands here. A descriptor that fails its check is
-    passed on with its error code, in its turn, and nothing after it is taken.
+    The weight stream and the unpacker get their commands here. A descriptor that fails its check is passed on with
+    its error code, in its turn, and nothing after it is taken.
 
     Members
     -------
     descriptors : `FetchedDescriptor`
     memory_base, memory_size : DRAM window
     weight_commands : to the weight stream
-    layers : to the unpacker
+    layers : to the unpacker, at most `QUEUE_DEPTH` waiting
     o : `CheckedDescriptor`, at most `QUEUE_DEPTH` waiting
     """
 
@@ -47,7 +47,7 @@ class Dispatcher(wiring.Component):
                 "descriptors": In(stream.Signature(FetchedDescriptor())),
                 "memory_base": In(64),
                 "memory_size": In(32),
-                "weight_commands": Out(stream.Signature(StreamCommand(config.axi_addr_width))),
+                "weight_commands": Out(stream.Signature(WeightCommand(config))),
                 "layers": Out(stream.Signature(LayerShape())),
                 "o": Out(stream.Signature(CheckedDescriptor())),
             }
@@ -58,8 +58,11 @@ class Dispatcher(wiring.Component):
         beat_log2 = self._config.beat_bytes.bit_length() - 1
         current = Signal(CheckedDescriptor(), reset_less=True)
         fields = current.descriptor.fields
+        is_product = fields.opcode == Opcode.PRODUCT
         m.submodules.check = check = DescriptorCheck(config=self._config)
         m.submodules.queue = queue = SyncFIFO(width=len(current.as_value()), depth=QUEUE_DEPTH)
+        layer = Signal(LayerShape())
+        m.submodules.layer_queue = layer_queue = SyncFIFO(width=len(layer.as_value()), depth=QUEUE_DEPTH)
         m.d.comb += [
             check.fields.eq(fields),
             check.memory_size.eq(self.memory_size),
@@ -70,12 +73,16 @@ class Dispatcher(wiring.Component):
             self.weight_commands.payload.addr.eq(self.memory_base + fields.dram_offset),
             self.weight_commands.payload.beats.eq(fields.dram_bytes >> beat_log2),
             self.weight_commands.payload.tag.eq(current.descriptor.index),
-            self.layers.payload.weight_format.eq(fields.weight_format),
-            self.layers.payload.index_width.eq(fields.index_width),
-            self.layers.payload.vector_dim_log2.eq(fields.vector_dim_log2),
-            self.layers.payload.k_tiles.eq(fields.k_tiles),
-            self.layers.payload.n_tiles.eq(fields.n_tiles),
+            self.weight_commands.payload.residency.eq(fields.residency),
+            self.weight_commands.payload.cache_beat.eq(fields.cache_offset >> beat_log2),
+            layer_queue.w_data.eq(layer),
+            self.layers.payload.eq(layer_queue.r_data),
+            self.layers.valid.eq(layer_queue.r_rdy),
+            layer_queue.r_en.eq(self.layers.ready),
         ]
+        derived = {"is_product": is_product, "index": current.descriptor.index}
+        for name, _ in LayerShape():
+            m.d.comb += layer[name].eq(derived[name] if name in derived else fields[name])
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += self.descriptors.ready.eq(1)
@@ -92,6 +99,8 @@ class Dispatcher(wiring.Component):
                         m.next = "STOPPED"
                     with m.Elif(fields.opcode == Opcode.MATMUL):
                         m.next = "WEIGHTS"
+                    with m.Elif(is_product):
+                        m.next = "LAYER"
                     with m.Else():
                         m.next = "TAKE"
             with m.State("WEIGHTS"):
@@ -99,8 +108,8 @@ class Dispatcher(wiring.Component):
                 with m.If(self.weight_commands.ready):
                     m.next = "LAYER"
             with m.State("LAYER"):
-                m.d.comb += self.layers.valid.eq(1)
-                with m.If(self.layers.ready):
+                m.d.comb += layer_queue.w_en.eq(1)
+                with m.If(layer_queue.w_rdy):
                     m.next = "TAKE"
             with m.State("STOPPED"):
                 pass

@@ -1,34 +1,45 @@
-"""Runs checked descriptors one after the other."""
+"""Begins checked descriptors in their order, as soon as what they wait for is complete."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import ErrorCode, Opcode
+from ssvq_gen.format import OPEN_ALL, ErrorCode, Opcode
 
 from .bus import ERROR_CODE_WIDTH, LoadCommand, StoreCommand
 from .checks import require_config
 from .descriptor import INDEX_WIDTH
 from .dispatcher import CheckedDescriptor
 from .feeder import FeedCommand
+from .operand_words import OperandCommand
 from .writeback import WritebackCommand
+
+MATMULS_OPEN = 2
+"""Matrix descriptors in the engine: one whose activations are fed, and one before it whose last sums still come."""
+
+
+OPEN_WIDTH = 3
+"""Bits of the number of incomplete descriptors of a kind: an engine holds two at most."""
 
 
 class Executor(wiring.Component):
-    """Starts a descriptor when the one before is complete: all its outputs written, all write responses received.
+    """Hands each descriptor to its engine when no more than its `loads_open`, `matmuls_open` and `stores_open` earlier
+    descriptors of a kind are incomplete. A descriptor that cannot be run waits until all before it are complete.
+
+    A descriptor takes 2 cycles from `descriptors` to its engine.
 
     Members
     -------
     descriptors : `CheckedDescriptor`
     memory_base : DRAM window
-    load_commands, store_commands, feed_commands, writeback_commands : to the engines
-    load_done, store_done : In, pulses
-    matmul_busy : In, there are outputs to write
-    running_load, running_store, running_matmul : state, for the counters
-    index : of the descriptor in hand, or the last one that was; 0 from reset
-    ends : the descriptor in hand is complete
-    finished : pulse, the last descriptor of the job is complete
+    load_commands, store_commands : to the engines
+    feed_commands, writeback_commands, operand_commands : to the matrix engine, together; the last for PRODUCT only
+    load_done, store_done, matmul_done : In, pulses
+    loads, stores, matmuls : descriptors of a kind that are not complete
+    load_begins, store_begins : pulses, with `index`
+    index : of the descriptor that began last or waits to begin; 0 from reset
+    finished : pulse, the job is complete
     error_code, error_addr : why the descriptor in hand cannot be run, NONE otherwise; where its transfer begins, an
         activation word for ACTIVATION_RANGE and else a bus address
     """
@@ -43,14 +54,16 @@ class Executor(wiring.Component):
                 "store_commands": Out(stream.Signature(StoreCommand(config))),
                 "feed_commands": Out(stream.Signature(FeedCommand())),
                 "writeback_commands": Out(stream.Signature(WritebackCommand())),
+                "operand_commands": Out(stream.Signature(OperandCommand())),
                 "load_done": In(1),
                 "store_done": In(1),
-                "matmul_busy": In(1),
-                "running_load": Out(1),
-                "running_store": Out(1),
-                "running_matmul": Out(1),
+                "matmul_done": In(1),
+                "loads": Out(OPEN_WIDTH),
+                "stores": Out(OPEN_WIDTH),
+                "matmuls": Out(OPEN_WIDTH),
+                "load_begins": Out(1),
+                "store_begins": Out(1),
                 "index": Out(INDEX_WIDTH),
-                "ends": Out(1),
                 "finished": Out(1),
                 "error_code": Out(ERROR_CODE_WIDTH),
                 "error_addr": Out(64),
@@ -61,57 +74,103 @@ class Executor(wiring.Component):
         m = Module()
         current = Signal(CheckedDescriptor(), reset_less=True)
         fields = current.descriptor.fields
-        addr = Signal(64)
-        m.d.comb += addr.eq(self.memory_base + fields.dram_offset)
-        with m.If(current.code == ErrorCode.ACTIVATION_RANGE):
-            m.d.comb += self.error_addr.eq(Mux(fields.opcode == Opcode.LOAD, fields.destination, fields.source))
-        with m.Else():
-            m.d.comb += self.error_addr.eq(addr)
-        shared = {"addr": addr, "words": current.words, "tag": current.descriptor.index}
-        for commands in (self.load_commands, self.store_commands, self.feed_commands, self.writeback_commands):
-            payload = commands.payload
-            for name, _ in payload.shape():
-                value = shared[name] if name in shared else fields[name]
-                m.d.comb += payload[name].eq(value)
+        self._connect_payloads(m, current)
 
-        m.d.sync += self.finished.eq(self.ends & current.descriptor.last)
+        # Incomplete descriptors by kind
+        load, store = self.load_commands, self.store_commands
+        begins_matmul = Signal()
+        m.d.comb += [
+            self.load_begins.eq(load.valid & load.ready),
+            self.store_begins.eq(store.valid & store.ready),
+        ]
+        for count, begins, done in (
+            (self.loads, self.load_begins, self.load_done),
+            (self.stores, self.store_begins, self.store_done),
+            (self.matmuls, begins_matmul, self.matmul_done),
+        ):
+            m.d.sync += count.eq(count + begins - done)
+        idle = (self.loads == 0) & (self.stores == 0) & (self.matmuls == 0)
+
+        # May the descriptor in hand begin?
+        waits = (
+            _exceeds(self.loads, fields.loads_open)
+            | _exceeds(self.stores, fields.stores_open)
+            | _exceeds(self.matmuls, fields.matmuls_open)
+        )
+        is_product = fields.opcode == Opcode.PRODUCT
+        engine_ready = (
+            self.feed_commands.ready
+            & self.writeback_commands.ready
+            & (self.operand_commands.ready | ~is_product)
+            & (self.matmuls < MATMULS_OPEN)
+        )
+        last = Signal()
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += self.descriptors.ready.eq(1)
                 m.d.sync += current.eq(self.descriptors.payload)
                 with m.If(self.descriptors.valid):
                     m.d.sync += self.index.eq(self.descriptors.payload.descriptor.index)
-                    m.next = "START"
-            with m.State("START"):
-                with m.If(current.code != ErrorCode.NONE):
+                    m.next = "BEGIN"
+            with m.State("BEGIN"):
+                begins = Signal()
+                fails = current.code != ErrorCode.NONE
+                with m.If(fails & idle):
                     m.next = "FAILED"
-                with m.Else(), m.Switch(fields.opcode):
+                with m.Elif(~fails & ~waits), m.Switch(fields.opcode):
                     with m.Case(Opcode.LOAD):
-                        m.d.comb += self.load_commands.valid.eq(1)
-                        with m.If(self.load_commands.ready):
-                            m.next = "LOAD"
+                        m.d.comb += [load.valid.eq(1), begins.eq(load.ready)]
                     with m.Case(Opcode.STORE):
-                        m.d.comb += self.store_commands.valid.eq(1)
-                        with m.If(self.store_commands.ready):
-                            m.next = "STORE"
-                    with m.Case(Opcode.MATMUL):
-                        # Both are ready: the matrix product before is complete.
-                        m.d.comb += [self.feed_commands.valid.eq(1), self.writeback_commands.valid.eq(1)]
-                        m.next = "MATMUL"
-            with m.State("LOAD"):
-                m.d.comb += self.running_load.eq(1)
-                self._end_when(m, self.load_done)
-            with m.State("STORE"):
-                m.d.comb += self.running_store.eq(1)
-                self._end_when(m, self.store_done)
-            with m.State("MATMUL"):
-                m.d.comb += self.running_matmul.eq(1)
-                self._end_when(m, ~self.matmul_busy)
+                        m.d.comb += [store.valid.eq(1), begins.eq(store.ready)]
+                    with m.Case(Opcode.MATMUL, Opcode.PRODUCT):
+                        m.d.comb += [
+                            self.feed_commands.valid.eq(engine_ready),
+                            self.writeback_commands.valid.eq(engine_ready),
+                            self.operand_commands.valid.eq(engine_ready & is_product),
+                            begins_matmul.eq(engine_ready),
+                            begins.eq(engine_ready),
+                        ]
+                with m.If(begins):
+                    m.d.sync += last.eq(current.descriptor.last)
+                    m.next = "TAKE"
             with m.State("FAILED"):
                 m.d.comb += self.error_code.eq(current.code)
+
+        finished = Signal()
+        m.d.comb += finished.eq(last & idle)
+        with m.If(finished):
+            m.d.sync += last.eq(0)
+        m.d.sync += self.finished.eq(finished)
         return m
 
-    def _end_when(self, m: Module, condition: Value) -> None:
-        with m.If(condition):
-            m.d.comb += self.ends.eq(1)
-            m.next = "TAKE"
+    def _connect_payloads(self, m: Module, current: Signal) -> None:
+        """Commands have the descriptor's fields by name, and what is derived from them."""
+        fields = current.descriptor.fields
+        index = current.descriptor.index
+        addr = Signal(64)
+        m.d.comb += addr.eq(self.memory_base + fields.dram_offset)
+        with m.If(current.code == ErrorCode.ACTIVATION_RANGE):
+            m.d.comb += self.error_addr.eq(Mux(fields.opcode == Opcode.LOAD, fields.destination, fields.source))
+        with m.Else():
+            m.d.comb += self.error_addr.eq(addr)
+        derived = {
+            "addr": addr,
+            "words": current.words,
+            "tag": index,
+            "index": index,
+            "is_product": fields.opcode == Opcode.PRODUCT,
+        }
+        for commands in (
+            self.load_commands,
+            self.store_commands,
+            self.feed_commands,
+            self.writeback_commands,
+            self.operand_commands,
+        ):
+            payload = commands.payload
+            for name, _ in payload.shape():
+                m.d.comb += payload[name].eq(derived[name] if name in derived else fields[name])
+
+
+def _exceeds(count: Value, allowed: Value) -> Value:
+    return (allowed != OPEN_ALL) & (count > allowed)

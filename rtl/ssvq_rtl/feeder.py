@@ -1,22 +1,38 @@
 """Reads activations for the array, tile after tile."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CoreConfig
 
+from .activation_memory import ReadPort
 from .checks import require_config
+from .descriptor import INDEX_WIDTH
 
 MIN_TILE_CYCLES = 3
 """Cycles between tiles: the accumulator memory's read, add and write of one activation."""
 
 
 class FeedCommand(data.StructLayout):
-    """The input side of a MATMUL, as in its descriptor."""
+    """The input side of a MATMUL or PRODUCT, as in its descriptor; `index` is the descriptor's place in the job."""
 
     def __init__(self) -> None:
-        super().__init__({"source": 32, "tokens": 16, "k_tiles": 16, "n_tiles": 16, "input_stride": 16, "last_rows": 8})
+        super().__init__(
+            {
+                "source": 32,
+                "tokens": 16,
+                "k_tiles": 16,
+                "n_tiles": 16,
+                "input_stride": 16,
+                "last_rows": 8,
+                "batch_last": 16,
+                "input_batch_stride": 16,
+                "early_tiles": 16,
+                "is_product": 1,
+                "index": INDEX_WIDTH,
+            }
+        )
 
 
 class Token(data.StructLayout):
@@ -32,23 +48,28 @@ class Token(data.StructLayout):
 
 
 class Feeder(wiring.Component):
-    """Issues one activation per cycle: for every tile column, for every tile, for every token.
+    """Issues one activation per cycle: for every product of a batch, every tile column, every tile, every token.
 
     Latency: 2 enabled cycles from issue to `activation`, 1 to `token`.
 
     Members
     -------
     commands : `FeedCommand`
+    hold : In, no command is taken
     enable : In, the array advances; everything here stands still without it
     row_loaded : In, row 0 of the next tile is in the shadow weights
-    read_en, read_addr, read_data : activation memory
+    read : activation memory
+    all_written : In, the outputs of the command before are in the activation memory
+    most_written : In, ... all but those of its last tile column
     token : one enabled cycle ahead of its `activation`
     activation : `rows` int8; rows beyond the layer's input channels are zero
     parameters_ready : In, the channel parameters of the column in hand are there
     claim : they are about to be used
     issue, starts_tile : an activation is issued in this cycle, the first of a tile
+    begins, ends : ... the first of a command, the last of a command
     busy : a command is in hand
-    wait_weights, wait_accumulator : why no activation is issued in this cycle
+    is_product, index : the command in hand
+    wait_weights, wait_accumulator, wait_activation : why no activation is issued in this cycle
     error, error_addr : the address is outside the activation memory; stays until reset
     """
 
@@ -57,20 +78,26 @@ class Feeder(wiring.Component):
         super().__init__(
             {
                 "commands": In(stream.Signature(FeedCommand())),
+                "hold": In(1),
                 "enable": In(1),
                 "row_loaded": In(1),
-                "read_en": Out(1),
-                "read_addr": Out(range(config.activation_depth)),
-                "read_data": In(8 * config.word_bytes),
+                "read": Out(ReadPort(config)),
+                "all_written": In(1),
+                "most_written": In(1),
                 "issue": Out(1),
                 "starts_tile": Out(1),
+                "begins": Out(1),
+                "ends": Out(1),
                 "token": Out(Token(config)),
                 "activation": Out(8 * config.rows),
                 "parameters_ready": In(1),
                 "claim": Out(1),
                 "busy": Out(1),
+                "is_product": Out(1),
+                "index": Out(INDEX_WIDTH),
                 "wait_weights": Out(1),
                 "wait_accumulator": Out(1),
+                "wait_activation": Out(1),
                 "error": Out(1),
                 "error_addr": Out(32),
             }
@@ -79,15 +106,12 @@ class Feeder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        lane_count = config.word_bytes // config.rows
-        lane_width = lane_count.bit_length() - 1
-
         command = Signal(FeedCommand(), reset_less=True)
-        k = Signal(16)
+        batch = Signal(16)
         n = Signal(16)
+        k = Signal(16)
         t = Signal(16)
         address = Signal(33)
-        tile_address = Signal(33)  # of the tile's first activation
         tile_gap = Signal(range(MIN_TILE_CYCLES))  # cycles in which no tile may start
         pace = Signal(range(config.requantize_groups + 1))  # cycles in which no activation may follow
 
@@ -96,57 +120,61 @@ class Feeder(wiring.Component):
         last_token = t == command.tokens - 1
         last_k = k == command.k_tiles - 1
         last_n = n == command.n_tiles - 1
+        last_product = batch == command.batch_last
         no_weights = first_token & (~self.row_loaded | (last_k & ~self.parameters_ready))
+        # Outputs of the command before are needed; only the first column may begin without the last of them.
+        early = (n == 0) & (batch == 0) & (k < command.early_tiles)
+        written = self.all_written | (self.most_written & early)
         in_range = address < config.activation_depth
+        ready = Signal()  # but for the memory bank
         m.d.comb += [
             self.wait_weights.eq(self.busy & (~self.enable | no_weights)),
             self.wait_accumulator.eq(self.busy & ~self.wait_weights & ((pace != 0) | (first_token & (tile_gap != 0)))),
-            self.issue.eq(self.busy & ~self.wait_weights & ~self.wait_accumulator & in_range & ~self.error),
+            ready.eq(self.busy & ~self.wait_weights & ~self.wait_accumulator & written & in_range & ~self.error),
+            self.wait_activation.eq(
+                self.busy & ~self.wait_weights & ~self.wait_accumulator & (~written | (ready & ~self.read.ready))
+            ),
+            self.read.en.eq(ready),
+            self.read.addr.eq(address),
+            self.issue.eq(ready & self.read.ready),
             self.starts_tile.eq(self.issue & first_token),
             self.claim.eq(self.starts_tile & last_k),
-            self.commands.ready.eq(~self.busy),
-            self.read_en.eq(self.issue),
-            self.read_addr.eq(address),
+            self.begins.eq(self.starts_tile & (k == 0) & (n == 0) & (batch == 0)),
+            self.ends.eq(self.issue & last_token & last_k & last_n & last_product),
+            self.commands.ready.eq(~self.busy & ~self.hold),
+            self.is_product.eq(command.is_product),
+            self.index.eq(command.index),
         ]
         with m.If(self.busy & ~in_range):
             m.d.sync += [self.error.eq(1), self.error_addr.eq(address)]
 
-        lane = k[:lane_width]
-        next_tile = Signal.like(tile_address)
-        m.d.comb += next_tile.eq(Mux(last_k, command.source, tile_address + (lane == lane_count - 1)))
-
         with m.If(self.commands.valid & self.commands.ready):
-            m.d.sync += [
-                command.eq(self.commands.payload),
-                address.eq(self.commands.payload.source),
-                tile_address.eq(self.commands.payload.source),
-                self.busy.eq(1),
-                k.eq(0),
-                n.eq(0),
-                t.eq(0),
-            ]
-        for counter in (tile_gap, pace):
-            with m.If((counter != 0) & self.enable):
-                m.d.sync += counter.eq(counter - 1)
+            m.d.sync += [command.eq(self.commands.payload), self.busy.eq(1)]
+            m.d.sync += [batch.eq(0), n.eq(0), k.eq(0), t.eq(0)]
+        with m.Elif(self.ends):
+            m.d.sync += self.busy.eq(0)
         with m.If(self.issue):
-            with m.If(first_token):
-                m.d.sync += tile_gap.eq(MIN_TILE_CYCLES - 1)
-            # Final sums are requantized in passes.
-            with m.If(last_k):
-                m.d.sync += pace.eq(config.requantize_groups - 1)
-            m.d.sync += [t.eq(t + 1), address.eq(address + command.input_stride)]
+            m.d.sync += t.eq(t + 1)
             with m.If(last_token):
-                m.d.sync += [t.eq(0), k.eq(k + 1), address.eq(next_tile), tile_address.eq(next_tile)]
+                m.d.sync += [t.eq(0), k.eq(k + 1)]
                 with m.If(last_k):
                     m.d.sync += [k.eq(0), n.eq(n + 1)]
                     with m.If(last_n):
-                        m.d.sync += self.busy.eq(0)
+                        m.d.sync += [n.eq(0), batch.eq(batch + 1)]
+        for counter in (tile_gap, pace):
+            with m.If((counter != 0) & self.enable):
+                m.d.sync += counter.eq(counter - 1)
+        with m.If(self.starts_tile):
+            m.d.sync += tile_gap.eq(MIN_TILE_CYCLES - 1)
+        with m.If(self.issue & last_k):  # final sums are requantized in passes
+            m.d.sync += pace.eq(config.requantize_groups - 1)
+        lane = self._advance(m, command, address, k, last_token, last_k, last_n)
 
         # Memory stage.
-        valid = Signal()
-        lane_read = Signal(max(lane_width, 1), reset_less=True)
+        lane_read = Signal.like(lane, reset_less=True)
         ragged = Signal(reset_less=True)
         last_rows = Signal(8, reset_less=True)  # stays with the stage when the next command arrives
+        valid = Signal()
         with m.If(self.enable):
             m.d.sync += [
                 valid.eq(self.issue),
@@ -160,15 +188,60 @@ class Feeder(wiring.Component):
             ]
 
         # Activation register, which belongs to the array's first row.
-        rows_used = Signal(config.rows)
-        m.d.comb += rows_used.eq(Cat(~ragged | (row < last_rows) for row in range(config.rows)))
-        word = Signal(8 * config.rows)
-        m.d.comb += word.eq(
-            self.read_data.word_select(lane_read, 8 * config.rows) if lane_count > 1 else self.read_data
-        )
+        word = self._held(m, lane_read)
         with m.If(self.enable & valid):
             for row in range(config.rows):
-                m.d.sync += self.activation.word_select(row, 8).eq(
-                    word.word_select(row, 8) & rows_used[row].replicate(8)
-                )
+                used = ~ragged | (row < last_rows)
+                m.d.sync += self.activation.word_select(row, 8).eq(word.word_select(row, 8) & used.replicate(8))
         return m
+
+    def _advance(
+        self,
+        m: Module,
+        command: "data.View[FeedCommand]",
+        address: Signal,
+        k: Signal,
+        last_token: Value,
+        last_k: Value,
+        last_n: Value,
+    ) -> Signal:
+        """Move the address on; returns the tile's place in its word."""
+        lane_count = self._config.word_bytes // self._config.rows
+        lane = Signal(max(lane_count.bit_length() - 1, 1))
+        if lane_count > 1:
+            m.d.comb += lane.eq(k)
+        product_address = Signal(33)  # of the product's first activation
+        tile_address = Signal(33)  # of the tile's first activation
+        next_product = product_address + command.input_batch_stride
+        next_tile = Signal.like(tile_address)
+        with m.If(last_k & last_n):
+            m.d.comb += next_tile.eq(next_product)
+        with m.Elif(last_k):
+            m.d.comb += next_tile.eq(product_address)
+        with m.Else():
+            m.d.comb += next_tile.eq(tile_address + (lane == lane_count - 1))
+        with m.If(self.commands.valid & self.commands.ready):
+            for register in (address, tile_address, product_address):
+                m.d.sync += register.eq(self.commands.payload.source)
+        with m.Elif(self.issue):
+            m.d.sync += address.eq(address + command.input_stride)
+            with m.If(last_token):
+                m.d.sync += [address.eq(next_tile), tile_address.eq(next_tile)]
+                with m.If(last_k & last_n):
+                    m.d.sync += product_address.eq(next_product)
+        return lane
+
+    def _held(self, m: Module, lane: Signal) -> Value:
+        """The tile's part of the word that was read last; the memory shows it for one cycle, the array may stand."""
+        width = 8 * self._config.rows
+        many = self._config.word_bytes > self._config.rows
+        word = self.read.data.word_select(lane, width) if many else self.read.data
+        arrives = Signal()
+        held = Signal()
+        kept = Signal(width, reset_less=True)
+        m.d.sync += arrives.eq(self.issue)
+        with m.If(self.enable):
+            m.d.sync += held.eq(0)
+        with m.Elif(arrives):
+            m.d.sync += [held.eq(1), kept.eq(word)]
+        return Mux(held, kept, word)

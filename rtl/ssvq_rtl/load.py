@@ -1,6 +1,6 @@
 """LOAD: a run of words from DRAM to the activation memory."""
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,6 +8,7 @@ from ssvq_gen.config import MAX_BURST_BEATS, CoreConfig
 
 from .burst_splitter import BurstSplitter
 from .bus import (
+    TAG_WIDTH,
     BurstRequest,
     LoadCommand,
     MemoryWrite,
@@ -18,6 +19,10 @@ from .bus import (
 )
 from .checks import require_config
 from .width_converter import WidthConverter
+
+OPEN_BEATS = 8 * MAX_BURST_BEATS
+"""Beats on their way: enough for 100 cycles of memory latency, and half of what ReadArbiter keeps open, so that weights
+never wait behind more than the other half."""
 
 
 class LoadEngine(wiring.Component):
@@ -38,7 +43,7 @@ class LoadEngine(wiring.Component):
     requests : stream of BurstRequest, to the arbiter
     data : stream of ReadBeat, from the arbiter
     write : stream of MemoryWrite
-    done : pulse, the last word of a command has been written
+    done, done_tag : pulse, the last word of the command with this tag has been written
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -50,6 +55,7 @@ class LoadEngine(wiring.Component):
                 "data": In(stream.Signature(ReadBeat(config.axi_data_width))),
                 "write": Out(stream.Signature(MemoryWrite(config))),
                 "done": Out(1),
+                "done_tag": Out(TAG_WIDTH),
             }
         )
 
@@ -61,11 +67,14 @@ class LoadEngine(wiring.Component):
         remaining = Signal(activation_count_width(config), reset_less=True)
         word_addr = Signal(activation_addr_width(config), reset_less=True)
 
-        # Requests: the memory always takes the data in the end, so credit is never short
-        m.submodules.splitter = splitter = BurstSplitter(config=config)
+        # Requests
+        credit = Signal(range(OPEN_BEATS + 1), init=OPEN_BEATS)
+        requested = Signal()
+        received = Signal()
+        m.submodules.splitter = splitter = BurstSplitter(config=config, credit_width=len(credit))
         command = self.commands.p
         m.d.comb += [
-            splitter.credit.eq(MAX_BURST_BEATS),
+            splitter.credit.eq(credit),
             splitter.commands.p.addr.eq(command.addr),
             splitter.commands.p.beats.eq(beats_of_words(config, command.words)),
             splitter.commands.p.tag.eq(command.tag),
@@ -74,7 +83,10 @@ class LoadEngine(wiring.Component):
             self.requests.payload.eq(splitter.requests.payload),
             self.requests.valid.eq(splitter.requests.valid),
             splitter.requests.ready.eq(self.requests.ready),
+            requested.eq(self.requests.valid & self.requests.ready),
+            received.eq(self.data.valid & self.data.ready),
         ]
+        m.d.sync += credit.eq(credit - Mux(requested, self.requests.p.beats, 0) + received)
 
         # Beats to words; what follows the last word in its beat is cleared away
         converter = WidthConverter(i_width=config.axi_data_width, o_width=8 * config.word_bytes)
@@ -90,9 +102,13 @@ class LoadEngine(wiring.Component):
             finished.eq(self.write.valid & self.write.ready & (remaining == 1)),
         ]
 
+        tag = Signal(TAG_WIDTH, reset_less=True)
         m.d.sync += self.done.eq(finished)
+        with m.If(finished):
+            m.d.sync += self.done_tag.eq(tag)
         with m.If(self.commands.valid & self.commands.ready):
-            m.d.sync += [busy.eq(1), remaining.eq(command.words), word_addr.eq(command.destination)]
+            m.d.sync += [busy.eq(1), tag.eq(command.tag)]
+            m.d.sync += [remaining.eq(command.words), word_addr.eq(command.destination)]
         with m.Elif(self.write.valid & self.write.ready):
             m.d.sync += [busy.eq(~finished), remaining.eq(remaining - 1), word_addr.eq(word_addr + 1)]
         return m

@@ -1,65 +1,89 @@
 """The matrix product: everything between the weight stream and the activation memory."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from ssvq_gen.config import CoreConfig
 
 from .accumulator import AccumulatorMemory
+from .activation_memory import ReadPort, WritePort
 from .array import MacArray
 from .bus import StreamWord
 from .checks import require_config
-from .decoder import Decoder
+from .decoder import DecodedStep, Decoder
+from .descriptor import INDEX_WIDTH
 from .feeder import FeedCommand, Feeder, Token
+from .operand import OperandLoader
+from .operand_words import OperandCommand
 from .scoreboard import Scoreboard
 from .unpacker import LayerShape, Unpacker
 from .writeback import Writeback, WritebackCommand
 
 
+class MatmulStatus(data.StructLayout):
+    """What the engine does in a cycle, for counters and records.
+
+    issuing : an activation enters the array
+    feeding : a command's activations are fed
+    wait_weights, wait_operand, wait_accumulator, wait_activation : why none enters; the weights of a PRODUCT are its
+        operand
+    unpacks_begin, unpacks_end : the stream of descriptor `unpacks_index` begins and has ended
+    feeds_begin, feeds_end : first and last activation of `feeds_index`
+    drains_begin : first outputs of `drains_index`
+    ends : all outputs of `ends_index` are in the activation memory
+    """
+
+    def __init__(self) -> None:
+        flags = ("issuing", "feeding", "wait_weights", "wait_operand", "wait_accumulator", "wait_activation")
+        events = ("unpacks_begin", "unpacks_end", "feeds_begin", "feeds_end", "drains_begin", "ends")
+        indices = ("unpacks_index", "feeds_index", "drains_index", "ends_index")
+        super().__init__({**dict.fromkeys(flags + events, 1), **dict.fromkeys(indices, INDEX_WIDTH)})
+
+
 class MatmulEngine(wiring.Component):
-    """Unpacker, decoder, array, accumulators, requantizer and the address generators around them.
+    """Unpacker, decoder, operand loader, array, accumulators, requantizer and the address generators around them.
+
+    The commands of a descriptor are given together. It holds two descriptors: while the last sums of one come out of
+    the array, the activations of the next may be fed.
 
     Members
     -------
     layers : to the unpacker, ahead of time
     weights : weight stream, ahead of time
-    feed_commands, writeback_commands : the two sides of one MATMUL, given together
-    read_*, write_* : activation memory
+    feed_commands, writeback_commands : the two sides of a MATMUL or PRODUCT
+    operand_commands : the weights of a PRODUCT
+    hold : In, the feeder takes no command
+    operand_read, read, write : activation memory
     busy : outputs are to be written
     unpacking : a weight stream is being taken apart
     progress : something moved, for the watchdog
-    issuing, wait_weights, wait_accumulator, feeding : state, for the counters
+    status : `MatmulStatus`
     stream_error, stream_tag : a weight stream does not match its layer
-    range_error, range_addr : an address outside the activation memory
+    range_error, range_index, range_addr : a descriptor leads to an address outside the activation memory
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
         self._config = config = require_config(config)
-        width = 8 * config.word_bytes
         super().__init__(
             {
                 "layers": In(stream.Signature(LayerShape())),
                 "weights": In(stream.Signature(StreamWord(config.stream_width))),
                 "feed_commands": In(stream.Signature(FeedCommand())),
                 "writeback_commands": In(stream.Signature(WritebackCommand())),
-                "read_en": Out(1),
-                "read_addr": Out(range(config.activation_depth)),
-                "read_data": In(width),
-                "write_en": Out(1),
-                "write_addr": Out(range(config.activation_depth)),
-                "write_data": Out(width),
-                "write_mask": Out(config.word_bytes // config.requantize_lanes),
+                "operand_commands": In(stream.Signature(OperandCommand())),
+                "hold": In(1),
+                "operand_read": Out(ReadPort(config)),
+                "read": Out(ReadPort(config)),
+                "write": Out(WritePort(config)),
                 "busy": Out(1),
                 "unpacking": Out(1),
                 "progress": Out(1),
-                "feeding": Out(1),
-                "issuing": Out(1),
-                "wait_weights": Out(1),
-                "wait_accumulator": Out(1),
+                "status": Out(MatmulStatus()),
                 "stream_error": Out(1),
-                "stream_tag": Out(16),
+                "stream_tag": Out(INDEX_WIDTH),
                 "range_error": Out(1),
+                "range_index": Out(INDEX_WIDTH),
                 "range_addr": Out(32),
             }
         )
@@ -74,34 +98,43 @@ class MatmulEngine(wiring.Component):
         m.submodules.array = array = MacArray(config=config)
         m.submodules.accumulator = accumulator = AccumulatorMemory(config=config)
         m.submodules.writeback = writeback = Writeback(config=config)
+        all_written, most_written = self._written(m, feeder, writeback)
 
-        # Weights: stream to shadow rows.
+        # Weights: stream or activation memory to shadow rows.
         connect(m, wiring.flipped(self.layers), unpacker.commands)
         connect(m, wiring.flipped(self.weights), unpacker.i)
         connect(m, unpacker.groups, decoder.groups)
         connect(m, unpacker.signs, decoder.signs)
         connect(m, unpacker.parameters, writeback.parameters)
         m.d.comb += [
-            unpacker.decoding.eq(decoder.busy),
             decoder.codebook_en.eq(unpacker.codebook_en),
             decoder.codebook_addr.eq(unpacker.codebook_addr),
             decoder.codebook_data.eq(unpacker.codebook_data),
-            scoreboard.step_valid.eq(decoder.o.valid),
-            scoreboard.step_row_block.eq(decoder.o.payload.row_block),
-            scoreboard.step_completes.eq(decoder.o.payload.completes_rows),
-            decoder.o.ready.eq(scoreboard.step_ready),
-            array.step_valid.eq(decoder.o.valid & scoreboard.step_ready),
-            array.step.eq(decoder.o.payload),
+        ]
+        step = decoder.o
+        if config.attention:
+            loader = self._operand_loader(m, decoder, all_written, most_written)
+            step = self._chosen(m, decoder.product_turn, loader.o, decoder.o)
+            with m.If(loader.error):
+                m.d.comb += [self.range_index.eq(feeder.index), self.range_addr.eq(loader.error_addr)]
+        m.d.comb += [
+            scoreboard.step_valid.eq(step.valid),
+            scoreboard.step_row_block.eq(step.payload.row_block),
+            scoreboard.step_completes.eq(step.payload.completes_rows),
+            step.ready.eq(scoreboard.step_ready),
+            array.step_valid.eq(step.valid & scoreboard.step_ready),
+            array.step.eq(step.payload),
         ]
 
         # Activations: memory to array.
         connect(m, wiring.flipped(self.feed_commands), feeder.commands)
+        connect(m, feeder.read, wiring.flipped(self.read))
         m.d.comb += [
+            feeder.hold.eq(self.hold),
             feeder.enable.eq(scoreboard.enable),
             feeder.row_loaded.eq(scoreboard.first_row_loaded),
-            feeder.read_data.eq(self.read_data),
-            self.read_en.eq(feeder.read_en),
-            self.read_addr.eq(feeder.read_addr),
+            feeder.all_written.eq(all_written),
+            feeder.most_written.eq(most_written),
             scoreboard.swap_next.eq(feeder.starts_tile),
             scoreboard.valid_next.eq(feeder.issue),
             array.enable.eq(scoreboard.enable),
@@ -112,6 +145,7 @@ class MatmulEngine(wiring.Component):
 
         # Sums: array to accumulators to memory.
         connect(m, wiring.flipped(self.writeback_commands), writeback.commands)
+        connect(m, writeback.write, wiring.flipped(self.write))
         m.d.comb += [
             accumulator.enable.eq(scoreboard.enable),
             accumulator.valid.eq(scoreboard.valid_rows[-1]),
@@ -122,29 +156,90 @@ class MatmulEngine(wiring.Component):
             writeback.sums.eq(accumulator.total),
             writeback.claim.eq(feeder.claim),
             feeder.parameters_ready.eq(writeback.parameters_ready),
-            self.write_en.eq(writeback.write_en),
-            self.write_addr.eq(writeback.write_addr),
-            self.write_data.eq(writeback.write_data),
-            self.write_mask.eq(writeback.write_mask),
         ]
 
         m.d.comb += [
             self.busy.eq(writeback.busy),
             self.unpacking.eq(unpacker.busy),
-            self.progress.eq(feeder.issue | writeback.write_en | decoder.codebook_en),
-            self.feeding.eq(feeder.busy),
-            self.issuing.eq(feeder.issue),
-            self.wait_weights.eq(feeder.wait_weights),
-            self.wait_accumulator.eq(feeder.wait_accumulator),
+            self.progress.eq(feeder.issue | writeback.write.en | unpacker.codebook_en | array.step_valid),
             self.stream_error.eq(unpacker.error),
             self.stream_tag.eq(unpacker.error_tag),
-            self.range_error.eq(feeder.error | writeback.error),
         ]
-        with m.If(feeder.error):
-            m.d.comb += self.range_addr.eq(feeder.error_addr)
-        with m.Else():
-            m.d.comb += self.range_addr.eq(writeback.error_addr)
+        self._report(m, unpacker, feeder, writeback)
         return m
+
+    def _written(self, m: Module, feeder: Feeder, writeback: Writeback) -> tuple[Signal, Signal]:
+        """Whether the outputs of the descriptor before the newest one are in the activation memory, or most of them."""
+        taken = self.writeback_commands.valid & self.writeback_commands.ready
+        opened = Signal(2)  # descriptors whose outputs are not complete
+        most = Signal()
+        m.d.sync += opened.eq(opened + taken - writeback.ends)
+        with m.If(taken):
+            m.d.sync += most.eq(0)
+        with m.Elif(writeback.in_last_column):
+            m.d.sync += most.eq(1)
+        all_written = Signal()
+        m.d.comb += all_written.eq(opened <= 1)
+        return all_written, most
+
+    def _operand_loader(self, m: Module, decoder: Decoder, all_written: Signal, most_written: Signal) -> OperandLoader:
+        m.submodules.operand_loader = loader = OperandLoader(config=self._config)
+        connect(m, wiring.flipped(self.operand_commands), loader.commands)
+        connect(m, loader.read, wiring.flipped(self.operand_read))
+        # With one token, the array may be fed with the next descriptor while the last rows of a PRODUCT are loaded. The
+        # next one was only taken because all before the PRODUCT was complete.
+        overtaken = Signal()
+        with m.If(self.operand_commands.valid & self.operand_commands.ready):
+            m.d.sync += overtaken.eq(0)
+        with m.Elif(self.writeback_commands.valid & self.writeback_commands.ready):
+            m.d.sync += overtaken.eq(1)
+        m.d.comb += [
+            loader.turn.eq(decoder.product_turn),
+            decoder.product_done.eq(loader.done),
+            loader.all_written.eq(all_written | overtaken),
+            loader.most_written.eq(most_written),
+            self.range_error.eq(loader.error),
+        ]
+        return loader
+
+    def _chosen(self, m: Module, turn: Signal, one: stream.Interface, other: stream.Interface) -> stream.Interface:
+        """Steps of `one` in its `turn`, else those of `other`, which has none then."""
+        chosen = stream.Signature(DecodedStep(self._config)).create()
+        m.d.comb += [
+            chosen.valid.eq(Mux(turn, one.valid, other.valid)),
+            chosen.payload.eq(Mux(turn, one.payload.as_value(), other.payload.as_value())),
+            one.ready.eq(turn & chosen.ready),
+            other.ready.eq(~turn & chosen.ready),
+        ]
+        return chosen
+
+    def _report(self, m: Module, unpacker: Unpacker, feeder: Feeder, writeback: Writeback) -> None:
+        """Status, and the errors of feeder and writeback; a PRODUCT's operand has its error set already."""
+        status = self.status
+        m.d.comb += [
+            status.issuing.eq(feeder.issue),
+            status.feeding.eq(feeder.busy),
+            status.wait_weights.eq(feeder.wait_weights & ~feeder.is_product),
+            status.wait_operand.eq(feeder.wait_weights & feeder.is_product),
+            status.wait_accumulator.eq(feeder.wait_accumulator),
+            status.wait_activation.eq(feeder.wait_activation),
+            status.unpacks_begin.eq(unpacker.begins),
+            status.unpacks_end.eq(unpacker.ends),
+            status.unpacks_index.eq(unpacker.index),
+            status.feeds_begin.eq(feeder.begins),
+            status.feeds_end.eq(feeder.ends),
+            status.feeds_index.eq(feeder.index),
+            status.drains_begin.eq(writeback.begins),
+            status.drains_index.eq(writeback.index),
+            status.ends.eq(writeback.ends),
+            status.ends_index.eq(writeback.ends_index),
+        ]
+        for error, index, addr in (
+            (writeback.error, writeback.error_index, writeback.error_addr),
+            (feeder.error, feeder.index, feeder.error_addr),
+        ):
+            with m.If(error):
+                m.d.comb += [self.range_error.eq(1), self.range_index.eq(index), self.range_addr.eq(addr)]
 
     def _delayed(self, m: Module, token: "data.View[Token]", enable: Signal) -> Signal:
         """The token of an activation when the sums of its last row are added."""

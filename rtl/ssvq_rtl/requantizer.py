@@ -29,6 +29,13 @@ class ChannelParameters(data.StructLayout):
         )
 
 
+class OutputRange(data.StructLayout):
+    """What all outputs of a layer have in common."""
+
+    def __init__(self) -> None:
+        super().__init__({"zero_point": signed(8), "clamp_min": signed(8), "clamp_max": signed(8)})
+
+
 class Requantizer(wiring.Component):
     """`requantize_lanes` channels per cycle; latency `LATENCY` cycles, never stalls.
 
@@ -36,7 +43,7 @@ class Requantizer(wiring.Component):
     -------
     i : `requantize_lanes` int32 accumulators
     parameters : bias and multiplier of each lane, taken with `i`
-    zero_point, clamp_min, clamp_max : of the layer; constant while values are on their way
+    output_range : `OutputRange` of the layer, taken with `i`
     o : `requantize_lanes` int8
     """
 
@@ -48,15 +55,19 @@ class Requantizer(wiring.Component):
             {
                 "i": In(self._lanes * ACCUMULATOR_WIDTH),
                 "parameters": In(data.ArrayLayout(ChannelParameters(), self._lanes)),
-                "zero_point": In(signed(8)),
-                "clamp_min": In(signed(8)),
-                "clamp_max": In(signed(8)),
+                "output_range": In(OutputRange()),
                 "o": Out(self._lanes * 8),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        # Taken with the input, applied in the last stage.
+        ranges = [self.output_range]
+        for stage in range(1, self.LATENCY):
+            ranges.append(Signal(OutputRange(), reset_less=True, name=f"range{stage}"))
+            m.d.sync += ranges[stage].eq(ranges[stage - 1])
+        zero_point, clamp_min, clamp_max = (ranges[-1][name] for name in ("zero_point", "clamp_min", "clamp_max"))
         for lane in range(self._lanes):
             accumulator = self.i.word_select(lane, ACCUMULATOR_WIDTH).as_signed()
             parameters = self.parameters[lane]
@@ -84,11 +95,11 @@ class Requantizer(wiring.Component):
 
             value = Signal(signed(_WINDOW_WIDTH + 1), name=f"value{lane}")
             output = self.o.word_select(lane, 8)
-            m.d.comb += value.eq(((window + 1) >> 1) + self.zero_point)
-            with m.If(value > self.clamp_max):
-                m.d.sync += output.eq(self.clamp_max)
-            with m.Elif(value < self.clamp_min):
-                m.d.sync += output.eq(self.clamp_min)
+            m.d.comb += value.eq(((window + 1) >> 1) + zero_point)
+            with m.If(value > clamp_max):
+                m.d.sync += output.eq(clamp_max)
+            with m.Elif(value < clamp_min):
+                m.d.sync += output.eq(clamp_min)
             with m.Else():
                 m.d.sync += output.eq(value)
         return m

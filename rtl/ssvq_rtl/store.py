@@ -59,7 +59,7 @@ class StoreEngine(wiring.Component):
     axi : AXI4 write channels
     halt : issue no burst, end the command
     idle : no command, and nothing is open on the bus
-    done : pulse, the last response of a command has arrived and all were good
+    done, done_tag : pulse, the last response of the command with this tag has arrived and all were good
     error_valid, error : pulse and BusError of the first bad response; `addr` is the start of its burst
     beat : a beat is accepted
     """
@@ -76,6 +76,7 @@ class StoreEngine(wiring.Component):
                 "halt": In(1),
                 "idle": Out(1),
                 "done": Out(1),
+                "done_tag": Out(TAG_WIDTH),
                 "error_valid": Out(1),
                 "error": Out(BusError(config.axi_addr_width)),
                 "beat": Out(1),
@@ -114,7 +115,12 @@ class StoreEngine(wiring.Component):
             m.d.sync += busy.eq(1)
         with m.Elif(flush | finished):
             m.d.sync += busy.eq(0)
+        tag = Signal(TAG_WIDTH, reset_less=True)
         m.d.sync += [self.done.eq(finished), self.error_valid.eq(bad)]
+        with m.If(start):
+            m.d.sync += tag.eq(command.tag)
+        with m.If(finished):
+            m.d.sync += self.done_tag.eq(tag)
         error = Signal(BusError(config.axi_addr_width), reset_less=True)
         m.d.comb += self.error.eq(error)
         with m.If(bad):

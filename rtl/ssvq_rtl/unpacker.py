@@ -1,29 +1,53 @@
 """Takes a layer's weight stream apart: codebook, channel parameters, index planes and sign words."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ssvq_gen.config import CoreConfig, WeightFormat
-from ssvq_gen.format import parameter_words_per_pass
+from ssvq_gen.arithmetic import EXPONENT_WIDTH, MANTISSA_WIDTH
+from ssvq_gen.config import CODEBOOK_PAGES, CODEBOOK_WORD_WIDTH, CoreConfig, WeightFormat
+from ssvq_gen.format import PARAMETER_UNIT_WIDTH
 
 from .bus import TAG_WIDTH, StreamWord
 from .checks import require_config
+from .parameters import BIAS_SHIFT_WIDTH, UNIT_WORDS_MAX, ParameterWord, unit_words
 
 
 class LayerShape(data.StructLayout):
-    """What the unpacker has to know of a layer, as in its descriptor."""
+    """What the unpacker has to know of a layer, as in its descriptor. With `is_product` it has no stream."""
 
     def __init__(self) -> None:
         super().__init__(
-            {"weight_format": WeightFormat, "index_width": 4, "vector_dim_log2": 3, "k_tiles": 16, "n_tiles": 16}
+            {
+                "weight_format": WeightFormat,
+                "index_width": 4,
+                "vector_dim_log2": 3,
+                "k_tiles": 16,
+                "n_tiles": 16,
+                "narrow_bias": 1,
+                "shared_multiplier": 1,
+                "bias_shift": BIAS_SHIFT_WIDTH,
+                "mantissa": MANTISSA_WIDTH,
+                "exponent": EXPONENT_WIDTH,
+                "is_product": 1,
+                "batch_last": 16,
+                "index": TAG_WIDTH,
+            }
         )
 
 
+Shape: TypeAlias = "data.View[LayerShape]"
+
+
 class Group(data.StructLayout):
-    """The index planes of one group of decode steps. Plane p holds bit p of every index."""
+    """The index planes of one group of decode steps. Plane p holds bit p of every index.
+
+    codebook_page : which of the codebooks in the lanes' RAM the indices are for
+    is_product : not a group, but the place of a PRODUCT among the layers, whose weights do not come from the stream
+    """
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(
@@ -33,6 +57,8 @@ class Group(data.StructLayout):
                 "weight_format": WeightFormat,
                 "index_width": 4,
                 "vector_dim_log2": 3,
+                "codebook_page": range(CODEBOOK_PAGES),
+                "is_product": 1,
             }
         )
 
@@ -40,20 +66,25 @@ class Group(data.StructLayout):
 class Unpacker(wiring.Component):
     """Sends every word of a weight stream where it belongs, in the order of `ssvq_gen.format.StreamFormat`.
 
-    One stream word is taken per cycle, except in the codebook, whose 32-bit words are written one per cycle. Index
-    planes are collected in a shift register, most significant plane first, and handed over together with the last
-    one: latency 0 cycles from the last plane to `groups`, and to `signs` and `parameters`.
+    One stream word is taken per cycle, except in the codebook, of which at most 64 bits are written per cycle, and
+    except for the cycle in which a layer's command is taken. Index planes are collected in a shift register, most
+    significant plane first, and handed over together with the last one: latency 0 cycles from the last plane to
+    `groups`, and to `signs` and `parameters`.
+
+    A PRODUCT takes no stream words. A marker among the groups makes room for its weights, then every tile column of
+    every product of the batch gets its channel parameters.
 
     Members
     -------
     commands : one `LayerShape` for each layer, in the order of the streams
     i : `StreamWord`
-    codebook_en, codebook_addr, codebook_data : write port of the codebook
-    parameters : stream words of channel parameters
+    codebook_en, codebook_addr, codebook_data : write port of the lanes' RAM; the page is the address's highest bit
+    parameters : `ParameterWord`
     groups : index planes; accepted when the steps of the group before are issued
     signs : one word for each SSVQ step
-    decoding : In, steps of an earlier layer are still reading the codebook
     busy : a layer is in hand
+    begins, ends, index : the first or last word of a layer is taken, or first and last item of a PRODUCT; `index` is
+        that of its descriptor
     error, error_tag : the stream of descriptor `error_tag` is longer or shorter than its layer; stays until reset
     """
 
@@ -64,13 +95,15 @@ class Unpacker(wiring.Component):
                 "commands": In(stream.Signature(LayerShape())),
                 "i": In(stream.Signature(StreamWord(config.stream_width))),
                 "codebook_en": Out(1),
-                "codebook_addr": Out(range(config.codebook_depth)),
-                "codebook_data": Out(32),
-                "parameters": Out(stream.Signature(config.stream_width)),
+                "codebook_addr": Out(range(config.codebook_ram_depth)),
+                "codebook_data": Out(config.codebook_write_words * CODEBOOK_WORD_WIDTH),
+                "parameters": Out(stream.Signature(ParameterWord(config))),
                 "groups": Out(stream.Signature(Group(config))),
                 "signs": Out(stream.Signature(config.stream_width)),
-                "decoding": In(1),
                 "busy": Out(1),
+                "begins": Out(1),
+                "ends": Out(1),
+                "index": Out(TAG_WIDTH),
                 "error": Out(1),
                 "error_tag": Out(TAG_WIDTH),
             }
@@ -79,20 +112,30 @@ class Unpacker(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        parameter_words = parameter_words_per_pass(config) * config.requantize_groups
+        parameter_units = config.cols * PARAMETER_UNIT_WIDTH // config.stream_width
         steps_per_tile_log2 = config.steps_per_tile.bit_length() - 1
         padding_words = config.stream_alignment // config.stream_bytes
 
         layer = Signal(LayerShape())
         columns_left = Signal(16)
         steps_left = Signal(16 + steps_per_tile_log2)
-        words_left = Signal(range(max(parameter_words, padding_words, 32) + 1))
+        words_left = Signal(range(max(UNIT_WORDS_MAX * parameter_units, padding_words, 32) + 1))
         planes_left = Signal(4)
         planes = Signal(data.ArrayLayout(config.stream_width, config.plane_count), reset_less=True)
         took = Signal()  # a stream word is consumed in this cycle
         ends_layer = Signal()  # ... and the layer needs no other
         in_padding = Signal()
-        m.d.comb += took.eq(self.i.valid & self.i.ready)
+        is_first = Signal()
+        m.d.comb += [
+            took.eq(self.i.valid & self.i.ready),
+            self.begins.eq(took & is_first),
+            self.ends.eq(took & self.i.payload.last),
+            self.index.eq(layer.index),
+        ]
+        with m.If(self.commands.valid & self.commands.ready):
+            m.d.sync += is_first.eq(1)
+        with m.Elif(took):
+            m.d.sync += is_first.eq(0)
 
         # A group has vector_dim steps, and fewer at the end of a tile column.
         group_steps = Signal(6)
@@ -100,7 +143,7 @@ class Unpacker(wiring.Component):
         m.d.comb += group_steps.eq(Mux(steps_left < full_group, steps_left, full_group))
 
         m.d.comb += [
-            self.parameters.payload.eq(self.i.payload.data),
+            self.parameters.payload.data.eq(self.i.payload.data),
             self.signs.payload.eq(self.i.payload.data),
             self.groups.payload.planes.eq(Cat(self.i.payload.data, planes)),
             self.groups.payload.steps.eq(group_steps),
@@ -108,9 +151,12 @@ class Unpacker(wiring.Component):
             self.groups.payload.index_width.eq(layer.index_width),
             self.groups.payload.vector_dim_log2.eq(layer.vector_dim_log2),
         ]
+        for name in ("narrow_bias", "shared_multiplier", "bias_shift", "mantissa", "exponent"):
+            m.d.comb += self.parameters.payload[name].eq(layer[name])
 
-        def start_column() -> None:
-            m.d.sync += [steps_left.eq(layer.k_tiles << steps_per_tile_log2), words_left.eq(parameter_words)]
+        def start_column(layer: Shape) -> None:
+            words = unit_words(layer.narrow_bias, layer.shared_multiplier) * parameter_units
+            m.d.sync += [steps_left.eq(layer.k_tiles << steps_per_tile_log2), words_left.eq(words)]
             m.next = "PARAMETERS"
 
         def start_group() -> None:
@@ -122,7 +168,7 @@ class Unpacker(wiring.Component):
                 start_group()
             with m.Elif(columns_left != 0):
                 m.d.sync += columns_left.eq(columns_left - 1)
-                start_column()
+                start_column(layer)
             with m.Else():
                 m.d.comb += ends_layer.eq(1)
                 m.d.sync += words_left.eq(padding_words - 1)
@@ -134,18 +180,21 @@ class Unpacker(wiring.Component):
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
+                following = self.commands.payload
                 m.d.comb += self.commands.ready.eq(1)
-                m.d.sync += [layer.eq(self.commands.payload), columns_left.eq(self.commands.payload.n_tiles - 1)]
+                m.d.sync += [layer.eq(following), columns_left.eq(following.n_tiles - 1)]
                 with m.If(self.commands.valid):
-                    m.next = "LAYER"
-            with m.State("LAYER"):
-                is_dense = (layer.weight_format == WeightFormat.INT8) | (not config.has_codebook)
-                with m.If(is_dense):
-                    start_column()
-                # The codebook in use is not overwritten before the last step has read it.
-                with m.Elif(~self.decoding):
-                    m.next = "CODEBOOK"
-            self._codebook_state(m, layer, start_column)
+                    start_column(following)
+                    if config.has_codebook:
+                        with m.If(following.weight_format != WeightFormat.INT8):
+                            m.next = "CODEBOOK"
+                    if config.attention:
+                        with m.If(following.is_product):
+                            m.next = "PRODUCT"
+            if config.has_codebook:
+                self._codebook_state(m, layer, start_column)
+            if config.attention:
+                self._product_states(m, layer, columns_left)
             with m.State("PARAMETERS"):
                 m.d.comb += [self.parameters.valid.eq(self.i.valid), self.i.ready.eq(self.parameters.ready)]
                 with m.If(took):
@@ -188,18 +237,29 @@ class Unpacker(wiring.Component):
             m.d.sync += self.error_tag.eq(self.i.payload.tag)
         return m
 
-    def _codebook_state(self, m: Module, layer: "data.View[LayerShape]", start_column: Callable[[], None]) -> None:
-        """Write the codebook, four int8 a cycle; a stream word is released with its last piece."""
-        pieces = self._config.stream_width // 32
-        address = Signal(range(self._config.codebook_depth))
+    def _codebook_state(self, m: Module, layer: Shape, start_column: Callable[[Shape], None]) -> None:
+        """Write the codebook; a stream word is released with its last piece.
+
+        Two pages suffice without a look at the decoder: the layer before has the other one, and this page's readers
+        are older. Since the last group of the layer before was handed over, all groups before it are issued, and a
+        step reads the codebook when it is issued.
+        """
+        config = self._config
+        pieces = config.stream_width // len(self.codebook_data)
+        depth = config.codebook_depth // config.codebook_write_words
+        address = Signal(range(depth))
         last_address = Signal.like(address)
+        page = Signal(range(CODEBOOK_PAGES))
         slices_log2 = Mux(layer.vector_dim_log2 > 2, layer.vector_dim_log2 - 2, 0)
         words_log2 = Signal(4)
-        m.d.comb += [words_log2.eq(layer.index_width + slices_log2), last_address.eq((1 << words_log2) - 1)]
         piece = address[: pieces.bit_length() - 1]
         m.d.comb += [
-            self.codebook_addr.eq(address),
-            self.codebook_data.eq(self.i.payload.data.word_select(piece, 32)),
+            words_log2.eq(layer.index_width + slices_log2),
+            last_address.eq(((1 << words_log2) - 1) >> (config.codebook_write_words - 1)),
+            self.codebook_addr.eq(Cat(address, page)),
+            self.codebook_data.eq(self.i.payload.data.word_select(piece, len(self.codebook_data))),
+            # Toggled behind the codebook.
+            self.groups.payload.codebook_page.eq(~page),
         ]
         with m.State("CODEBOOK"):
             is_last = address == last_address
@@ -210,5 +270,24 @@ class Unpacker(wiring.Component):
             with m.If(self.i.valid):
                 m.d.sync += address.eq(address + 1)
                 with m.If(is_last):
-                    m.d.sync += address.eq(0)
-                    start_column()
+                    m.d.sync += [address.eq(0), page.eq(~page)]
+                    start_column(layer)
+
+    def _product_states(self, m: Module, layer: Shape, columns_left: Signal) -> None:
+        """A marker to the decoder, then the parameters of `n_tiles` columns for each product of the batch."""
+        products_left = Signal(16)
+        with m.State("PRODUCT"):
+            m.d.comb += [self.groups.valid.eq(1), self.groups.payload.is_product.eq(1)]
+            m.d.sync += products_left.eq(layer.batch_last)
+            with m.If(self.groups.ready):
+                m.d.comb += self.begins.eq(1)
+                m.next = "FILL"
+        with m.State("FILL"):
+            m.d.comb += [self.parameters.valid.eq(1), self.parameters.payload.fill.eq(1)]
+            with m.If(self.parameters.ready):
+                m.d.sync += columns_left.eq(columns_left - 1)
+                with m.If(columns_left == 0):
+                    m.d.sync += [columns_left.eq(layer.n_tiles - 1), products_left.eq(products_left - 1)]
+                    with m.If(products_left == 0):
+                        m.d.comb += self.ends.eq(1)
+                        m.next = "IDLE"

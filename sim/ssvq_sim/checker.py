@@ -5,9 +5,10 @@ When an output differs, the same program runs again on the same core, with chang
 * decoded weights: one-hot activations, and requantization parameters that are the identity, so that the output is
   the weight; all-zero activations first, whose output is zero unless the accumulators are at fault;
 * accumulators: the same activations, and a bias that is minus the accumulator expected for the token, so that the
-  output is the deviation. A few runs with falling multipliers give all of its 32 bits.
+  output is the deviation. A few runs with falling multipliers give all of its 32 bits. Biases of 32 bits are needed:
+  a layer with narrow ones is read from longer weight streams, put behind the others.
 
-What the weight stream holds otherwise, the bus's behaviour and all descriptors stay as they were.
+What the weight stream holds otherwise, the bus's behaviour and all else in the descriptors stay as they were.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ssvq_gen.arithmetic import MIN_SHIFT
 from ssvq_gen.config import CoreConfig
 
 from .behaviour import JobResult, SimulationJob
-from .probe import probe_program
+from .probe import ProbeFailed, probe_program
 
 Run = Callable[[Sequence[SimulationJob]], Sequence[JobResult]]
 """Runs jobs on the core in question, in order."""
@@ -33,10 +34,6 @@ Run = Callable[[Sequence[SimulationJob]], Sequence[JobResult]]
 _EXPONENTS = (15, 12, 6, 0)
 """Of the multipliers 2**-exponent with which a deviation is read, coarse to fine."""
 _UNIT_MANTISSA = 1 << MIN_SHIFT
-
-
-class ProbeFailed(RuntimeError):
-    """The failing job could not be examined: a probe of it ended with an error."""
 
 
 class Stage(StrEnum):
@@ -194,6 +191,7 @@ def read_accumulators(
         scaled = replace(
             layer,
             bias=-estimate,
+            bias_shift=None,
             mantissa=np.full(layer.out_channels, _UNIT_MANTISSA),
             exponent=np.full(layer.out_channels, exponent),
         )

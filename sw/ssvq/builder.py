@@ -12,7 +12,7 @@ from .product import IntegerProduct
 from .program import Program
 from .program_image import Entry, ProgramImage, Transfer
 from .reference import ActivationScale
-from .weight_stream import stream_format_of, tile_counts
+from .weight_stream import parameter_fields, stream_format_of, tile_counts
 
 __all__ = ["ActivationTensor", "ProgramBuilder"]
 
@@ -82,7 +82,7 @@ class ProgramBuilder:
             "residency": residency,
             "cache_offset": cache_offset,
         }
-        values |= _matrix_fields(source, target, k_tiles, n_tiles)
+        values |= parameter_fields(layer) | _matrix_fields(source, target, k_tiles, n_tiles)
         self._add_matrix(job, values, None if residency is Residency.REUSE else layer)
 
     def product(

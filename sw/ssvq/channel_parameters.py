@@ -1,8 +1,10 @@
-"""Bias and multiplier of one output channel, from its real scale and bias."""
+"""Bias and multiplier of output channels, from their real scales and biases."""
 
 from __future__ import annotations
 
 import math
+
+import numpy as np
 
 from ssvq_gen.arithmetic import (
     ACCUMULATOR_WIDTH,
@@ -12,14 +14,18 @@ from ssvq_gen.arithmetic import (
     MAX_SHIFT,
     ArithmeticRangeError,
     check_accumulator,
+    decode_multiplier,
     encode_multiplier,
 )
+from ssvq_gen.format import FIELD_BY_NAME, NARROW_BIAS_WIDTH
 
-from .reference import ActivationScale
+from .reference import ActivationScale, Int64Array
 
 _ACCUMULATOR_MAX = (1 << (ACCUMULATOR_WIDTH - 1)) - 1
 _SATURATION = 512
 """Output steps from zero at which every int8 output is saturated, whatever its zero point."""
+ROUNDING_MAX = 1 / 32
+"""Output steps by which rounding a bias may move an output, before the output itself is rounded."""
 
 
 def channel_parameters(
@@ -65,3 +71,30 @@ def _constant(target: float, room: int) -> tuple[int, int, int]:
     if mantissa > MANTISSA_MAX:
         raise ArithmeticRangeError(f"a bias of {target} output steps leaves no room in the int32 accumulator")
     return math.floor(scaled / mantissa + 0.5), mantissa, (1 << EXPONENT_WIDTH) - 1
+
+
+def narrow_biases(
+    bias: Int64Array, mantissa: Int64Array, exponent: Int64Array, *, weight_sums_abs: Int64Array
+) -> tuple[int, Int64Array] | None:
+    """(shift, biases rounded half up to int16 << shift) of a layer's channels, (N,) each; the smallest shift that fits.
+
+    None when there is no such shift, when rounding could move an output by more than `ROUNDING_MAX` of its step, or
+    when a rounded bias leaves no room in the accumulator.
+    """
+    limit = 1 << (NARROW_BIAS_WIDTH - 1)
+    for shift in range(FIELD_BY_NAME["bias_shift"].bounds[1] + 1):
+        half = (1 << shift) >> 1
+        narrow = (bias + half) >> shift
+        if ((narrow >= -limit) & (narrow < limit)).all():
+            break
+    else:
+        return None
+    rounded = narrow << shift
+    for n in np.flatnonzero(rounded != bias):
+        if half * decode_multiplier(int(mantissa[n]), int(exponent[n])) > ROUNDING_MAX:
+            return None
+        try:
+            check_accumulator(0, int(rounded[n]), int(weight_sums_abs[n]))
+        except ArithmeticRangeError:
+            return None
+    return shift, rounded

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN, ArithmeticRangeError
 from ssvq_gen.config import WeightFormat
+from ssvq_gen.format import FIELD_BY_NAME, NARROW_BIAS_WIDTH
 
-from .channel_parameters import channel_parameters
+from .channel_parameters import channel_parameters, narrow_biases
 from .reference import ActivationScale, Int8Array, Int64Array, Trace, matmul_reference
 
 _ACTIVATIONS = ("none", "relu", "relu6")
@@ -39,7 +40,11 @@ class IntegerLayer:
     indices : int64 (N, Kpad // vector_dim), or None for int8 weights
     signs : bool (N, Kpad), True is negative; SSVQ only
     bias : int64 (N,), within int32, the input's zero point folded in
+    bias_shift : biases are int16 shifted left by this, and take 16 bits in the weight stream; None: they take 32
     mantissa, exponent : int64 (N,), the multiplier of each output channel
+    shared_multiplier : all channels have the same one, and the weight stream holds none
+
+    Raises CompileError when the biases or multipliers are not of that kind.
     """
 
     name: str
@@ -53,10 +58,30 @@ class IntegerLayer:
     bias: Int64Array
     mantissa: Int64Array
     exponent: Int64Array
+    bias_shift: int | None = None
+    shared_multiplier: bool = False
     input_scale: ActivationScale
     output_scale: ActivationScale
     clamp_min: int = ACTIVATION_MIN
     clamp_max: int = ACTIVATION_MAX
+
+    def __post_init__(self) -> None:
+        if self.bias_shift is not None:
+            self._check_narrow_biases(self.bias_shift)
+        if self.shared_multiplier and not _all_equal(self.mantissa, self.exponent):
+            raise CompileError(self.name, "a shared multiplier needs the same mantissa and exponent in all channels")
+
+    def _check_narrow_biases(self, shift: int) -> None:
+        low, high = FIELD_BY_NAME["bias_shift"].bounds
+        if not low <= shift <= high:
+            raise CompileError(self.name, f"bias_shift must be from {low} to {high}, not {shift}")
+        limit = 1 << (NARROW_BIAS_WIDTH - 1)
+        narrow = self.bias >> shift
+        wrong = np.flatnonzero((narrow << shift != self.bias) | (narrow < -limit) | (narrow >= limit))
+        if wrong.size:
+            n = int(wrong[0])
+            rule = f"output channel {n}: a bias must be int16 << {shift}, not {int(self.bias[n])}"
+            raise CompileError(self.name, rule)
 
     @property
     def out_channels(self) -> int:
@@ -76,10 +101,12 @@ class IntegerLayer:
         input_scale: ActivationScale,
         output_scale: ActivationScale,
         activation: str = "none",
+        exact_bias: bool = False,
     ) -> IntegerLayer:
         """Fix a compressed layer's arithmetic for given input and output scales.
 
-        `activation` is "none", "relu" or "relu6" and becomes the output's clamp.
+        `activation` is "none", "relu" or "relu6" and becomes the output's clamp. Biases are rounded to narrow ones
+        when that moves no output by more than `narrow_biases` allows, unless `exact_bias`.
         Raises CompileError when the layer or its numbers do not fit the core.
         """
         weight_format = _supported_format(layer)
@@ -87,6 +114,9 @@ class IntegerLayer:
         out_channels, in_channels = (int(n) for n in layer.weight_shape[:2])
         weight = np.asarray(layer.integer_weight(), dtype=np.int8).reshape(out_channels, in_channels)
         bias, mantissa, exponent = _parameters(layer, weight, input_scale, output_scale)
+        sums_abs = np.abs(weight.astype(np.int64)).sum(axis=1)
+        narrow = None if exact_bias else narrow_biases(bias, mantissa, exponent, weight_sums_abs=sums_abs)
+        shift, bias = narrow if narrow is not None else (None, bias)
         clamp_min, clamp_max = _clamp(layer.name, activation, output_scale)
         return cls(
             name=layer.name,
@@ -95,6 +125,8 @@ class IntegerLayer:
             bias=bias,
             mantissa=mantissa,
             exponent=exponent,
+            bias_shift=shift,
+            shared_multiplier=_all_equal(mantissa, exponent),
             input_scale=input_scale,
             output_scale=output_scale,
             clamp_min=clamp_min,
@@ -126,6 +158,11 @@ class IntegerLayer:
             clamp_min=self.clamp_min,
             clamp_max=self.clamp_max,
         )
+
+
+def _all_equal(*values: Int64Array) -> bool:
+    """Whether each array is constant."""
+    return all(bool((array == array[:1]).all()) for array in values)
 
 
 def _supported_format(layer: CompressedLayer) -> WeightFormat:

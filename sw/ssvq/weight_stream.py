@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ssvq_gen.arithmetic import BIAS_WIDTH, EXPONENT_WIDTH, MANTISSA_WIDTH
 from ssvq_gen.config import LANE_WEIGHTS, CoreConfig, WeightFormat
-from ssvq_gen.format import CHANNEL_PARAMETER_WIDTH, FormatError, StreamFormat
+from ssvq_gen.format import NARROW_BIAS_WIDTH, FormatError, StreamFormat
 
 from .integer_layer import IntegerLayer
 from .reference import Int8Array, Int64Array
@@ -33,7 +33,21 @@ def stream_format_of(layer: IntegerLayer, config: CoreConfig) -> StreamFormat:
         weight_format=layer.weight_format,
         codebook_size=layer.codebook_size,
         vector_dim=layer.vector_dim,
+        narrow_bias=layer.bias_shift is not None,
+        shared_multiplier=layer.shared_multiplier,
     )
+
+
+def parameter_fields(layer: IntegerLayer) -> dict[str, int]:
+    """Descriptor fields of a layer's channel parameters."""
+    shared = layer.shared_multiplier
+    return {
+        "narrow_bias": layer.bias_shift is not None,
+        "shared_multiplier": shared,
+        "bias_shift": layer.bias_shift or 0,
+        "mantissa": int(layer.mantissa[0]) if shared else 0,
+        "exponent": int(layer.exponent[0]) if shared else 0,
+    }
 
 
 def tile_counts(layer: IntegerLayer, config: CoreConfig) -> tuple[int, int]:
@@ -44,14 +58,15 @@ def tile_counts(layer: IntegerLayer, config: CoreConfig) -> tuple[int, int]:
 def pack_stream(layer: IntegerLayer, stream_format: StreamFormat) -> bytes:
     """The weight stream of one MATMUL, `stream_format.total_bytes(k_tiles, n_tiles)` bytes.
 
-    Padding channels have zero bias and multiplier; padding weights have index 0 (int8: value 0) and sign 0.
+    Padding channels have zero bias, and zero multipliers where the stream holds any; padding weights have index 0
+    (int8: value 0) and sign 0.
     Raises FormatError when the layer is not of this format.
     """
     _check_format(layer, stream_format)
     config = stream_format.config
     k_tiles, n_tiles = tile_counts(layer, config)
     columns = np.concatenate(
-        [_parameter_words(layer, config, n_tiles), _weight_words(layer, stream_format, k_tiles, n_tiles)], axis=1
+        [_parameter_words(layer, stream_format, n_tiles), _weight_words(layer, stream_format, k_tiles, n_tiles)], axis=1
     )
     stream = _codebook_bytes(layer, stream_format) + np.packbits(columns.reshape(-1), bitorder="little").tobytes()
     return stream.ljust(stream_format.total_bytes(k_tiles, n_tiles), b"\0")
@@ -65,6 +80,8 @@ def _check_format(layer: IntegerLayer, f: StreamFormat) -> None:
             f"layer {layer.name!r} has a codebook of {layer.codebook_size} x {layer.vector_dim}, "
             f"the stream {f.codebook_size} x {f.vector_dim}"
         )
+    if (layer.bias_shift is not None, layer.shared_multiplier) != (f.narrow_bias, f.shared_multiplier):
+        raise FormatError(f"layer {layer.name!r} has channel parameters of other widths than the stream")
     needed: tuple[str, ...] = () if f.weight_format is WeightFormat.INT8 else ("codebook", "indices")
     needed += ("signs",) if f.weight_format is WeightFormat.SSVQ else ()
     for name in needed:
@@ -93,20 +110,14 @@ def _codebook_bytes(layer: IntegerLayer, f: StreamFormat) -> bytes:
     return slices.tobytes().ljust(f.codebook_stream_words * f.config.stream_bytes, b"\0")
 
 
-def _parameter_words(layer: IntegerLayer, config: CoreConfig, n_tiles: int) -> BitArray:
+def _parameter_words(layer: IntegerLayer, f: StreamFormat, n_tiles: int) -> BitArray:
     """(n_tiles, parameter words, stream_width) bits."""
-    channels = np.concatenate(
-        [
-            _bits(layer.bias, BIAS_WIDTH),
-            _bits(layer.mantissa, MANTISSA_WIDTH),
-            _bits(layer.exponent, EXPONENT_WIDTH),
-        ],
-        axis=1,
-    )
-    passes = n_tiles * config.requantize_groups
-    used = _padded(channels, n_tiles * config.cols, CHANNEL_PARAMETER_WIDTH).reshape(passes, -1)
-    words = -(-used.shape[1] // config.stream_width)
-    return _padded(used, passes, words * config.stream_width).reshape(n_tiles, -1, config.stream_width)
+    bias = layer.bias if layer.bias_shift is None else layer.bias >> layer.bias_shift
+    fields = [_bits(bias, f.bias_width)]
+    if not f.shared_multiplier:
+        fields += [_bits(layer.mantissa, MANTISSA_WIDTH), _bits(layer.exponent, EXPONENT_WIDTH)]
+    records = _padded(np.concatenate(fields, axis=1), n_tiles * f.config.cols, f.parameter_width)
+    return records.reshape(n_tiles, f.parameter_words, f.config.stream_width)
 
 
 def _weight_words(layer: IntegerLayer, f: StreamFormat, k_tiles: int, n_tiles: int) -> BitArray:
@@ -159,8 +170,21 @@ class UnpackedStream:
     exponent: Int64Array
 
 
-def unpack_stream(data: bytes, stream_format: StreamFormat, *, k_tiles: int, n_tiles: int) -> UnpackedStream:
-    """Decode a weight stream as the hardware does. Raises FormatError when its length is not the layer's."""
+def unpack_stream(
+    data: bytes,
+    stream_format: StreamFormat,
+    *,
+    k_tiles: int,
+    n_tiles: int,
+    bias_shift: int = 0,
+    mantissa: int = 0,
+    exponent: int = 0,
+) -> UnpackedStream:
+    """Decode a weight stream as the hardware does.
+
+    `bias_shift`, `mantissa` and `exponent` are the descriptor's, for narrow biases and for a shared multiplier.
+    Raises FormatError when the stream's length is not the layer's.
+    """
     f, config = stream_format, stream_format.config
     expected = f.total_bytes(k_tiles, n_tiles)
     if len(data) != expected:
@@ -168,7 +192,11 @@ def unpack_stream(data: bytes, stream_format: StreamFormat, *, k_tiles: int, n_t
     bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), bitorder="little")
     channel = np.arange(n_tiles * config.cols)
     column_base = f.codebook_stream_words + (channel // config.cols) * f.column_words(k_tiles)
-    bias, mantissa, exponent = _read_parameters(bits, f, channel % config.cols, column_base)
+    bias, mantissas, exponents = _read_parameters(bits, f, channel % config.cols, column_base)
+    if f.narrow_bias:
+        bias <<= bias_shift
+    if f.shared_multiplier:
+        mantissas, exponents = np.full_like(bias, mantissa), np.full_like(bias, exponent)
     address = _WeightAddress(f, channel, np.arange(k_tiles * config.rows))
     group_base = column_base[:, None] + f.parameter_words + address.group_word
     code = np.zeros(address.index_bit.shape, dtype=np.int64)
@@ -184,7 +212,7 @@ def unpack_stream(data: bytes, stream_format: StreamFormat, *, k_tiles: int, n_t
         if f.weight_format is WeightFormat.SSVQ:
             sign_word = group_base + f.index_width + address.step % f.steps_per_group
             weight = np.where(bits[sign_word * config.stream_width + address.step_bit], -magnitude, magnitude)
-    return UnpackedStream(weight=weight.astype(np.int8), bias=bias, mantissa=mantissa, exponent=exponent)
+    return UnpackedStream(weight=weight.astype(np.int8), bias=bias, mantissa=mantissas, exponent=exponents)
 
 
 class _WeightAddress:
@@ -214,15 +242,16 @@ class _WeightAddress:
 def _read_parameters(
     bits: BitArray, f: StreamFormat, column: Int64Array, column_base: Int64Array
 ) -> tuple[Int64Array, Int64Array, Int64Array]:
-    lanes = f.config.requantize_lanes
-    word = column_base + (column // lanes) * f.parameter_words_per_pass
-    first = word * f.config.stream_width + (column % lanes) * CHANNEL_PARAMETER_WIDTH
+    """Bias, mantissa and exponent as they stand in the stream; what it does not hold is zero."""
+    bias_width = NARROW_BIAS_WIDTH if f.narrow_bias else BIAS_WIDTH
+    widths = (bias_width, 0, 0) if f.shared_multiplier else (bias_width, MANTISSA_WIDTH, EXPONENT_WIDTH)
+    first = column_base * f.config.stream_width + column * sum(widths)
 
     def read(offset: int, width: int) -> Int64Array:
         places = np.arange(width, dtype=np.int64)
         taken = bits[first[:, None] + offset + places].astype(np.int64)
         return np.asarray((taken << places).sum(axis=1), dtype=np.int64)
 
-    bias = read(0, BIAS_WIDTH)
-    bias -= (bias >> (BIAS_WIDTH - 1)) << BIAS_WIDTH
-    return bias, read(BIAS_WIDTH, MANTISSA_WIDTH), read(BIAS_WIDTH + MANTISSA_WIDTH, EXPONENT_WIDTH)
+    bias, mantissa, exponent = (read(sum(widths[:i]), widths[i]) for i in range(3))
+    bias -= (bias >> (bias_width - 1)) << bias_width
+    return bias, mantissa, exponent

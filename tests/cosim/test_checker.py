@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from core_model import CoreModel
 from system_cases import LayerCase
 
-from ssvq.compile import compile_layer
-from ssvq.program import Program
+from ssvq.compile import compile_layer, compile_layers
+from ssvq.integer_layer import IntegerLayer
+from ssvq.program import Program, place_input, read_output
 from ssvq.reference import Int64Array, exact_matmul
 from ssvq.weight_stream import stream_format_of, unpack_stream
-from ssvq_gen.arithmetic import requantize
+from ssvq_gen.arithmetic import encode_multiplier, requantize
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import Opcode
 from ssvq_sim.behaviour import Behaviour, JobError, JobResult, SimulationJob
@@ -90,6 +92,19 @@ def test_stages_on_the_core() -> None:
         assert (read_accumulators(CONFIG, job, LAYER, 4, trace, run) == wrong).all()
 
 
+SOUND_RESULT = JobResult(
+    name="job",
+    outputs={},
+    counters={},
+    cycles=0,
+    wall_seconds=0.0,
+    read_beats=0,
+    write_beats=0,
+    stray=None,
+    error=None,
+)
+
+
 def core_with(fault: Callable[[Int64Array], Int64Array]) -> Run:
     """A core whose accumulators of channel 9 go through `fault`; it takes everything else out of the program."""
 
@@ -103,19 +118,7 @@ def core_with(fault: Callable[[Int64Array], Int64Array]) -> Run:
             d = next(d for d in job.program.descriptors() if d["opcode"] == Opcode.MATMUL)
             parameters = (values[: LAYER.out_channels] for values in (held.bias, held.mantissa, held.exponent))
             output = requantize(sums, *parameters, d["zero_point"], d["clamp_min"], d["clamp_max"])
-            results.append(
-                JobResult(
-                    name=job.name,
-                    outputs={"layer": output.astype(np.int8)},
-                    counters={},
-                    cycles=0,
-                    wall_seconds=0.0,
-                    read_beats=0,
-                    write_beats=0,
-                    stray=None,
-                    error=None,
-                )
-            )
+            results.append(replace(SOUND_RESULT, name=job.name, outputs={"layer": output.astype(np.int8)}))
         return results
 
     return run
@@ -148,6 +151,70 @@ def test_accumulator_that_is_not_cleared() -> None:
     assert found is not None
     assert (found.stage, found.column, found.expected, found.actual) == (Stage.ACCUMULATOR, 1, 0, 8)
     assert "all activations zero" in str(found)
+
+
+def with_records(layer: IntegerLayer, bias_shift: int | None, shared_multiplier: bool) -> IntegerLayer:
+    """The layer with records of that kind, its outputs spread over int8."""
+    bias = np.zeros_like(layer.bias)
+    bias[::2] = 4096
+    mantissa, exponent = (np.full_like(bias, value) for value in encode_multiplier(1 / 512))
+    if not shared_multiplier:
+        mantissa[1] += 1
+    return replace(
+        layer,
+        bias=bias,
+        mantissa=mantissa,
+        exponent=exponent,
+        bias_shift=bias_shift,
+        shared_multiplier=shared_multiplier,
+    )
+
+
+def model(jobs: Sequence[SimulationJob]) -> list[JobResult]:
+    """The functional model of the core, on the program's own image and tensors."""
+    results = []
+    for job in jobs:
+        memory = job.program.new_memory()
+        for name, x in job.inputs.items():
+            place_input(memory, job.program, x, job=name)
+        CoreModel(CONFIG).run(memory, job.program.descriptor_offset, job.program.descriptor_count)
+        outputs = {name: read_output(memory, job.program, job=name) for name in job.inputs}
+        results.append(replace(SOUND_RESULT, name=job.name, outputs=outputs))
+    return results
+
+
+@pytest.mark.parametrize(("bias_shift", "shared_multiplier"), [(None, False), (None, True), (5, False), (5, True)])
+def test_probes_of_all_records(bias_shift: int | None, shared_multiplier: bool) -> None:
+    """A damaged weight is found, and read back, in a layer in three chunks of tokens between two other layers."""
+    rng = np.random.default_rng(7)
+    layer = with_records(LAYER, bias_shift, shared_multiplier)
+    others = [with_records(replace(LAYER, name=name), None, False) for name in ("before", "after")]
+    tokens = 2 * CONFIG.accumulator_depth + 5
+    layers = [(others[0], 3), (layer, tokens), (others[1], 4)]
+    program = compile_layers(CONFIG, layers)
+    inputs = {part.name: rng.integers(-128, 128, (count, 30), dtype=np.int8) for part, count in layers}
+    job = replace(job_of(program), inputs=inputs)
+    (result,) = model([job])
+    for part, _ in layers:
+        assert check_job(CONFIG, job, part, result, model) is None
+
+    f = stream_format_of(layer, CONFIG)
+    first = next(i for i in range(program.job("layer").first_descriptor, 1000) if program.descriptor(i)["opcode"] == 3)
+    sign = f.codebook_stream_words + f.column_words(4) + f.parameter_words + f.index_width + 1
+    image = program.image.copy()
+    image[program.descriptor(first)["dram_offset"] + sign * CONFIG.stream_bytes + 1] ^= 0x04
+    job = replace(job, program=replace(program, image=image))
+    (result,) = model([job])
+    found = check_job(CONFIG, job, layer, result, model)
+    assert found is not None
+    assert (found.stage, found.n_tile, found.k_tile, found.row, found.column) == (Stage.WEIGHT, 1, 0, 5, 2)
+    wrong = layer.weight.copy()
+    wrong[CONFIG.cols + 2, 5] *= -1
+    np.testing.assert_array_equal(read_weights(CONFIG, job, layer, model), wrong)
+    x = inputs["layer"]
+    for token in (0, CONFIG.accumulator_depth, tokens - 1):
+        sums = read_accumulators(CONFIG, job, layer, token, layer.reference(x), model)
+        np.testing.assert_array_equal(sums, exact_matmul(x, wrong)[token])
 
 
 def test_fault_that_does_not_repeat() -> None:

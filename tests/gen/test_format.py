@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
+from ssvq_gen.config import CODEBOOK_PAGES, PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import (
     DESCRIPTOR_BYTES,
     DESCRIPTOR_FIELDS,
@@ -97,3 +97,31 @@ def test_stream_spends_the_bits_the_method_promises(config: CoreConfig) -> None:
         words = stream.column_words(tiles) - stream.parameter_words
         assert words * config.stream_width == bits * weights
         assert stream.total_bytes(tiles, 3) % config.stream_alignment == 0
+
+
+@pytest.mark.parametrize("lanes", [8, 16, 32])
+@pytest.mark.parametrize(
+    ("narrow_bias", "shared_multiplier", "width"),
+    [(False, False, 48), (False, True, 32), (True, False, 32), (True, True, 16)],
+)
+def test_channel_parameters_are_whole_words(lanes: int, narrow_bias: bool, shared_multiplier: bool, width: int) -> None:
+    """No padding in any core, and none that depends on the requantizer."""
+    for requantize_lanes in (1, 32):
+        config = PRESETS["base"].replace(decode_lanes=lanes, requantize_lanes=requantize_lanes)
+        stream = StreamFormat(
+            config=config,
+            weight_format=WeightFormat.INT8,
+            narrow_bias=narrow_bias,
+            shared_multiplier=shared_multiplier,
+        )
+        assert stream.parameter_width == width
+        assert stream.parameter_words * config.stream_width == width * config.cols
+
+
+@pytest.mark.parametrize(("lanes", "words"), [(8, 1), (16, 2), (32, 2)])
+def test_codebook_pages(lanes: int, words: int) -> None:
+    """Both pages are in a lane's RAM, in words that are written in one cycle."""
+    config = PRESETS["base"].replace(decode_lanes=lanes)
+    assert config.codebook_depth == 2 * config.max_codebook_size
+    assert config.codebook_write_words == words
+    assert config.codebook_ram_depth * words == CODEBOOK_PAGES * config.codebook_depth

@@ -70,12 +70,28 @@ FULL = CoreConfig(
 )
 """Stream words of 64 bits."""
 
+BROAD = CoreConfig(
+    name="broad",
+    rows=4,
+    cols=32,
+    axi_data_width=128,
+    activation_bytes=32 * 64,
+    accumulator_depth=4,
+    max_codebook_size=8,
+    decode_lanes=32,
+    requantize_lanes=32,
+    weight_buffer_depth=64,
+)
+"""Stream words of 128 bits: two cycles for each of a codebook."""
+
 CONFIGS = (SQUARE, WIDE, TALL, QUARTER, FULL)
 
 LARGE_CODEBOOK = SQUARE.replace(name="large_codebook", max_codebook_size=4096)
 INT8_ONLY = SQUARE.replace(name="int8_only", formats=(WeightFormat.INT8,))
 SSVQ_ONLY = SQUARE.replace(name="ssvq_only", formats=(WeightFormat.SSVQ,), max_codebook_size=2)
 VQ_ONLY = WIDE.replace(name="vq_only", formats=(WeightFormat.VQ,), max_codebook_size=4)
+CACHED = SQUARE.replace(name="cached", weight_cache_bytes=1 << 10)
+NO_PRODUCTS = WIDE.replace(name="no_products", attention=False, weight_cache_bytes=1 << 12)
 
 INT8, SSVQ, VQ = WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ
 
@@ -85,6 +101,7 @@ FORMATS = {
     TALL.name: ((INT8, 256, 1), (SSVQ, 32, 32), (VQ, 2, 32), (SSVQ, 64, 16), (VQ, 128, 8), (SSVQ, 8, 4), (VQ, 4, 2)),
     QUARTER.name: ((INT8, 256, 1), (SSVQ, 32, 8), (VQ, 16, 4), (SSVQ, 4, 2), (VQ, 32, 8)),
     FULL.name: ((INT8, 256, 1), (SSVQ, 128, 16), (VQ, 256, 8), (SSVQ, 2, 2), (VQ, 16, 16)),
+    BROAD.name: ((VQ, 2, 4), (SSVQ, 8, 4), (INT8, 256, 1), (VQ, 8, 2), (SSVQ, 2, 2)),
     LARGE_CODEBOOK.name: ((SSVQ, 4096, 8), (VQ, 4096, 2), (SSVQ, 1024, 4), (INT8, 256, 1)),
     INT8_ONLY.name: ((INT8, 256, 1), (INT8, 256, 1)),
     SSVQ_ONLY.name: ((SSVQ, 2, 8), (SSVQ, 2, 2)),

@@ -1,16 +1,20 @@
 # amaranth: UnusedElaboratable=no
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
+from layer_shapes import layer_shape, product_shape
 from layers import random_layer
 from matmul_bench import stream_words
 from small_configs import (
+    BROAD,
     CONFIGS,
     FORMATS,
+    FULL,
     INT8,
     INT8_ONLY,
     LARGE_CODEBOOK,
@@ -66,8 +70,17 @@ class Shadow:
     none while the block is complete and not yet free.
     """
 
-    def __init__(self, config: CoreConfig, decoder: Decoder, rng: Any, *, longest_hold: int) -> None:
+    def __init__(
+        self,
+        config: CoreConfig,
+        decoder: Decoder,
+        rng: Any,
+        *,
+        longest_hold: int,
+        blocked: "Callable[[Shadow], bool]",
+    ) -> None:
         self.tiles: list[np.ndarray] = []
+        self.codebook_at: list[int] = []
         self.groups_at: list[int] = []
         self.written_at: list[int] = []
         self.completed_at: list[int] = []
@@ -75,6 +88,7 @@ class Shadow:
         self._config, self._decoder, self._rng, self._longest_hold = config, decoder, rng, longest_hold
         self._weights = np.zeros((config.rows, config.cols), np.int8)
         self._writes = np.zeros((config.rows, config.cols), int)
+        self._blocked = blocked
         self._held: deque[tuple[int, int]] = deque()
         self._tile: list[np.ndarray] = []
 
@@ -83,11 +97,13 @@ class Shadow:
         free = (1 << config.row_blocks) - 1
         while True:
             valid, step = ctx.get(dut.o.valid), ctx.get(dut.o.payload)
-            ready = free >> int(step.row_block) & 1
+            ready = free >> int(step.row_block) & (not self._blocked(self))
             ctx.set(dut.o.ready, ready)
-            _, _, grouped = await ctx.tick().sample(dut.groups.valid & dut.groups.ready)
+            _, _, grouped, writes = await ctx.tick().sample(dut.groups.valid & dut.groups.ready, dut.codebook_en)
             if grouped:
                 self.groups_at.append(self.cycle)
+            if writes:
+                self.codebook_at.append(self.cycle)
             if valid and ready:
                 self._write(step)
                 if step.completes_rows:
@@ -125,51 +141,71 @@ class Shadow:
 
 
 def decode(
-    config: CoreConfig, layers: list[IntegerLayer], rng: Any, *, idle: float = 0.0, stall: float = 0.0, hold: int = 0
+    config: CoreConfig,
+    work: Sequence[IntegerLayer | None],
+    rng: Any,
+    *,
+    idle: float = 0.0,
+    stall: float = 0.0,
+    hold: int = 0,
+    blocked: Callable[[Shadow], bool] = lambda shadow: False,
 ) -> Shadow:
-    """Run the layers' streams through unpacker and decoder and compare every tile."""
+    """Run the layers' streams through unpacker and decoder and compare every tile; None in `work` is a PRODUCT."""
     m = Module()
     m.submodules.unpacker = unpacker = Unpacker(config=config)
     m.submodules.decoder = decoder = Decoder(config=config)
     connect(m, unpacker.groups, decoder.groups)
     connect(m, unpacker.signs, decoder.signs)
     m.d.comb += [
-        unpacker.decoding.eq(decoder.busy),
         decoder.codebook_en.eq(unpacker.codebook_en),
         decoder.codebook_addr.eq(unpacker.codebook_addr),
         decoder.codebook_data.eq(unpacker.codebook_data),
     ]
-    shadow = Shadow(config, decoder, rng, longest_hold=hold)
+    shadow = Shadow(config, decoder, rng, longest_hold=hold, blocked=blocked)
+    layers = [layer for layer in work if layer is not None]
     words = [word for tag, layer in enumerate(layers) for word in stream_words(layer, config, tag)]
     expected = [tile for layer in layers for tile in tiles_of(layer, config)]
     steps = 2 * len(expected) * (config.steps_per_tile + hold * config.row_blocks)
     pieces = config.stream_width // 32
 
     async def commands(ctx: Any) -> None:
-        for layer in layers:
-            f = stream_format_of(layer, config)
-            k_tiles, n_tiles = tile_counts(layer, config)
-            command = {
-                "weight_format": layer.weight_format,
-                "index_width": f.index_width,
-                "vector_dim_log2": f.vector_dim_log2,
-                "k_tiles": k_tiles,
-                "n_tiles": n_tiles,
-            }
-            await send(ctx, unpacker.commands, [command], rng=rng, idle=idle)
+        product = product_shape(n_tiles=2, batch_last=1, mantissa=5, exponent=6)
+        shapes = [product if layer is None else layer_shape(layer, config) for layer in work]
+        await send(ctx, unpacker.commands, shapes, rng=rng, idle=idle)
 
     async def parameters(ctx: Any) -> None:
         while True:
             ctx.set(unpacker.parameters.ready, rng.random() >= stall)
             await ctx.tick()
 
+    async def operands(ctx: Any) -> None:
+        """Stands for the operand loader: takes its turn, for a while, in the place of each PRODUCT."""
+        tiles = 0
+        for layer in work:
+            if layer is not None:
+                tiles += len(tiles_of(layer, config))
+                continue
+            while not ctx.get(decoder.product_turn):
+                await ctx.tick()
+            for _ in range(1 + rng.randrange(30)):
+                await ctx.tick()
+                assert ctx.get(decoder.product_turn)
+                assert not ctx.get(decoder.o.valid), "no step is left, and none comes"
+                assert len(shadow.tiles) == tiles
+            ctx.set(decoder.product_done, 1)
+            await ctx.tick()
+            ctx.set(decoder.product_done, 0)
+
     async def end(ctx: Any) -> None:
+        await operands(ctx)
         while len(shadow.tiles) < len(expected):
             await ctx.tick()
-        await ctx.tick().repeat(TRAILING_CYCLES + config.stream_alignment)
+        for _ in range(TRAILING_CYCLES + config.stream_alignment):
+            await ctx.tick()
+            assert not ctx.get(decoder.o.valid)
+            assert not ctx.get(decoder.product_turn)
         assert not ctx.get(unpacker.busy)
         assert not ctx.get(unpacker.error)
-        assert not ctx.get(decoder.busy)
 
     async def source(ctx: Any) -> None:
         await send(ctx, unpacker.i, words, rng=rng, idle=idle)
@@ -177,7 +213,7 @@ def decode(
     run_benches(
         m,
         end,
-        cycles=int(3 * pieces * (len(words) + steps) / (1 - idle) / (1 - stall)) + 1000,
+        cycles=int(3 * pieces * (len(words) + steps) / (1 - idle) / (1 - stall)) + 1000 + 100 * len(work),
         background=(commands, parameters, source, shadow.run),
     )
     assert len(shadow.tiles) == len(expected)
@@ -194,16 +230,77 @@ def sizes_of(config: CoreConfig, number: int) -> dict[str, int]:
     return {"out_channels": out_channels, "in_channels": in_channels}
 
 
-@pytest.mark.parametrize("config", [*CONFIGS, INT8_ONLY, SSVQ_ONLY, VQ_ONLY], ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, BROAD, INT8_ONLY, SSVQ_ONLY, VQ_ONLY], ids=name_of)
 @pytest.mark.parametrize(("idle", "stall", "hold"), [(0.0, 0.0, 0), (0.4, 0.3, 6)])
 def test_decodes_the_integer_weights(config: CoreConfig, idle: float, stall: float, hold: int) -> None:
-    """Layers of all formats behind each other, each with its own codebook."""
+    """Layers of all formats behind each other, each with its own codebook, and products between them."""
     rng = seeded(40)
     layers = [
         layer_of(rng, codes, extreme=number % 2 == 1, **sizes_of(config, number))
         for number, codes in enumerate(FORMATS[config.name])
     ]
-    decode(config, layers, rng, idle=idle, stall=stall, hold=hold)
+    decode(config, [*layers, None, *layers[:2], None, None, layers[-1], None], rng, idle=idle, stall=stall, hold=hold)
+
+
+@pytest.mark.parametrize("config", [SQUARE, FULL, BROAD], ids=name_of)
+@pytest.mark.parametrize("weight_format", [SSVQ, VQ], ids=name_of)
+def test_consecutive_codebooks_lose_no_cycle(config: CoreConfig, weight_format: WeightFormat) -> None:
+    """The second codebook is written while steps of the first still wait, and the steps follow each other."""
+    rng = seeded(45)
+    codes = (weight_format, 8, 4)
+    layers = [layer_of(rng, codes, out_channels=config.cols, in_channels=4 * config.rows) for _ in range(2)]
+    steps = 4 * config.steps_per_tile
+    writes = 8 // config.codebook_write_words
+    before: list[int] = []
+
+    def blocked(shadow: Shadow) -> bool:
+        """From the last step but one of the first layer, until the unpacker can do no more."""
+        if len(shadow.written_at) != steps - 2:
+            return False
+        before.append(len(shadow.codebook_at))
+        return len(before) < 200
+
+    shadow = decode(config, layers, rng, blocked=blocked)
+    assert before[-1] == 2 * writes, "both codebooks are written while two steps of the first layer wait"
+    first_group = slice(steps - 2, steps + 4)
+    assert np.diff(shadow.written_at[first_group]).tolist() == [1] * 5
+
+
+@pytest.mark.parametrize("waits", [0, 5])
+def test_a_turn_comes_when_the_pipeline_is_empty(waits: int) -> None:
+    """Right behind a marker that was there with the last step: after the step is out, and taken."""
+    dut = Decoder(config=SQUARE)
+    rng = seeded(48)
+    turns: list[int] = []
+    outputs: list[int] = []
+    dense = {"steps": 1, "weight_format": INT8, "index_width": 8}
+
+    async def watch(ctx: Any) -> None:
+        for cycle in range(TRAILING_CYCLES):
+            ctx.set(dut.o.ready, cycle >= 3 + waits)
+            _, _, valid, turn = await ctx.tick().sample(dut.o.valid, dut.product_turn)
+            outputs.extend([cycle] * valid)
+            turns.extend([cycle] * turn)
+
+    run_benches(
+        dut, watch, cycles=200, background=[lambda ctx: send(ctx, dut.groups, [dense, {"is_product": 1}], rng=rng)]
+    )
+    first = 1 + Decoder.LATENCY
+    assert outputs == list(range(first, first + waits + 1))
+    assert turns == list(range(outputs[-1] + 1, TRAILING_CYCLES))
+
+
+def test_a_product_right_behind_a_product_has_its_turn_at_once() -> None:
+    """`product_turn` need not fall between two; the layer behind them is decoded as ever."""
+    rng = seeded(46)
+    layer = layer_of(rng, (SSVQ, 16, 8), out_channels=8, in_channels=16)
+    decode(SQUARE, [None, None, None, layer], rng)
+
+
+def test_a_core_without_products_has_no_turn() -> None:
+    rng = seeded(47)
+    config = SQUARE.replace(attention=False)
+    decode(config, [layer_of(rng, (SSVQ, 16, 8), out_channels=8, in_channels=16)], rng)
 
 
 @pytest.mark.parametrize("codes", [c for c in FORMATS[LARGE_CODEBOOK.name] if c[0] is not INT8])

@@ -1,24 +1,27 @@
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from amaranth.hdl import Module, Signal
-from small_configs import CONFIGS, INT8_ONLY, LARGE_CODEBOOK, SSVQ_ONLY, VQ_ONLY, name_of
+from small_configs import CACHED, CONFIGS, INT8_ONLY, LARGE_CODEBOOK, NO_PRODUCTS, SSVQ_ONLY, VQ_ONLY, name_of
 
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import (
     DESCRIPTOR_MAGIC,
     DRAM_ALIGNMENT,
     FIELD_BY_NAME,
+    OPEN_ALL,
     ErrorCode,
     FormatError,
     Opcode,
+    Residency,
     StreamFormat,
 )
 from ssvq_rtl.descriptor_check import DescriptorCheck
 from ssvq_sim.stream_bench import run_benches, seeded
 
-ALL = (*CONFIGS, LARGE_CODEBOOK, INT8_ONLY, SSVQ_ONLY, VQ_ONLY, PRESETS["large"])
+ALL = (*CONFIGS, LARGE_CODEBOOK, INT8_ONLY, SSVQ_ONLY, VQ_ONLY, CACHED, NO_PRODUCTS, PRESETS["large"])
 MEMORY_SIZE = 1 << 20
 
 Fields = dict[str, int]
@@ -48,6 +51,11 @@ def matmul(config: CoreConfig, **changes: int) -> Fields:
         "last_rows": 1,
         **format_fields(config),
     } | changes
+
+
+def product(config: CoreConfig, **changes: int) -> Fields:
+    fields = {"magic": DESCRIPTOR_MAGIC, "opcode": Opcode.PRODUCT, "tokens": 1, "k_tiles": 1, "n_tiles": 1}
+    return fields | {"last_rows": 1, "last_columns": 1} | changes
 
 
 def copy(config: CoreConfig, opcode: Opcode, **changes: int) -> Fields:
@@ -83,8 +91,9 @@ def both_sides(low: int, high: int, limit: int) -> Iterator[tuple[int, ErrorCode
             yield value, code
 
 
-def matmul_cases(config: CoreConfig) -> list[Case]:
-    cases: list[Case] = [(matmul(config), MEMORY_SIZE, OK)]
+def matrix_cases(config: CoreConfig, base: Fields) -> list[Case]:
+    """What MATMUL and PRODUCT have in common."""
+    cases: list[Case] = [(base, MEMORY_SIZE, OK)]
     ranges = {
         "tokens": (1, config.accumulator_depth),
         "last_rows": (1, config.rows),
@@ -93,18 +102,67 @@ def matmul_cases(config: CoreConfig) -> list[Case]:
     }
     for name, (low, high) in ranges.items():
         limit = FIELD_BY_NAME[name].bounds[1]
-        cases += [(matmul(config, **{name: v}), MEMORY_SIZE, code) for v, code in both_sides(low, high, limit)]
-        cases.append((matmul(config, **{name: limit}), MEMORY_SIZE, OK if limit <= high else BAD))
+        cases += [(base | {name: v}, MEMORY_SIZE, code) for v, code in both_sides(low, high, limit)]
+        cases.append((base | {name: limit}, MEMORY_SIZE, OK if limit <= high else BAD))
     for clamp_min, clamp_max in ((-128, 127), (5, 5), (-128, -128), (127, 127), (-1, 0)):
-        cases.append((matmul(config, clamp_min=clamp_min, clamp_max=clamp_max), MEMORY_SIZE, OK))
+        cases.append((base | {"clamp_min": clamp_min, "clamp_max": clamp_max}, MEMORY_SIZE, OK))
     for clamp_min, clamp_max in ((127, -128), (6, 5), (0, -1), (-127, -128)):
-        cases.append((matmul(config, clamp_min=clamp_min, clamp_max=clamp_max), MEMORY_SIZE, BAD))
+        cases.append((base | {"clamp_min": clamp_min, "clamp_max": clamp_max}, MEMORY_SIZE, BAD))
+    # Addresses in the activation memory are checked where they are made.
+    unchecked = ("source", "destination", "input_stride", "output_stride", "early_tiles")
+    cases.append((base | {name: FIELD_BY_NAME[name].bounds[1] for name in unchecked}, MEMORY_SIZE, OK))
+    return cases
+
+
+def matmul_cases(config: CoreConfig) -> list[Case]:
+    cases = matrix_cases(config, matmul(config))
     align = config.stream_alignment
     for size, code in ((align, OK), (align - 1, DRAM), (align + 1, DRAM), (align // 2, DRAM), (0, BAD)):
         cases.append((matmul(config, dram_bytes=size), MEMORY_SIZE, code))
-    # Addresses in the activation memory are checked where they are made.
-    unchecked = {"source": (1 << 32) - 1, "destination": (1 << 32) - 1, "input_stride": 65535, "output_stride": 65535}
-    cases.append((matmul(config, **unchecked), MEMORY_SIZE, OK))
+    # Only a PRODUCT has a batch, and only it looks at its operand.
+    cases += [(matmul(config, batch_last=value), MEMORY_SIZE, BAD) for value in (1, 2, 1 << 15, 65535)]
+    unused = {"operand": (1 << 32) - 1, "operand_stride": 65535, "last_columns": 255, "transposed": 1}
+    cases.append((matmul(config, **unused), MEMORY_SIZE, OK))
+    return cases
+
+
+def product_cases(config: CoreConfig) -> list[Case]:
+    if not config.attention:
+        return [(product(config), MEMORY_SIZE, BAD)]
+    cases = matrix_cases(config, product(config))
+    for value in range(256):
+        code = OK if 1 <= value <= config.cols else BAD
+        cases.append((product(config, last_columns=value), MEMORY_SIZE, code))
+    cases += [(product(config, batch_last=value), MEMORY_SIZE, OK) for value in (0, 1, 65535)]
+    cases += [(product(config, dram_bytes=1 << bit), MEMORY_SIZE, BAD) for bit in range(32)]
+    cases += [(product(config), 0, OK), (product(config, dram_offset=DRAM_ALIGNMENT), 0, DRAM)]
+    unchecked = ("operand", "operand_stride", "operand_batch_stride", "input_batch_stride", "output_batch_stride")
+    unused = ("weight_format", "index_width", "vector_dim_log2", "residency", "cache_offset", "transposed")
+    for name in unchecked + unused:
+        cases.append((product(config, **{name: FIELD_BY_NAME[name].bounds[1]}), MEMORY_SIZE, OK))
+    return cases
+
+
+def residency_cases(config: CoreConfig) -> list[Case]:
+    """Every residency with places in the cache, lengths of the stream, and places in DRAM."""
+    cache, unit = config.weight_cache_bytes, config.stream_alignment
+    ends = {end for end in (cache - DRAM_ALIGNMENT, cache - unit, cache, cache + unit) if end >= 0}
+    places = {0, *ends, *(1 << bit for bit in range(32)), (1 << 32) - DRAM_ALIGNMENT}
+    lengths = {unit, unit + 1, DRAM_ALIGNMENT, DRAM_ALIGNMENT + unit, *ends} - {0}
+    windows = ((0, MEMORY_SIZE), (MEMORY_SIZE, MEMORY_SIZE), (0, 0), (DRAM_ALIGNMENT // 2, MEMORY_SIZE))
+    cases: list[Case] = []
+    for residency, place, length in itertools.product(range(4), places, lengths):
+        for dram_offset, memory_size in windows:
+            fields = {"cache_offset": place, "dram_bytes": length, "dram_offset": dram_offset, "residency": residency}
+            in_cache = place % DRAM_ALIGNMENT == 0 and place + length <= cache
+            in_window = dram_offset + length <= memory_size or residency == Residency.REUSE
+            if residency != Residency.NONE and (residency not in list(Residency) or not in_cache):
+                code = BAD
+            elif dram_offset % DRAM_ALIGNMENT or length % unit or not in_window:
+                code = DRAM
+            else:
+                code = OK
+            cases.append((matmul(config, **fields), memory_size, code))
     return cases
 
 
@@ -132,10 +190,10 @@ def copy_cases(config: CoreConfig) -> list[Case]:
             cases.append((fields, 1 << 24, code))
         for size, code in ((word, OK), (word - 1, DRAM), (word + 1, DRAM), (word // 2, DRAM), (0, BAD)):
             cases.append((copy(config, opcode, dram_bytes=size), MEMORY_SIZE, code))
-        # What only a MATMUL uses is not looked at.
-        cases.append(
-            (copy(config, opcode, weight_format=3, tokens=65535, last_rows=255, clamp_max=-1), MEMORY_SIZE, OK)
-        )
+        # What only a MATMUL or a PRODUCT uses is not looked at, but for the batch.
+        unused = {"weight_format": 3, "tokens": 65535, "last_rows": 255, "clamp_max": -1, "residency": 3}
+        cases.append((copy(config, opcode, **unused), MEMORY_SIZE, OK))
+        cases.append((copy(config, opcode, batch_last=1), MEMORY_SIZE, BAD))
     return cases
 
 
@@ -144,7 +202,9 @@ def common_cases(config: CoreConfig) -> list[Case]:
     for base in (matmul(config), copy(config, Opcode.LOAD), copy(config, Opcode.STORE)):
         size = base["dram_bytes"]
         cases += [(base | {"magic": magic}, MEMORY_SIZE, BAD) for magic in (0, 0xFF, DESCRIPTOR_MAGIC ^ 1)]
-        cases += [(base | {"flags": 1 << bit}, MEMORY_SIZE, BAD) for bit in range(16)]
+        cases += [(base | {"flags": 1 << bit}, MEMORY_SIZE, BAD) for bit in range(FIELD_BY_NAME["flags"].width)]
+        opens = ("loads_open", "matmuls_open", "stores_open")
+        cases += [(base | {name: value}, MEMORY_SIZE, OK) for name in opens for value in range(OPEN_ALL + 1)]
         cases += [(base | {"opcode": code}, MEMORY_SIZE, BAD) for code in range(256) if code not in list(Opcode)]
         for bit in range(32):
             code = DRAM if (1 << bit) % DRAM_ALIGNMENT or (1 << bit) + size > MEMORY_SIZE else OK
@@ -158,11 +218,11 @@ def common_cases(config: CoreConfig) -> list[Case]:
 
 
 @pytest.mark.parametrize("config", ALL, ids=name_of)
-@pytest.mark.parametrize("cases", [matmul_cases, copy_cases, common_cases])
+@pytest.mark.parametrize("cases", [matmul_cases, product_cases, residency_cases, copy_cases, common_cases])
 def test_each_rule_alone(config: CoreConfig, cases: Any) -> None:
     listed = cases(config)
     words = evaluate(config, listed)
-    assert words == [fields["dram_bytes"] // config.word_bytes for fields, *_ in listed]
+    assert words == [fields.get("dram_bytes", 0) // config.word_bytes for fields, *_ in listed]
 
 
 @pytest.mark.parametrize("config", ALL, ids=name_of)

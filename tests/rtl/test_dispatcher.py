@@ -3,16 +3,19 @@ from typing import Any
 
 import pytest
 from descriptors import MEMORY_SIZE, fetched, random_fields
-from small_configs import CONFIGS, SQUARE, name_of
+from small_configs import CACHED, CONFIGS, NO_PRODUCTS, SQUARE, name_of
 
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.format import DRAM_ALIGNMENT, ErrorCode, Opcode
+from ssvq_gen.format import DRAM_ALIGNMENT, ErrorCode, Opcode, Residency
 from ssvq_rtl.dispatcher import QUEUE_DEPTH, Dispatcher
+from ssvq_rtl.unpacker import LayerShape
 from ssvq_sim.stream_bench import TRAILING_CYCLES, Receiver, run_benches, seeded, send
 
 CYCLES_OF_COPY = 3
+CYCLES_OF_PRODUCT = 4
 CYCLES_OF_MATMUL = 5
-LAYER_FIELDS = ("weight_format", "index_width", "vector_dim_log2", "k_tiles", "n_tiles")
+LAYER_FIELDS = tuple(name for name, _ in LayerShape())
+MATRIX_OPCODES = (Opcode.MATMUL, Opcode.PRODUCT)
 
 
 def checked_of(payload: Any) -> dict[str, int]:
@@ -34,12 +37,25 @@ def expected_of(item: dict[str, Any], config: CoreConfig, code: ErrorCode = Erro
     return values | {"index": item["index"], "last": int(item["last"]), "code": code, "words": words}
 
 
-def command_of(payload: Any) -> tuple[int, int, int]:
-    return int(payload.addr), int(payload.beats), int(payload.tag)
+def command_of(payload: Any) -> tuple[int, ...]:
+    return tuple(int(payload[name]) for name, _ in payload.shape())
+
+
+def expected_command(item: dict[str, Any], config: CoreConfig, base: int) -> tuple[int, ...]:
+    """In the order of `WeightCommand`; a core without a cache has no beats of it."""
+    fields = item["fields"]
+    cache_beat = fields["cache_offset"] // config.beat_bytes % max(1, config.weight_cache_depth)
+    addr = (base + fields["dram_offset"]) % (1 << config.axi_addr_width)
+    return addr, fields["dram_bytes"] // config.beat_bytes, item["index"], fields["residency"], cache_beat
 
 
 def layer_of(payload: Any) -> tuple[int, ...]:
     return tuple(int(payload[name]) for name in LAYER_FIELDS)
+
+
+def expected_layer(item: dict[str, Any]) -> tuple[int, ...]:
+    values = item["fields"] | {"is_product": item["fields"]["opcode"] is Opcode.PRODUCT, "index": item["index"]}
+    return tuple(int(values[name]) for name in LAYER_FIELDS)
 
 
 class DispatcherBench:
@@ -63,8 +79,10 @@ class DispatcherBench:
                 self.accepted.append(cycle)
             cycle += 1
 
-    def run(self, items: list[dict[str, Any]], *, passed: int, matmuls: int) -> None:
-        """Send all; exactly `passed` come out, and weight commands of `matmuls` of them."""
+    def run(self, items: list[dict[str, Any]], *, passed: int) -> None:
+        """Send all; exactly `passed` come out, with the weight commands and layers of those that can be run."""
+        runs = [item["fields"]["opcode"] for item in items[: len(items) if passed == len(items) else passed - 1]]
+        matmuls, layers = runs.count(Opcode.MATMUL), sum(opcode in MATRIX_OPCODES for opcode in runs)
         dut = self.dut
 
         async def source(ctx: Any) -> None:
@@ -74,40 +92,61 @@ class DispatcherBench:
             dut,
             lambda ctx: self.o.take(ctx, passed),
             lambda ctx: self.commands.take(ctx, matmuls),
-            lambda ctx: self.layers.take(ctx, matmuls),
+            lambda ctx: self.layers.take(ctx, layers),
             cycles=100 * len(items) + 500,
             background=(self._set_window, source),
         )
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, CACHED, NO_PRODUCTS], ids=name_of)
 @pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.5, 0.5), (0.0, 0.9), (0.9, 0.0)])
 def test_dispatches(config: CoreConfig, idle: float, stall: float) -> None:
     rng = seeded(10)
-    count = 30
+    count = 40
     items = [fetched(random_fields(rng, config), index, index == count - 1) for index in range(count)]
-    matmuls = [item for item in items if item["fields"]["opcode"] is Opcode.MATMUL]
     base = 4096 * rng.getrandbits(19)
     bench = DispatcherBench(config, rng, idle=idle, stall=stall, base=base)
-    bench.run(items, passed=count, matmuls=len(matmuls))
+    bench.run(items, passed=count)
     assert bench.o.items == [expected_of(item, config) for item in items]
-    assert bench.commands.items == [
-        (
-            (base + item["fields"]["dram_offset"]) % (1 << config.axi_addr_width),
-            item["fields"]["dram_bytes"] // config.beat_bytes,
-            item["index"],
-        )
-        for item in matmuls
+    matmuls = [item for item in items if item["fields"]["opcode"] is Opcode.MATMUL]
+    assert bench.commands.items == [expected_command(item, config, base) for item in matmuls]
+    layers = [item for item in items if item["fields"]["opcode"] in MATRIX_OPCODES]
+    assert bench.layers.items == [expected_layer(item) for item in layers]
+
+
+@pytest.mark.parametrize("residency", list(Residency))
+def test_residency(residency: Residency) -> None:
+    """Every place in the weight cache; what is reused may lie anywhere in DRAM."""
+    rng = seeded(15)
+    items = []
+    for index, offset in enumerate(range(0, CACHED.weight_cache_bytes, DRAM_ALIGNMENT)):
+        fields = random_fields(rng, CACHED, Opcode.MATMUL)
+        fields |= {"residency": residency, "cache_offset": offset, "dram_bytes": DRAM_ALIGNMENT}
+        if residency is Residency.REUSE:
+            fields["dram_offset"] = DRAM_ALIGNMENT * rng.getrandbits(26)
+        items.append(fetched(fields, index))
+    bench = DispatcherBench(CACHED, rng)
+    bench.run(items, passed=len(items))
+    assert bench.commands.items == [expected_command(item, CACHED, 0) for item in items]
+    assert [command[-1] for command in bench.commands.items] == [
+        offset // CACHED.beat_bytes for offset in range(0, CACHED.weight_cache_bytes, DRAM_ALIGNMENT)
     ]
-    assert bench.layers.items == [tuple(int(item["fields"][name]) for name in LAYER_FIELDS) for item in matmuls]
 
 
-@pytest.mark.parametrize(("opcode", "cycles"), [(Opcode.LOAD, CYCLES_OF_COPY), (Opcode.MATMUL, CYCLES_OF_MATMUL)])
+@pytest.mark.parametrize(
+    ("opcode", "cycles"),
+    [
+        (Opcode.LOAD, CYCLES_OF_COPY),
+        (Opcode.STORE, CYCLES_OF_COPY),
+        (Opcode.PRODUCT, CYCLES_OF_PRODUCT),
+        (Opcode.MATMUL, CYCLES_OF_MATMUL),
+    ],
+)
 def test_cycles_of_a_descriptor(opcode: Opcode, cycles: int) -> None:
     rng = seeded(11)
     items = [fetched(random_fields(rng, SQUARE, opcode), index) for index in range(8)]
     bench = DispatcherBench(SQUARE, rng)
-    bench.run(items, passed=8, matmuls=8 if opcode is Opcode.MATMUL else 0)
+    bench.run(items, passed=8)
     assert bench.accepted == [bench.accepted[0] + cycles * n for n in range(8)]
 
 
@@ -120,16 +159,18 @@ def test_cycles_of_a_descriptor(opcode: Opcode, cycles: int) -> None:
         ({"dram_offset": MEMORY_SIZE}, ErrorCode.DRAM_RANGE),
         ({"opcode": Opcode.LOAD, "destination": SQUARE.activation_depth}, ErrorCode.ACTIVATION_RANGE),
         ({"opcode": Opcode.MATMUL, "tokens": 0}, ErrorCode.BAD_DESCRIPTOR),
+        ({"opcode": Opcode.PRODUCT}, ErrorCode.BAD_DESCRIPTOR),
+        ({"opcode": Opcode.PRODUCT, "dram_bytes": 0, "last_columns": 0}, ErrorCode.BAD_DESCRIPTOR),
     ],
 )
 def test_nothing_follows_an_error(changes: dict[str, int], code: ErrorCode, stall: float) -> None:
-    """The failed descriptor comes out in its turn, without weights; later ones are not taken."""
+    """The failed descriptor comes out in its turn, without weights and layer; later ones are not taken."""
     rng = seeded(12)
-    items = [fetched(random_fields(rng, SQUARE, Opcode.MATMUL), index) for index in range(6)]
+    items = [fetched(random_fields(rng, SQUARE, MATRIX_OPCODES[(index + 1) % 2]), index) for index in range(6)]
     dense = {"weight_format": 0, "index_width": 8, "vector_dim_log2": 0, "dram_bytes": SQUARE.word_bytes}
     items[3]["fields"] |= dense | changes
     bench = DispatcherBench(SQUARE, rng, stall=stall)
-    bench.run(items, passed=4, matmuls=3)
+    bench.run(items, passed=4)
     assert [item["code"] for item in bench.o.items] == [ErrorCode.NONE] * 3 + [code]
     assert [item["index"] for item in bench.o.items] == [0, 1, 2, 3]
     assert len(bench.accepted) == 4
@@ -157,6 +198,33 @@ def test_queue_depth() -> None:
     assert len(commands.items) == QUEUE_DEPTH
 
 
+@pytest.mark.parametrize("opcode", MATRIX_OPCODES)
+def test_layers_wait_for_the_unpacker(opcode: Opcode) -> None:
+    """`QUEUE_DEPTH` layers wait, and one more is in hand; their descriptors are passed on. Copies need no place."""
+    rng = seeded(16)
+    dut = Dispatcher(config=SQUARE)
+    copies = QUEUE_DEPTH
+    items = [fetched(random_fields(rng, SQUARE, Opcode.LOAD), index) for index in range(copies)]
+    items += [fetched(random_fields(rng, SQUARE, opcode), copies + index) for index in range(QUEUE_DEPTH + 3)]
+    o = Receiver(dut.o, rng=rng, convert=checked_of)
+    layers = Receiver(dut.layers, rng=rng, convert=layer_of)
+    accepted = 0
+
+    async def watch(ctx: Any) -> None:
+        nonlocal accepted
+        ctx.set(dut.memory_size, MEMORY_SIZE)
+        ctx.set(dut.weight_commands.ready, 1)
+        for _ in range(CYCLES_OF_MATMUL * len(items) + TRAILING_CYCLES):
+            _, _, valid, ready = await ctx.tick().sample(dut.descriptors.valid, dut.descriptors.ready)
+            accepted += valid & ready
+        assert accepted == len(o.items) == copies + QUEUE_DEPTH + 1
+        await layers.take(ctx, QUEUE_DEPTH + 3)
+
+    run_benches(dut, watch, cycles=1000, background=(o.run, lambda ctx: send(ctx, dut.descriptors, items, rng=rng)))
+    assert o.items == [expected_of(item, SQUARE) for item in items]
+    assert layers.items == [expected_layer(item) for item in items[copies:]]
+
+
 @pytest.mark.parametrize("size", [1 << 28, 1 << 30, (1 << 31) + 64, (1 << 32) - 2 * DRAM_ALIGNMENT])
 def test_longest_weight_streams(size: int) -> None:
     """The beats of any stream that fits the DRAM window fit the command."""
@@ -171,7 +239,7 @@ def test_longest_weight_streams(size: int) -> None:
 
     source = [lambda ctx: send(ctx, dut.descriptors, [fetched(fields, 3)], rng=rng)]
     run_benches(dut, bench, cycles=200, background=source)
-    assert commands.items == [(0, size // SQUARE.beat_bytes, 3)]
+    assert commands.items == [(0, size // SQUARE.beat_bytes, 3, Residency.NONE, 0)]
 
 
 def test_refuses_what_is_no_configuration() -> None:

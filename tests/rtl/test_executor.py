@@ -1,157 +1,288 @@
 # amaranth: UnusedElaboratable=no
+from collections import deque
 from typing import Any
 
 import pytest
 from descriptors import fetched, random_fields
-from small_configs import CONFIGS, SQUARE, name_of
+from small_configs import CONFIGS, NO_PRODUCTS, SQUARE, name_of
 
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.format import ErrorCode, Opcode
-from ssvq_rtl.executor import Executor
+from ssvq_gen.format import OPEN_ALL, ErrorCode, Opcode
+from ssvq_rtl.executor import MATMULS_OPEN, Executor
 from ssvq_rtl.feeder import FeedCommand
+from ssvq_rtl.operand import OperandCommand
 from ssvq_rtl.writeback import WritebackCommand
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
 
-FEED_FIELDS = tuple(name for name, _ in FeedCommand())
-WRITEBACK_FIELDS = tuple(name for name, _ in WritebackCommand())
+MATRIX_FIELDS = tuple(tuple(name for name, _ in layout()) for layout in (FeedCommand, WritebackCommand, OperandCommand))
 BASE = 4096 * 12345
+KINDS = ("load", "store", "matrix")
+OPEN_FIELDS = ("loads_open", "stores_open", "matmuls_open")
+"""In the order of `KINDS`."""
+
+Event = tuple[Any, ...]
 
 
-def random_items(rng: Any, config: CoreConfig, count: int) -> list[dict[str, Any]]:
+def kind_of(opcode: int) -> str:
+    return {Opcode.LOAD: "load", Opcode.STORE: "store"}.get(Opcode(opcode), "matrix")
+
+
+def random_items(rng: Any, config: CoreConfig, count: int, opens: tuple[int, ...] = (0, OPEN_ALL)) -> list[Any]:
+    """Payloads of the executor's descriptors, the numbers of open ones out of `opens`."""
     items = []
     for index in range(count):
-        fields = random_fields(rng, config)
+        fields = random_fields(rng, config) | {name: rng.choice(opens) for name in OPEN_FIELDS}
         words = fields["dram_bytes"] // config.word_bytes
         last = index == count - 1
         items.append({"descriptor": fetched(fields, index, last), "code": ErrorCode.NONE, "words": words})
     return items
 
 
-def expected_event(item: dict[str, Any]) -> tuple[Any, ...]:
+def expected_event(item: dict[str, Any]) -> Event:
     fields, index = item["descriptor"]["fields"], item["descriptor"]["index"]
     addr = BASE + fields["dram_offset"]
     if fields["opcode"] is Opcode.LOAD:
         return "load", addr, fields["destination"], item["words"], index
     if fields["opcode"] is Opcode.STORE:
         return "store", addr, fields["source"], item["words"], index
-    return "matmul", *(int(fields[n]) for n in FEED_FIELDS), *(int(fields[n]) for n in WRITEBACK_FIELDS)
+    is_product = fields["opcode"] is Opcode.PRODUCT
+    values = fields | {"index": index, "is_product": is_product}
+    commands = MATRIX_FIELDS if is_product else MATRIX_FIELDS[:2]
+    return "matrix", *(int(values[name]) for names in commands for name in names)
 
 
 class Engines:
-    """Stands for the engines: takes a command, is busy for a while, says it is done. Nothing may start meanwhile."""
+    """Takes commands, works on those of a kind one after the other for a random time, and says when they are done.
+
+    Every cycle is compared with the rules: the descriptor in hand begins in the first cycle in which no more than its
+    numbers of earlier descriptors are incomplete, two matrix descriptors at most, and its engine takes it.
+    """
 
     def __init__(self, dut: Executor, rng: Any, *, stall: float, longest: int) -> None:
-        self.events: list[tuple[Any, ...]] = []
-        self.counts: list[int] = []
+        self.events: list[Event] = []
+        self.open_when_begun: list[tuple[int, int, int]] = []
+        """Incomplete descriptors of each kind before each begin."""
+        self.completed = 0
         self.finished_after: list[int] = []
-        self.durations: list[int] = []
         self._dut, self._rng, self._stall, self._longest = dut, rng, stall, longest
-        self._left = 0
+        self._left: dict[str, deque[int]] = {kind: deque() for kind in KINDS}
+        self._in_hand: dict[str, Any] | None = None
+        """A descriptor and its code, from the cycle after it was taken."""
+        self._last_begun = False
+        self._index = 0
+
+    @property
+    def idle(self) -> bool:
+        return not any(self._left.values())
 
     async def run(self, ctx: Any) -> None:
-        dut, rng = self._dut, self._rng
-        ctx.set(dut.memory_base, BASE)
-        ctx.set(dut.feed_commands.ready, 1)
-        ctx.set(dut.writeback_commands.ready, 1)
-        signals = [dut.load_commands, dut.store_commands, dut.feed_commands, dut.writeback_commands]
-        kind = ""
+        ctx.set(self._dut.memory_base, BASE)
+        finishes = False
         while True:
-            done = self._left == 1
-            ctx.set(dut.load_commands.ready, rng.random() >= self._stall)
-            ctx.set(dut.store_commands.ready, rng.random() >= self._stall)
-            ctx.set(dut.load_done, done and kind == "load")
-            ctx.set(dut.store_done, done and kind == "store")
-            ctx.set(dut.matmul_busy, self._left > 1 and kind == "matmul")
-            running = ctx.get(dut.running_load), ctx.get(dut.running_store), ctx.get(dut.running_matmul)
-            wanted = (kind == "load", kind == "store", kind == "matmul") if self._left else (False,) * 3
-            assert running == wanted
-            assert ctx.get(dut.ends) == done
-            if self._left:
-                assert ctx.get(dut.index) == len(self.events) - 1
-                self._left -= 1
-            ports = [(ctx.get(p.valid) and ctx.get(p.ready), p) for p in signals]
-            taken = [port for valid, port in ports if valid]
-            if taken:
-                assert self._left == 0
-                assert not done, "starts after the one before"
-                kind = self._take(ctx, taken)
-                self._left = rng.randint(1, self._longest)
-            ends = ctx.get(dut.ends)
-            assert ends == done
+            done = self._drive(ctx)
+            self._check_outputs(ctx, finishes=finishes)
+            begun = self._begun(ctx)
+            taken = self._taken(ctx)
+            finishes = self._last_begun and self.idle
             await ctx.tick()
-            if ends:
-                self.counts.append(len(self.counts) + 1)
-            if ctx.get(dut.finished):
-                self.finished_after.append(len(self.counts))
+            if finishes:
+                self._last_begun = False
+            for kind in done:
+                self._left[kind].popleft()
+                self.completed += 1
+            if begun is not None:
+                self._left[begun].append(self._rng.randint(1, self._longest))
+                assert self._in_hand is not None
+                self._last_begun |= self._in_hand["last"]
+                self._in_hand = None
+            if taken is not None:
+                self._in_hand = taken
+                self._index = taken["index"]
 
-    def _take(self, ctx: Any, taken: list[Any]) -> str:
+    def _drive(self, ctx: Any) -> list[str]:
+        """Returns the kinds of which a command is done in this cycle."""
         dut = self._dut
-        if taken == [dut.load_commands]:
+        done = []
+        for kind, signal in zip(KINDS, (dut.load_done, dut.store_done, dut.matmul_done), strict=True):
+            left = self._left[kind]
+            if left and left[0] > 0:
+                left[0] -= 1
+            elif left:
+                done.append(kind)
+            ctx.set(signal, kind in done)
+        # Of a command in front and one that is worked on; the matrix engine always offers a place.
+        for kind, port in (("load", dut.load_commands), ("store", dut.store_commands)):
+            ctx.set(port.ready, len(self._left[kind]) < 2 and self._rng.random() >= self._stall)
+        for port in (dut.feed_commands, dut.writeback_commands, dut.operand_commands):
+            ctx.set(port.ready, self._rng.random() >= self._stall)
+        return done
+
+    def _check_outputs(self, ctx: Any, *, finishes: bool) -> None:
+        dut = self._dut
+        counts = tuple(ctx.get(s) for s in (dut.loads, dut.stores, dut.matmuls))
+        assert counts == tuple(len(self._left[kind]) for kind in KINDS)
+        assert ctx.get(dut.index) == self._index
+        assert ctx.get(dut.finished) == finishes
+        if finishes:
+            self.finished_after.append(self.completed)
+
+    def _taken(self, ctx: Any) -> dict[str, Any] | None:
+        port = self._dut.descriptors
+        if not (ctx.get(port.valid) and ctx.get(port.ready)):
+            return None
+        assert self._in_hand is None
+        payload = ctx.get(port.payload)
+        fields = payload.descriptor.fields
+        return {
+            "opcode": int(fields.opcode),
+            "open": tuple(int(fields[name]) for name in OPEN_FIELDS),
+            "code": int(payload.code),
+            "index": int(payload.descriptor.index),
+            "last": bool(payload.descriptor.last),
+        }
+
+    def _may_begin(self, ctx: Any) -> bool:
+        item = self._in_hand
+        if item is None or item["code"] != ErrorCode.NONE:
+            return False
+        for kind, allowed in zip(KINDS, item["open"], strict=True):
+            if allowed != OPEN_ALL and len(self._left[kind]) > allowed:
+                return False
+        dut, kind = self._dut, kind_of(item["opcode"])
+        if kind == "load":
+            return bool(ctx.get(dut.load_commands.ready))
+        if kind == "store":
+            return bool(ctx.get(dut.store_commands.ready))
+        ports = [dut.feed_commands, dut.writeback_commands]
+        if item["opcode"] == Opcode.PRODUCT:
+            ports.append(dut.operand_commands)
+        return len(self._left["matrix"]) < MATMULS_OPEN and all(ctx.get(port.ready) for port in ports)
+
+    def _begun(self, ctx: Any) -> str | None:
+        """Record the commands of this cycle; returns their kind."""
+        dut = self._dut
+        ports = (dut.load_commands, dut.store_commands, dut.feed_commands, dut.writeback_commands, dut.operand_commands)
+        taken = [bool(ctx.get(port.valid) and ctx.get(port.ready)) for port in ports]
+        assert (ctx.get(dut.load_begins), ctx.get(dut.store_begins)) == (taken[0], taken[1])
+        begins = self._may_begin(ctx)
+        assert any(taken) == begins
+        if not begins:
+            return None
+        assert self._in_hand is not None
+        kind = kind_of(self._in_hand["opcode"])
+        is_product = self._in_hand["opcode"] == Opcode.PRODUCT
+        assert taken == [kind == "load", kind == "store", kind == "matrix", kind == "matrix", is_product]
+        self.open_when_begun.append(tuple(len(self._left[k]) for k in KINDS))
+        self.events.append(self._event(ctx, kind, is_product=is_product))
+        return kind
+
+    def _event(self, ctx: Any, kind: str, *, is_product: bool) -> Event:
+        dut = self._dut
+        if kind == "load":
             p = ctx.get(dut.load_commands.payload)
-            self.events.append(("load", int(p.addr), int(p.destination), int(p.words), int(p.tag)))
-        elif taken == [dut.store_commands]:
+            return "load", int(p.addr), int(p.destination), int(p.words), int(p.tag)
+        if kind == "store":
             p = ctx.get(dut.store_commands.payload)
-            self.events.append(("store", int(p.addr), int(p.source), int(p.words), int(p.tag)))
-        else:
-            assert taken == [dut.feed_commands, dut.writeback_commands], "both sides of a MATMUL start together"
-            feed, writeback = ctx.get(dut.feed_commands.payload), ctx.get(dut.writeback_commands.payload)
-            self.events.append(
-                ("matmul", *(int(feed[n]) for n in FEED_FIELDS), *(int(writeback[n]) for n in WRITEBACK_FIELDS))
-            )
-        return str(self.events[-1][0])
+            return "store", int(p.addr), int(p.source), int(p.words), int(p.tag)
+        ports = [dut.feed_commands, dut.writeback_commands] + ([dut.operand_commands] if is_product else [])
+        payloads = [ctx.get(port.payload) for port in ports]
+        return "matrix", *(int(p[n]) for p, names in zip(payloads, MATRIX_FIELDS, strict=False) for n in names)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
-@pytest.mark.parametrize(("idle", "stall", "longest"), [(0.0, 0.0, 1), (0.0, 0.5, 9), (0.8, 0.0, 9), (0.5, 0.8, 20)])
-def test_runs_one_after_the_other(config: CoreConfig, idle: float, stall: float, longest: int) -> None:
-    rng = seeded(20)
+def run(config: CoreConfig, rng: Any, items: list[Any], *, idle: float, stall: float, longest: int) -> Engines:
+    """All descriptors to the end; what has to hold of every run is checked."""
     dut = Executor(config=config)
-    items = random_items(rng, config, 25)
     engines = Engines(dut, rng, stall=stall, longest=longest)
 
     async def source(ctx: Any) -> None:
         await send(ctx, dut.descriptors, items, rng=rng, idle=idle)
-        while len(engines.counts) < len(items):
+        while engines.completed < len(items):
             await ctx.tick()
         await ctx.tick().repeat(TRAILING_CYCLES)
         assert ctx.get(dut.error_code) == ErrorCode.NONE
 
-    run_benches(dut, source, cycles=4000, background=(engines.run,))
+    cycles = int(len(items) * (longest + 10) / (1 - idle) / (1 - stall) ** 3) + 500
+    run_benches(dut, source, cycles=cycles, background=(engines.run,))
     assert engines.events == [expected_event(item) for item in items]
-    assert engines.counts == list(range(1, len(items) + 1))
-    assert engines.finished_after == [len(items)], "one pulse, with the last descriptor"
+    assert engines.completed == len(items)
+    assert engines.finished_after == [len(items)], "one pulse, when the last one is complete"
+    assert max(counts[2] for counts in engines.open_when_begun) <= MATMULS_OPEN
+    return engines
 
 
-@pytest.mark.parametrize("failing", [0, 3])
-@pytest.mark.parametrize(
-    ("code", "opcode", "where"),
-    [
-        (ErrorCode.BAD_DESCRIPTOR, Opcode.MATMUL, None),
-        (ErrorCode.DRAM_RANGE, Opcode.STORE, None),
-        (ErrorCode.ACTIVATION_RANGE, Opcode.LOAD, "destination"),
-        (ErrorCode.ACTIVATION_RANGE, Opcode.STORE, "source"),
-    ],
-)
+PATTERNS = [(0.0, 0.0, 1), (0.0, 0.5, 9), (0.8, 0.0, 9), (0.5, 0.7, 20), (0.0, 0.0, 40)]
+
+
+@pytest.mark.parametrize("config", [*CONFIGS, NO_PRODUCTS], ids=name_of)
+@pytest.mark.parametrize(("idle", "stall", "longest"), PATTERNS)
+def test_begins_when_few_enough_are_incomplete(config: CoreConfig, idle: float, stall: float, longest: int) -> None:
+    rng = seeded(20)
+    items = random_items(rng, config, 50, opens=(0, 1, 2, OPEN_ALL, OPEN_ALL))
+    run(config, rng, items, idle=idle, stall=stall, longest=longest)
+
+
+@pytest.mark.parametrize(("idle", "stall", "longest"), PATTERNS)
+def test_one_after_the_other(idle: float, stall: float, longest: int) -> None:
+    """Descriptors as they were before there was overlap: each begins when all before it are complete."""
+    rng = seeded(23)
+    items = random_items(rng, SQUARE, 25, opens=(0,))
+    engines = run(SQUARE, rng, items, idle=idle, stall=stall, longest=longest)
+    assert set(engines.open_when_begun) == {(0, 0, 0)}
+
+
+def test_everything_overlaps() -> None:
+    """With nothing to wait for, engines are as full as they can be."""
+    rng = seeded(24)
+    engines = run(SQUARE, rng, random_items(rng, SQUARE, 60, opens=(OPEN_ALL,)), idle=0.0, stall=0.0, longest=30)
+    assert {counts[2] for counts in engines.open_when_begun} == set(range(MATMULS_OPEN + 1))
+    assert any(all(counts) for counts in engines.open_when_begun)
+
+
+@pytest.mark.parametrize("kind", range(3))
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_waits_for_each_kind_alone(kind: int, allowed: int) -> None:
+    """One number limits, the others do not; more than it are in the engines before a wait."""
+    rng = seeded(25)
+    items = random_items(rng, SQUARE, 40, opens=(OPEN_ALL,))
+    for item in items:
+        item["descriptor"]["fields"][OPEN_FIELDS[kind]] = allowed
+    engines = run(SQUARE, rng, items, idle=0.0, stall=0.0, longest=30)
+    assert max(counts[kind] for counts in engines.open_when_begun) == allowed
+    assert all(max(counts[k] for counts in engines.open_when_begun) >= 1 for k in range(3) if k != kind)
+
+
+FAILURES = [
+    (ErrorCode.BAD_DESCRIPTOR, Opcode.MATMUL, None),
+    (ErrorCode.DRAM_RANGE, Opcode.STORE, None),
+    (ErrorCode.ACTIVATION_RANGE, Opcode.LOAD, "destination"),
+    (ErrorCode.ACTIVATION_RANGE, Opcode.STORE, "source"),
+]
+
+
+@pytest.mark.parametrize("failing", [0, 5])
+@pytest.mark.parametrize(("code", "opcode", "where"), FAILURES)
 def test_a_failed_descriptor_reports_in_its_turn(
     failing: int, code: ErrorCode, opcode: Opcode, where: str | None
 ) -> None:
-    """With the bus address of its transfer, or the activation word in the field `where`."""
+    """When all before it are complete, whatever it says of them; with the bus address of its transfer, or the
+    activation word in the field `where`."""
     rng = seeded(21)
     dut = Executor(config=SQUARE)
-    items = random_items(rng, SQUARE, 6)
+    items = random_items(rng, SQUARE, 8, opens=(OPEN_ALL,))
     items[failing]["code"] = code
     items[failing]["descriptor"]["fields"]["opcode"] = opcode
-    engines = Engines(dut, rng, stall=0.3, longest=6)
+    engines = Engines(dut, rng, stall=0.0, longest=20)
     errors: list[tuple[int, int, int, int]] = []
 
     async def watch(ctx: Any) -> None:
-        for _ in range(200 + TRAILING_CYCLES):
+        for _ in range(300 + TRAILING_CYCLES):
             found, index, addr, ready = (
                 ctx.get(s) for s in (dut.error_code, dut.index, dut.error_addr, dut.descriptors.ready)
             )
             if found != ErrorCode.NONE:
                 errors.append((found, index, addr, ready))
-                assert len(engines.counts) == failing
+                assert engines.completed == failing
+                assert engines.idle
             else:
                 assert not errors, "stays until reset"
             await ctx.tick()
@@ -164,6 +295,27 @@ def test_a_failed_descriptor_reports_in_its_turn(
     addr = fields[where] if where else BASE + fields["dram_offset"]
     assert set(errors) == {(int(code), failing, addr, 0)}
     assert engines.finished_after == []
+
+
+def test_takes_two_cycles_to_a_free_engine() -> None:
+    rng = seeded(26)
+    dut = Executor(config=SQUARE)
+    items = random_items(rng, SQUARE, 6, opens=(OPEN_ALL,))
+    for item in items:
+        item["descriptor"]["fields"]["opcode"] = Opcode.LOAD
+    begun: list[int] = []
+
+    async def watch(ctx: Any) -> None:
+        ctx.set(dut.load_commands.ready, 1)
+        begins = 0
+        for cycle in range(3 * len(items) + TRAILING_CYCLES):
+            ctx.set(dut.load_done, begins)
+            _, _, begins = await ctx.tick().sample(dut.load_begins)
+            if begins:
+                begun.append(cycle)
+
+    run_benches(dut, watch, cycles=200, background=[lambda ctx: send(ctx, dut.descriptors, items, rng=rng)])
+    assert begun == [2 * n + 1 for n in range(len(items))]
 
 
 def test_index_is_that_of_the_last_descriptor_taken() -> None:
@@ -187,13 +339,7 @@ def test_index_is_that_of_the_last_descriptor_taken() -> None:
             ctx.set(dut.descriptors.valid, 0)
             ctx.set(dut.descriptors.payload, other)
 
-    async def ready(ctx: Any) -> None:
-        ctx.set(dut.load_commands.ready, 1)
-        ctx.set(dut.store_commands.ready, 1)
-        ctx.set(dut.load_done, 1)
-        ctx.set(dut.store_done, 1)
-
-    run_benches(dut, bench, cycles=200, background=(ready,))
+    run_benches(dut, bench, cycles=200)
 
 
 def test_refuses_what_is_no_configuration() -> None:

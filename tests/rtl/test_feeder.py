@@ -1,203 +1,151 @@
 # amaranth: UnusedElaboratable=no
-from collections import deque
-from dataclasses import dataclass
+import itertools
 from typing import Any
 
 import pytest
+from feeder_bench import REASONS, Chances, FeederBench, Issue, issues_of
 from small_configs import CONFIGS, SQUARE, TALL, WIDE, name_of
 
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_rtl.feeder import MIN_TILE_CYCLES, Feeder
-from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
+from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded
 
-TOKEN_FIELDS = ("index", "first", "last", "opens")
-
-
-@dataclass(frozen=True)
-class Issue:
-    """One activation: where it is read, what travels with it, what enters the array."""
-
-    address: int
-    token: tuple[int, int, int, int]
-    activation: int
-
-    @property
-    def starts_tile(self) -> bool:
-        return self.token[0] == 0
-
-    @property
-    def is_final(self) -> bool:
-        return bool(self.token[2])
+COMMAND_CYCLES = 2
+"""Cycles from the last activation of a command to the first of the next."""
 
 
-def issues_of(command: dict[str, int], config: CoreConfig, memory: list[int]) -> list[Issue]:
-    """All activations of a command, ``for n: for k: for t``; the last tile along k is masked."""
-    tiles_per_word = config.word_bytes // config.rows
-    issues = []
-    k_tiles = command["k_tiles"]
-    for _ in range(command["n_tiles"]):
-        for k in range(k_tiles):
-            last = k == k_tiles - 1
-            rows = command["last_rows"] if last else config.rows
-            for t in range(command["tokens"]):
-                address = command["source"] + t * command["input_stride"] + k // tiles_per_word
-                part = memory[address] >> (8 * config.rows * (k % tiles_per_word))
-                token = (t, int(k == 0), int(last), int(last and t == 0))
-                issues.append(Issue(address, token, part & ((1 << (8 * rows)) - 1)))
-    return issues
-
-
-def earliest(issues: list[Issue], config: CoreConfig) -> list[int]:
-    """Enabled cycles of the issues when nothing is missing, from the first on.
+def earliest(commands: list[list[Issue]], config: CoreConfig) -> list[int]:
+    """Cycles of the issues when nothing is missing, from the first on.
 
     Tiles start `MIN_TILE_CYCLES` apart, and final sums take the requantizer `requantize_groups` cycles each.
     """
     times: list[int] = []
     start = -MIN_TILE_CYCLES
-    for n, issue in enumerate(issues):
-        time = times[-1] + (config.requantize_groups if issues[n - 1].is_final else 1) if times else 0
-        if issue.starts_tile:
-            start = time = max(time, start + MIN_TILE_CYCLES)
-        times.append(time)
+    for issues in commands:
+        for n, issue in enumerate(issues):
+            time = 0
+            if times:
+                final = issues[n - 1].is_final if n else True
+                time = times[-1] + max(config.requantize_groups if final else 1, 1 if n else COMMAND_CYCLES)
+            if issue.starts_tile:
+                start = time = max(time, start + MIN_TILE_CYCLES)
+            times.append(time)
     return times
 
 
-class FeederBench:
-    """Memory, array and writeback around a feeder.
-
-    `freeze`, `slow` and `late` are the chances that the array stands still, that weights are missing, and that channel
-    parameters are missing in a cycle.
-    """
-
-    def __init__(self, config: CoreConfig, rng: Any, *, freeze: float, slow: float, late: float) -> None:
-        self.dut = Feeder(config=config)
-        self.memory = [rng.getrandbits(8 * config.word_bytes) for _ in range(config.activation_depth)]
-        self.times: list[int] = []
-        """Enabled cycles of the issues."""
-        self.reasons: dict[str, int] = {"wait_weights": 0, "wait_accumulator": 0, "issue": 0}
-        self._config, self._rng = config, rng
-        self._freeze, self._slow, self._late = freeze, slow, late
-        self._enabled = 0
-        self._start = -MIN_TILE_CYCLES
-        self._before: Issue | None = None
-        self._stages: tuple[Issue | None, Issue | None] = (None, None)
-
-    def run(self, commands: list[dict[str, int]], cycles: int) -> None:
-        dut = self.dut
-        expected = [issue for command in commands for issue in issues_of(command, self._config, self.memory)]
-
-        async def bench(ctx: Any) -> None:
-            waiting = deque(expected)
-            trailing = 0
-            while trailing < TRAILING_CYCLES:
-                trailing += not waiting
-                await self._cycle(ctx, waiting)
-            assert not ctx.get(dut.busy)
-            assert not ctx.get(dut.error)
-
-        async def source(ctx: Any) -> None:
-            await send(ctx, dut.commands, commands, rng=self._rng)
-
-        async def memory(ctx: Any) -> None:
-            async for _, _, enable, address in ctx.tick().sample(dut.read_en, dut.read_addr):
-                if enable:
-                    ctx.set(dut.read_data, self.memory[address])
-
-        run_benches(dut, bench, cycles=cycles, background=(source, memory))
-
-    async def _cycle(self, ctx: Any, waiting: deque[Issue]) -> None:
-        dut, rng = self.dut, self._rng
-        enable, loaded, ready = (rng.random() >= chance for chance in (self._freeze, self._slow, self._late))
-        ctx.set(dut.enable, enable)
-        ctx.set(dut.row_loaded, loaded)
-        ctx.set(dut.parameters_ready, ready)
-        state = {name: ctx.get(getattr(dut, name)) for name in self.reasons}
-        assert sum(state.values()) == ctx.get(dut.busy), "exactly one reason in every busy cycle"
-        for name, value in state.items():
-            self.reasons[name] += value
-        issued = None
-        if state["issue"]:
-            assert waiting, "an activation after the last one"
-            issued = waiting.popleft()
-            assert enable
-            assert (ctx.get(dut.read_en), ctx.get(dut.read_addr)) == (1, issued.address)
-            self._check_start(ctx, issued, loaded=loaded, ready=ready)
-        else:
-            assert (ctx.get(dut.read_en), ctx.get(dut.starts_tile), ctx.get(dut.claim)) == (0, 0, 0)
-        self._check_stages(ctx)
-        await ctx.tick()
-        if enable:
-            self._stages = (issued, self._stages[0])
-            self._enabled += 1
-
-    def _check_start(self, ctx: Any, issued: Issue, *, loaded: bool, ready: bool) -> None:
-        starts = issued.starts_tile
-        assert ctx.get(self.dut.starts_tile) == starts
-        assert ctx.get(self.dut.claim) == (starts and issued.is_final)
-        if starts:
-            assert loaded
-            assert ready or not issued.is_final
-            assert self._enabled - self._start >= MIN_TILE_CYCLES
-            self._start = self._enabled
-        if self._before is not None and self._before.is_final:
-            assert self._enabled - self.times[-1] >= self._config.requantize_groups
-        self._before = issued
-        self.times.append(self._enabled)
-
-    def _check_stages(self, ctx: Any) -> None:
-        """The token comes one enabled cycle after the issue, the activation two; both stay while nothing advances."""
-        after_one, after_two = self._stages
-        if after_one is not None:
-            token = ctx.get(self.dut.token)
-            assert tuple(int(token[name]) for name in TOKEN_FIELDS) == after_one.token
-        if after_two is not None:
-            assert ctx.get(self.dut.activation) == after_two.activation
-
-
 def command_of(config: CoreConfig, rng: Any, **fixed: int) -> dict[str, int]:
-    """Strides may be larger than the input needs, or zero: the same activation again."""
+    """Strides may be larger than the input needs, or zero: the same activation, or the same input, again."""
     command = {
         "tokens": rng.choice((1, 2, 3, config.accumulator_depth)),
         "k_tiles": rng.randint(1, 5),
         "n_tiles": rng.randint(1, 3),
         "last_rows": rng.choice((1, config.rows, rng.randint(1, config.rows))),
+        "batch_last": rng.choice((0, 0, 1, 2)),
+        "early_tiles": rng.choice((0, 1, 2, 5, 65535)),
+        "is_product": rng.getrandbits(1),
+        "index": rng.getrandbits(16),
     } | fixed
     words = -(-command["k_tiles"] * config.rows // config.word_bytes)
     longest = (config.activation_depth - words) // max(1, command["tokens"] - 1)
     stride = rng.choice((words, 0, rng.randint(0, min(longest, 65535))))
     used = (command["tokens"] - 1) * stride + words
-    return {"input_stride": stride, "source": rng.choice((0, config.activation_depth - used))} | command
+    batch_stride = rng.randint(0, config.activation_depth - used) // max(1, command["batch_last"])
+    used += batch_stride * command["batch_last"]
+    place = rng.choice((0, config.activation_depth - used))
+    return {"input_stride": stride, "input_batch_stride": batch_stride, "source": place} | command
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name_of)
 @pytest.mark.parametrize(
-    ("freeze", "slow", "late"), [(0.0, 0.0, 0.0), (0.4, 0.0, 0.0), (0.0, 0.6, 0.0), (0.0, 0.0, 0.9), (0.3, 0.3, 0.5)]
+    "chances",
+    [
+        Chances(),
+        Chances(freeze=0.4),
+        Chances(slow=0.6),
+        Chances(late=0.9),
+        Chances(denied=0.6),
+        Chances(unwritten=0.8),
+        Chances(hold=0.9),
+        Chances(freeze=0.3, slow=0.2, late=0.4, denied=0.3, unwritten=0.3, hold=0.3),
+    ],
+    ids=lambda chances: "-".join(f"{name}{chance}" for name, chance in vars(chances).items() if chance) or "nothing",
 )
-def test_feeds(config: CoreConfig, freeze: float, slow: float, late: float) -> None:
+def test_feeds(config: CoreConfig, chances: Chances) -> None:
     rng = seeded(80)
     commands = [command_of(config, rng) for _ in range(8)]
-    bench = FeederBench(config, rng, freeze=freeze, slow=slow, late=late)
-    work = sum(c["tokens"] * c["k_tiles"] * c["n_tiles"] for c in commands) * config.requantize_groups
-    bench.run(commands, cycles=int(4 * work / (1 - freeze) / (1 - slow) / (1 - late)) + 500)
+    bench = FeederBench(config, rng, chances)
+    bench.run(commands)
     assert bench.reasons["issue"] == len(bench.times)
-    assert (bench.reasons["wait_weights"] > 0) == (freeze + slow + late > 0)
+    missing = {
+        "wait_weights": chances.freeze + chances.slow + chances.late,
+        "wait_activation": chances.denied + chances.unwritten,
+    }
+    assert all((bench.reasons[reason] > 0) == (chance > 0) for reason, chance in missing.items())
+    assert set(bench.reasons) <= set(REASONS)
+
+
+@pytest.mark.parametrize("config", [SQUARE, TALL, WIDE], ids=name_of)
+@pytest.mark.parametrize("denied", [0.0, 0.5])
+def test_every_pattern_of_freezes(config: CoreConfig, denied: float) -> None:
+    """The word of an activation is taken whichever of the cycles around its issue the array stands in."""
+    rng = seeded(82)
+    for pattern in itertools.product((0, 1), repeat=6):
+        if any(pattern):
+            commands = [command_of(config, rng, tokens=tokens, k_tiles=2, n_tiles=1) for tokens in (1, 4)]
+            FeederBench(config, rng, Chances(denied=denied), pattern).run(commands)
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 3, 4])
 @pytest.mark.parametrize("config", CONFIGS, ids=name_of)
 def test_full_rate(config: CoreConfig, tokens: int) -> None:
-    """Every activation comes as early as accumulators and requantizer allow."""
+    """Every activation comes as early as accumulators and requantizer allow, from command to command."""
     rng = seeded(81)
-    command = command_of(config, rng, tokens=tokens, k_tiles=6, n_tiles=2)
-    bench = FeederBench(config, rng, freeze=0.0, slow=0.0, late=0.0)
-    bench.run([command], cycles=1000)
-    expected = earliest(issues_of(command, config, bench.memory), config)
+    commands = [
+        command_of(config, rng, tokens=tokens, k_tiles=k_tiles, n_tiles=n_tiles, batch_last=batch_last)
+        for k_tiles, n_tiles, batch_last in ((6, 2, 0), (1, 1, 0), (1, 3, 1), (2, 1, 2))
+    ]
+    bench = FeederBench(config, rng, Chances())
+    bench.run(commands)
+    expected = earliest([issues_of(command, config, bench.memory) for command in commands], config)
     assert [time - bench.times[0] for time in bench.times] == expected
+
+
+@pytest.mark.parametrize("early_tiles", [0, 1, 3, 4, 65535])
+def test_early_tiles(early_tiles: int) -> None:
+    """While the last column before is missing, so many tiles of the first column go, and no more."""
+    rng = seeded(83)
+    config = SQUARE
+    dut = Feeder(config=config)
+    command = command_of(config, rng, tokens=3, k_tiles=4, n_tiles=2, batch_last=1) | {"early_tiles": early_tiles}
+    issues = 0
+
+    async def bench(ctx: Any) -> None:
+        nonlocal issues
+        for signal in (dut.enable, dut.row_loaded, dut.parameters_ready, dut.read.ready, dut.commands.valid):
+            ctx.set(signal, 1)
+        ctx.set(dut.commands.payload, command)
+        await ctx.tick()
+        ctx.set(dut.commands.valid, 0)
+        for most_written, expected in ((0, 0), (1, min(early_tiles, 4) * 3)):
+            ctx.set(dut.most_written, most_written)
+            for _ in range(100):
+                _, _, issue = await ctx.tick().sample(dut.issue)
+                issues += issue
+            assert issues == expected
+            assert ctx.get(dut.wait_activation)
+        ctx.set(dut.all_written, 1)
+        while ctx.get(dut.busy):
+            _, _, issue = await ctx.tick().sample(dut.issue)
+            issues += issue
+
+    run_benches(dut, bench, cycles=1000)
+    assert issues == 2 * 2 * 4 * 3
 
 
 @pytest.mark.parametrize("config", [SQUARE, TALL, WIDE], ids=name_of)
 @pytest.mark.parametrize(
-    ("where", "good"), [("end", 5), ("first", 0), ("wrap", 0), ("stride", 1), ("last_word", 3), ("long_stride", 2)]
+    ("where", "good"),
+    [("end", 5), ("first", 0), ("wrap", 0), ("stride", 1), ("last_word", 3), ("long_stride", 2), ("batch", 2)],
 )
 def test_addresses_outside_the_memory(config: CoreConfig, where: str, good: int) -> None:
     """Activations up to the end are issued, the next address is reported, nothing is read any more."""
@@ -209,29 +157,29 @@ def test_addresses_outside_the_memory(config: CoreConfig, where: str, good: int)
         "stride": ({"source": 1, "tokens": 3, "input_stride": 65535}, 65536),
         "last_word": ({"source": depth - 1, "tokens": 3, "k_tiles": tiles + 1, "input_stride": 0}, depth),
         "long_stride": ({"source": 0, "tokens": 8, "input_stride": depth - 1}, 2 * depth - 2),
+        "batch": ({"source": 3, "tokens": 1, "batch_last": 2, "input_batch_stride": depth - 4}, 2 * depth - 5),
     }[where]
     if where == "last_word":
         good = 3 * tiles
-    command = {"k_tiles": 1, "n_tiles": 1, "last_rows": 1} | command
+    command = {"k_tiles": 1, "n_tiles": 1, "last_rows": 1, "index": 77} | command
     dut = Feeder(config=config)
     issues = 0
 
     async def bench(ctx: Any) -> None:
         nonlocal issues
-        ctx.set(dut.enable, 1)
-        ctx.set(dut.row_loaded, 1)
-        ctx.set(dut.parameters_ready, 1)
+        for signal in (dut.enable, dut.row_loaded, dut.parameters_ready, dut.all_written, dut.commands.valid):
+            ctx.set(signal, 1)
         ctx.set(dut.commands.payload, command)
-        ctx.set(dut.commands.valid, 1)
         await ctx.tick()
         ctx.set(dut.commands.valid, 0)
         while not ctx.get(dut.error):
-            issues += ctx.get(dut.read_en)
-            assert not ctx.get(dut.read_en) or ctx.get(dut.read_addr) < depth
+            ctx.set(dut.read.ready, ctx.get(dut.read.en))
+            issues += ctx.get(dut.issue)
+            assert not ctx.get(dut.read.en) or ctx.get(dut.read.addr) < depth
             await ctx.tick()
         for _ in range(TRAILING_CYCLES):
-            assert (ctx.get(dut.error), ctx.get(dut.error_addr)) == (1, bad)
-            assert not ctx.get(dut.read_en)
+            assert (ctx.get(dut.error), ctx.get(dut.error_addr), ctx.get(dut.index)) == (1, bad, 77)
+            assert not ctx.get(dut.read.en)
             assert not ctx.get(dut.issue)
             await ctx.tick()
 

@@ -5,8 +5,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_rtl.load import LoadEngine
+from ssvq_gen.config import MAX_BURST_BEATS, PRESETS, CoreConfig
+from ssvq_rtl.load import OPEN_BEATS, LoadEngine
 from ssvq_rtl.read_arbiter import ReadArbiter
 from ssvq_sim.axi_bench import ReadSubordinate, pattern
 from ssvq_sim.stream_bench import TRAILING_CYCLES, Receiver, run_benches, seeded, send
@@ -100,6 +100,94 @@ def test_done_is_the_cycle_after_the_last_write() -> None:
     command = {"addr": 0, "destination": 4, "words": 3, "tag": 0}
     run_benches(dut, watch, lambda ctx: send(ctx, dut.commands, [command], rng=rng), cycles=200)
     assert times == {"write": [6, 7, 8], "done": [9]}
+
+
+def longest_of(config: CoreConfig) -> dict[str, int]:
+    return {"addr": 0, "destination": 0, "words": config.activation_depth, "tag": 0}
+
+
+@pytest.mark.parametrize(("bus", "side"), [(32, 8), (64, 8), (32, 32)])
+def test_full_rate_with_100_cycles_of_latency(bus: int, side: int) -> None:
+    rng = seeded(2)
+    config = config_of(bus, side)
+    m = Module()
+    m.submodules.arbiter = arbiter = ReadArbiter(config=config, clients=1)
+    m.submodules.dut = dut = LoadEngine(config=config)
+    wiring.connect(m, arbiter.requests_i[0], dut.requests)
+    wiring.connect(m, arbiter.data_i[0], dut.data)
+    slave = ReadSubordinate(rng=rng, beat_bytes=config.beat_bytes, axi=arbiter.axi, latency=100)
+    receiver = Receiver(dut.write, rng=rng)
+    count = config.activation_depth
+    run_benches(
+        m,
+        lambda ctx: receiver.take(ctx, count),
+        cycles=30 * count,
+        background=(slave.run, lambda ctx: send(ctx, dut.commands, [longest_of(config)], rng=rng)),
+    )
+    per_word = max(1, config.word_bytes // config.beat_bytes)
+    assert receiver.times[-1] - receiver.times[0] == (count - 1) * per_word
+
+
+@pytest.mark.parametrize(("bus", "side"), [(32, 8), (64, 8), (512, 8), (32, 16)])
+@pytest.mark.parametrize(("slow", "stall"), [(0.0, 0.0), (0.8, 0.0), (0.5, 0.5), (0.0, 0.8)])
+def test_beats_on_their_way(bus: int, side: int, slow: float, stall: float) -> None:
+    """Never more than `OPEN_BEATS` beats that have not arrived, from command to command; all beats are requested."""
+    rng = seeded(3)
+    config = config_of(bus, side)
+    dut = LoadEngine(config=config)
+    commands = [*commands_of(config, rng, 6), longest_of(config), *commands_of(config, rng, 3)]
+    beats = sum(-(-c["words"] * config.word_bytes // config.beat_bytes) for c in commands)
+    writes = Receiver(dut.write, rng=rng, stall=stall)
+    opened = requested = most = 0
+
+    async def memory(ctx: Any) -> None:
+        nonlocal opened, requested, most
+        request, answer = dut.requests, dut.data
+        offered = False
+        while True:
+            offered = opened > 0 and (offered or rng.random() >= slow)
+            ctx.set(request.ready, rng.random() >= stall)
+            ctx.set(answer.valid, offered)
+            signals = (request.valid, request.ready, request.p.beats, answer.ready)
+            _, _, valid, ready, count, taken = await ctx.tick().sample(*signals)
+            if valid and ready:
+                opened += count
+                requested += count
+            if offered and taken:
+                opened -= 1
+                offered = False
+            most = max(most, opened)
+
+    run_benches(
+        dut,
+        lambda ctx: send(ctx, dut.commands, commands, rng=rng),
+        lambda ctx: writes.take(ctx, sum(c["words"] for c in commands)),
+        cycles=int(20 * beats / (1 - slow) / (1 - stall)) + 1000,
+        background=(memory,),
+    )
+    assert requested == beats
+    assert opened == 0
+    assert most <= OPEN_BEATS
+
+
+def test_the_longest_command_fills_the_credit() -> None:
+    rng = seeded(4)
+    config = config_of(64, 8)
+    dut = LoadEngine(config=config)
+    requests = Receiver(dut.requests, rng=rng, convert=lambda payload: int(payload.beats))
+
+    async def watch(ctx: Any) -> None:
+        await ctx.tick().repeat(OPEN_BEATS)
+        assert sum(requests.items) == OPEN_BEATS
+        ctx.set(dut.data.valid, 1)
+        ctx.set(dut.write.ready, 1)
+        await ctx.tick().repeat(MAX_BURST_BEATS)
+        ctx.set(dut.data.valid, 0)
+        await ctx.tick().repeat(TRAILING_CYCLES)
+        assert sum(requests.items) == OPEN_BEATS + MAX_BURST_BEATS, "a burst that arrived makes room for another"
+
+    source = [lambda ctx: send(ctx, dut.commands, [longest_of(config)], rng=rng)]
+    run_benches(dut, watch, cycles=500, background=(*source, requests.run))
 
 
 def test_refuses_what_is_no_configuration() -> None:

@@ -22,6 +22,9 @@ EXPONENTS = range(MAX_SHIFT - MIN_SHIFT + 1)
 
 Channel = tuple[int, int, int, int]
 """Accumulator, bias, mantissa, exponent."""
+Range = tuple[int, int, int]
+"""Values of `RANGE_FIELDS`."""
+RANGE_FIELDS = ("zero_point", "clamp_min", "clamp_max")
 
 
 def split(rng: Any, total: int) -> tuple[int, int]:
@@ -65,34 +68,31 @@ def in_range(rng: Any, count: int) -> list[Channel]:
     return channels
 
 
-def check(config: Any, channels: list[Channel], layer: tuple[int, int, int]) -> None:
-    """One vector of lanes per cycle; outputs exactly `LATENCY` cycles later."""
+def check(config: Any, channels: list[Channel], ranges: list[Range]) -> None:
+    """One vector of lanes per cycle, with the ranges in turn; outputs exactly `LATENCY` cycles later."""
     dut = Requantizer(config=config)
     lanes = config.requantize_lanes
-    zero_point, clamp_min, clamp_max = layer
     channels = channels + [(0, 0, 0, 0)] * (-len(channels) % lanes)
     vectors = [channels[i : i + lanes] for i in range(0, len(channels), lanes)]
 
     async def bench(ctx: Any) -> None:
-        ctx.set(dut.zero_point, zero_point)
-        ctx.set(dut.clamp_min, clamp_min)
-        ctx.set(dut.clamp_max, clamp_max)
         for cycle in range(len(vectors) + Requantizer.LATENCY):
-            if cycle >= Requantizer.LATENCY:
-                check_outputs(ctx.get(dut.o), vectors[cycle - Requantizer.LATENCY])
+            before = cycle - Requantizer.LATENCY
+            if before >= 0:
+                check_outputs(ctx.get(dut.o), vectors[before], ranges[before % len(ranges)])
             vector = vectors[cycle] if cycle < len(vectors) else []
             packed = sum((a & 0xFFFFFFFF) << (ACCUMULATOR_WIDTH * i) for i, (a, *_) in enumerate(vector))
             ctx.set(dut.i, packed)
+            ctx.set(dut.output_range, dict(zip(RANGE_FIELDS, ranges[cycle % len(ranges)], strict=True)))
             for lane, (_, bias, mantissa, exponent) in enumerate(vector):
                 parameters = {"bias": bias, "mantissa": mantissa, "exponent": exponent}
                 ctx.set(dut.parameters[lane], parameters)
             await ctx.tick()
 
-    def check_outputs(raw: int, vector: list[Channel]) -> None:
+    def check_outputs(raw: int, vector: list[Channel], expected_range: Range) -> None:
         for lane, channel in enumerate(vector):
             byte = (raw >> (8 * lane)) & 0xFF
-            expected = requantize(*channel, zero_point, clamp_min, clamp_max)
-            assert byte == expected & 0xFF, (channel, layer)
+            assert byte == requantize(*channel, *expected_range) & 0xFF, (channel, expected_range)
 
     run_benches(dut, bench, cycles=len(vectors) + 100)
 
@@ -102,13 +102,25 @@ def test_random_and_extreme_values(config: Any) -> None:
     rng = seeded(1)
     channels = in_range(rng, 600) + rng.sample(extremes(rng), 200) + rng.sample(halves(rng), 200)
     rng.shuffle(channels)
-    check(config, channels, (rng.randint(-128, 127), ACTIVATION_MIN, ACTIVATION_MAX))
+    check(config, channels, [(rng.randint(-128, 127), ACTIVATION_MIN, ACTIVATION_MAX)])
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+def test_the_range_changes_every_cycle(config: Any) -> None:
+    """It is taken with the input, however many other ranges follow before the output."""
+    rng = seeded(3)
+    ranges = []
+    for _ in range(101):
+        clamp_min = rng.randint(-128, 127)
+        ranges.append((rng.randint(-128, 127), clamp_min, rng.randint(clamp_min, 127)))
+    # Values all over int8, so that every range shows.
+    check(config, [(rng.randint(-300, 300) << MIN_SHIFT, 0, 1, 0) for _ in range(1500)], ranges)
 
 
 @pytest.mark.parametrize("values", [extremes, halves])
 @pytest.mark.parametrize("zero_point", [0, -128, 127])
 def test_every_extreme(values: Any, zero_point: int) -> None:
-    check(QUARTER, values(seeded(2)), (zero_point, ACTIVATION_MIN, ACTIVATION_MAX))
+    check(QUARTER, values(seeded(2)), [(zero_point, ACTIVATION_MIN, ACTIVATION_MAX)])
 
 
 @pytest.mark.parametrize("zero_point", [-128, -1, 0, 127])
@@ -117,14 +129,14 @@ def test_zero_points_and_clamps(zero_point: int, clamp_min: int, clamp_max: int)
     rng = seeded(zero_point)
     unit = [(value << MIN_SHIFT, 0, 1, 0) for value in range(-600, 600, 7)]  # outputs are the values themselves
     near = [((bound - zero_point + d) << MIN_SHIFT, 0, 1, 0) for bound in (clamp_min, clamp_max) for d in (-1, 0, 1)]
-    check(SQUARE, unit + near + in_range(rng, 100), (zero_point, clamp_min, clamp_max))
+    check(SQUARE, unit + near + in_range(rng, 100), [(zero_point, clamp_min, clamp_max)])
 
 
 def test_every_sum_around_the_window() -> None:
     """Every doubled value around the width that is kept after the shift, see `_WINDOW_WIDTH`."""
     sums = [(1 << (MIN_SHIFT - 1)) * doubled for doubled in range(-1100, 1100)]
     for zero_point in (-128, 127):
-        check(QUARTER, [(s, 0, 1, 0) for s in sums], (zero_point, ACTIVATION_MIN, ACTIVATION_MAX))
+        check(QUARTER, [(s, 0, 1, 0) for s in sums], [(zero_point, ACTIVATION_MIN, ACTIVATION_MAX)])
 
 
 def test_refuses_what_is_no_configuration() -> None:

@@ -3,9 +3,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from layer_shapes import RECORDS, layer_shape, product_shape
 from layers import random_layer
 from matmul_bench import stream_words
 from small_configs import (
+    BROAD,
     CONFIGS,
     FORMATS,
     INT8,
@@ -20,7 +22,7 @@ from small_configs import (
     name_of,
 )
 
-from ssvq.weight_stream import stream_format_of, tile_counts
+from ssvq.weight_stream import tile_counts
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import StreamFormat
 from ssvq_rtl.unpacker import Unpacker
@@ -31,9 +33,17 @@ Layer = tuple[dict[str, int], list[dict[str, int]]]
 
 
 def layer_of(
-    rng: Any, config: CoreConfig, codes: tuple[WeightFormat, int, int], *, k_tiles: int, n_tiles: int, tag: int
+    rng: Any,
+    config: CoreConfig,
+    codes: tuple[WeightFormat, int, int],
+    *,
+    k_tiles: int,
+    n_tiles: int,
+    tag: int,
+    records: tuple[int | None, bool] = (None, False),
 ) -> Layer:
     weight_format, codebook_size, vector_dim = codes
+    bias_shift, shared_multiplier = records
     layer = random_layer(
         np.random.default_rng(rng.getrandbits(32)),
         weight_format=weight_format,
@@ -41,17 +51,16 @@ def layer_of(
         in_channels=k_tiles * config.rows,
         codebook_size=codebook_size,
         vector_dim=vector_dim,
+        bias_shift=bias_shift,
+        shared_multiplier=shared_multiplier,
     )
-    f = stream_format_of(layer, config)
     assert tile_counts(layer, config) == (k_tiles, n_tiles)
-    command = {
-        "weight_format": weight_format,
-        "index_width": f.index_width,
-        "vector_dim_log2": f.vector_dim_log2,
-        "k_tiles": k_tiles,
-        "n_tiles": n_tiles,
-    }
-    return command, stream_words(layer, config, tag)
+    return layer_shape(layer, config, tag), stream_words(layer, config, tag)
+
+
+def product_of(rng: Any, *, n_tiles: int, batch_last: int, tag: int) -> Layer:
+    mantissa, exponent = rng.getrandbits(12), rng.getrandbits(4)
+    return product_shape(n_tiles=n_tiles, batch_last=batch_last, mantissa=mantissa, exponent=exponent, index=tag), []
 
 
 class Parts:
@@ -59,13 +68,21 @@ class Parts:
 
     def __init__(self, config: CoreConfig) -> None:
         self.codebook: list[tuple[int, int]] = []
-        self.parameters: list[int] = []
+        self.parameters: list[tuple[int, ...]] = []
         self.groups: list[tuple[Any, ...]] = []
         self.signs: list[int] = []
+        self.indices: list[int] = []
         self._config = config
+        self._page = 1
 
     def add(self, layer: Layer) -> None:
         command, words = layer
+        self.indices.append(command["index"])
+        if command.get("is_product"):
+            columns = command["n_tiles"] * (command["batch_last"] + 1)
+            self.parameters += [(1, command["mantissa"], command["exponent"])] * columns
+            self.groups.append(("product",))
+            return
         config = self._config
         weight_format = command["weight_format"]
         dense = weight_format is WeightFormat.INT8
@@ -74,13 +91,21 @@ class Parts:
             weight_format=WeightFormat(weight_format),
             codebook_size=256 if dense else 1 << command["index_width"],
             vector_dim=1 << command["vector_dim_log2"],
+            narrow_bias=bool(command["narrow_bias"]),
+            shared_multiplier=bool(command["shared_multiplier"]),
         )
+        names = ("narrow_bias", "shared_multiplier", "bias_shift", "mantissa", "exponent")
+        kind = tuple(int(command[name]) for name in names)
         rest = iter([word["data"] for word in words])
         codebook = b"".join(next(rest).to_bytes(config.stream_bytes, "little") for _ in range(f.codebook_stream_words))
-        for address in range(f.codebook_words):
-            self.codebook.append((address, int.from_bytes(codebook[4 * address : 4 * address + 4], "little")))
+        if not dense:
+            self._page = 1 - self._page
+        size = 4 * config.codebook_write_words
+        for place in range(4 * f.codebook_words // size):
+            address = self._page * (4 * config.codebook_depth // size) + place
+            self.codebook.append((address, int.from_bytes(codebook[size * place :][:size], "little")))
         for _ in range(command["n_tiles"]):
-            self.parameters += [next(rest) for _ in range(f.parameter_words)]
+            self.parameters += [(0, next(rest), *kind) for _ in range(f.parameter_words)]
             steps = command["k_tiles"] * config.steps_per_tile
             while steps:
                 count = min(steps, f.steps_per_group)
@@ -88,7 +113,8 @@ class Parts:
                 planes = [next(rest) for _ in range(f.index_width)][::-1]
                 planes += [0] * (config.plane_count - len(planes))
                 codes = command["index_width"], command["vector_dim_log2"]
-                self.groups.append((tuple(planes), count, int(weight_format), *codes))
+                page = None if dense else self._page
+                self.groups.append((tuple(planes), count, int(weight_format), page, *codes))
                 if weight_format is WeightFormat.SSVQ:
                     self.signs += [next(rest) for _ in range(count)]
         assert not any(rest), "only padding is left"
@@ -102,31 +128,47 @@ class UnpackerBench:
         self._config, self._rng, self._idle = config, rng, idle
         self.groups = Receiver(dut.groups, rng=rng, stall=stall, convert=self._group_of)
         self.signs = Receiver(dut.signs, rng=rng, stall=stall)
-        self.parameters = Receiver(dut.parameters, rng=rng, stall=stall)
+        self.parameters = Receiver(dut.parameters, rng=rng, stall=stall, convert=self._parameters_of)
         self.codebook: list[tuple[int, int]] = []
+        self.codebook_times: list[int] = []
         self.taken: list[int] = []
+        self.begun: list[int] = []
+        self.ended: list[int] = []
+        """Indices of the layers."""
         self.errors: list[int] = []
         """Cycles with `error`."""
         self.tags: set[int] = set()
         self.busy = False
 
+    def _parameters_of(self, payload: Any) -> tuple[int, ...]:
+        if payload.fill:
+            return 1, int(payload.mantissa), int(payload.exponent)
+        names = ("data", "narrow_bias", "shared_multiplier", "bias_shift", "mantissa", "exponent")
+        return 0, *(int(payload[name]) for name in names)
+
     def _group_of(self, payload: Any) -> tuple[Any, ...]:
+        if payload.is_product:
+            return ("product",)
         planes = tuple(int(payload.planes[p]) for p in range(self._config.plane_count))
         codes = int(payload.index_width), int(payload.vector_dim_log2)
-        return planes, int(payload.steps), int(payload.weight_format), *codes
+        page = None if payload.weight_format == INT8 else int(payload.codebook_page)
+        return planes, int(payload.steps), int(payload.weight_format), page, *codes
 
     async def watch(self, ctx: Any) -> None:
         dut, cycle = self.dut, 0
-        signals = (dut.codebook_en, dut.codebook_addr, dut.codebook_data, dut.decoding)
+        signals = (dut.codebook_en, dut.codebook_addr, dut.codebook_data, dut.begins, dut.ends, dut.index)
         ports = (dut.i.valid, dut.i.ready, dut.error, dut.error_tag, dut.busy)
         while True:
-            ctx.set(dut.decoding, cycle < 20)  # the pipeline still works for an earlier layer
-            _, _, write, address, word, decoding, valid, ready, error, tag, busy = await ctx.tick().sample(
+            _, _, write, address, word, begins, ends, index, valid, ready, error, tag, busy = await ctx.tick().sample(
                 *signals, *ports
             )
             if write:
-                assert not decoding
                 self.codebook.append((address, word))
+                self.codebook_times.append(cycle)
+            if begins:
+                self.begun.append(index)
+            if ends:
+                self.ended.append(index)
             if valid and ready:
                 self.taken.append(cycle)
             if error:
@@ -146,7 +188,7 @@ class UnpackerBench:
             await send(ctx, dut.i, words, rng=rng, idle=self._idle)
 
         async def end(ctx: Any) -> None:
-            while len(self.taken) < len(words) and not self.errors:
+            while (len(self.taken) < len(words) or len(self.ended) < len(layers)) and not self.errors:
                 await ctx.tick()
             await ctx.tick().repeat(2 * TRAILING_CYCLES)
 
@@ -154,25 +196,46 @@ class UnpackerBench:
         run_benches(dut, end, cycles=cycles, background=(commands, source, self.watch, *receivers))
 
 
-@pytest.mark.parametrize("config", [*CONFIGS, INT8_ONLY, SSVQ_ONLY, VQ_ONLY], ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, BROAD, INT8_ONLY, SSVQ_ONLY, VQ_ONLY], ids=name_of)
 @pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.6), (0.3, 0.3)])
 def test_takes_streams_apart(config: CoreConfig, idle: float, stall: float) -> None:
     rng = seeded(30)
     sizes = [(1, 1), (3, 2), (2, 1), (1, 3)]
     layers, parts = [], Parts(config)
-    for tag, codes in enumerate(FORMATS[config.name]):
-        k_tiles, n_tiles = sizes[tag % len(sizes)]
-        layers.append(layer_of(rng, config, codes, k_tiles=k_tiles, n_tiles=n_tiles, tag=tag))
-        parts.add(layers[-1])
+    for number, codes in enumerate(FORMATS[config.name]):
+        k_tiles, n_tiles = sizes[number % len(sizes)]
+        records = RECORDS[number % len(RECORDS)]
+        tag = 10 * number
+        layers.append(layer_of(rng, config, codes, k_tiles=k_tiles, n_tiles=n_tiles, tag=tag, records=records))
+        if number != 1:
+            layers.append(product_of(rng, n_tiles=1 + number % 3, batch_last=number % 2, tag=tag + 1))
+    layers.append(product_of(rng, n_tiles=2, batch_last=0, tag=1000))
+    for layer in layers:
+        parts.add(layer)
     bench = UnpackerBench(config, rng, idle=idle, stall=stall)
-    total = sum(len(words) for _, words in layers) + len(parts.codebook)
+    total = sum(len(words) for _, words in layers) + len(parts.codebook) + len(parts.parameters)
     bench.run(layers, cycles=int(4 * total / (1 - idle) / (1 - stall)) + 1000)
     assert bench.codebook == parts.codebook
     assert bench.parameters.items == parts.parameters
     assert bench.groups.items == parts.groups
     assert bench.signs.items == parts.signs
+    assert bench.begun == bench.ended == parts.indices
     assert bench.errors == []
     assert not bench.busy
+
+
+@pytest.mark.parametrize("records", RECORDS)
+def test_channel_parameters_of_all_widths(records: tuple[int | None, bool]) -> None:
+    rng = seeded(36)
+    for config in (TALL, QUARTER):
+        layer = layer_of(rng, config, (INT8, 256, 1), k_tiles=1, n_tiles=2, tag=3, records=records)
+        parts = Parts(config)
+        parts.add(layer)
+        bench = UnpackerBench(config, rng)
+        bench.run([layer], cycles=2000)
+        assert bench.parameters.items == parts.parameters
+        assert bench.groups.items == parts.groups
+        assert bench.errors == []
 
 
 @pytest.mark.parametrize("codes", [(INT8, 256, 1), (SSVQ, 64, 8), (VQ, 4, 2)])
@@ -190,28 +253,48 @@ def test_one_word_per_cycle_and_no_latency(codes: tuple[WeightFormat, int, int])
     assert last == first + words - 1, "a word leaves in the cycle in which it comes"
 
 
-def test_the_codebook_takes_a_cycle_for_four_weights() -> None:
-    """Four words of codebook for each stream word of 128 bits."""
-    config = PRESETS["base"].replace(max_codebook_size=16, decode_lanes=32)
-    layer = layer_of(seeded(32), config, (VQ, 16, 4), k_tiles=1, n_tiles=1, tag=0)
+@pytest.mark.parametrize("lanes", [8, 16, 32])
+@pytest.mark.parametrize("size", [2, 16])
+def test_the_codebook_takes_two_words_a_cycle(lanes: int, size: int) -> None:
+    """A stream word of 32 or 64 bits takes a cycle, one of 128 bits two, unless the codebook ends in its first half."""
+    config = PRESETS["base"].replace(max_codebook_size=16, decode_lanes=lanes)
+    layer = layer_of(seeded(32), config, (VQ, size, 4), k_tiles=1, n_tiles=1, tag=0)
+    parts = Parts(config)
+    parts.add(layer)
     bench = UnpackerBench(config, seeded(32))
-    bench.run([layer], cycles=2000)
-    words = config.stream_width // 32
-    stream_words_of_codebook = 16 // words
-    assert np.diff(bench.taken[:stream_words_of_codebook]).tolist() == [words] * (stream_words_of_codebook - 1)
-    assert [address for address, _ in bench.codebook] == list(range(16))
+    bench.run([layer], cycles=4000)
+    assert bench.codebook == parts.codebook
+    cycles = -(-32 * size // min(config.stream_width, 64))
+    assert np.diff(bench.codebook_times).tolist() == [1] * (cycles - 1)
+    words = -(-32 * size // config.stream_width)
+    assert bench.taken[words - 1] - bench.codebook_times[0] == cycles - 1
+    assert bench.taken[words] == bench.taken[words - 1] + 1
 
 
-def test_dense_weights_do_not_wait_for_the_decoder() -> None:
-    """Only a codebook has to wait until nobody reads the one before."""
+@pytest.mark.parametrize("first", [INT8, SSVQ, VQ])
+@pytest.mark.parametrize("second", [INT8, SSVQ, VQ])
+def test_a_cycle_between_layers(first: WeightFormat, second: WeightFormat) -> None:
+    """Without padding, the words of consecutive layers are a cycle apart; codebooks wait for nobody."""
     rng = seeded(33)
-    first_taken = []
-    for codes in ((INT8, 256, 1), (VQ, 4, 2)):
-        bench = UnpackerBench(SQUARE, rng)
-        bench.run([layer_of(rng, SQUARE, codes, k_tiles=1, n_tiles=1, tag=0)], cycles=500)
-        first_taken.append(bench.taken[0])
-    assert first_taken[0] < 5
-    assert first_taken[1] > 20
+    codes = {INT8: (INT8, 256, 1), SSVQ: (SSVQ, 64, 8), VQ: (VQ, 4, 2)}
+    layers = [layer_of(rng, SQUARE, codes[kind], k_tiles=2, n_tiles=1, tag=0) for kind in (first, second, first)]
+    bench = UnpackerBench(SQUARE, rng)
+    bench.run(layers, cycles=3000)
+    ends = np.cumsum([len(words) for _, words in layers])[:-1]
+    expected = np.ones(len(bench.taken) - 1, int)
+    expected[ends - 1] = 2
+    assert np.diff(bench.taken).tolist() == expected.tolist()
+
+
+def test_a_product_has_its_columns_filled_one_a_cycle() -> None:
+    rng = seeded(37)
+    bench = UnpackerBench(SQUARE, rng)
+    layer = product_of(rng, n_tiles=5, batch_last=2, tag=8)
+    bench.run([layer], cycles=200)
+    (marker,) = bench.groups.times
+    assert bench.groups.items == [("product",)]
+    assert bench.parameters.times == list(range(marker + 1, marker + 1 + 15))
+    assert bench.begun == bench.ended == [8]
 
 
 @pytest.mark.parametrize("config", [SQUARE, TALL, QUARTER], ids=name_of)

@@ -2,39 +2,16 @@
 from typing import Any
 
 import pytest
-from amaranth.hdl import Module
-from amaranth.lib import wiring
+from weight_bench import REUSE, WeightBench, beat_of, command, expected_of, fetched_of
 
 from ssvq_gen.config import PRESETS
-from ssvq_rtl.read_arbiter import ReadArbiter
+from ssvq_gen.format import Residency
 from ssvq_rtl.weight_stream import WeightStream
-from ssvq_sim.axi_bench import ReadSubordinate, pattern
+from ssvq_sim.axi_bench import ReadSubordinate
 from ssvq_sim.stream_bench import Receiver, run_benches, seeded, send
 
-CONFIG = PRESETS["base"].replace(weight_buffer_depth=128)
-BEAT = CONFIG.beat_bytes
-
-
-def beat_of(payload: Any) -> tuple[int, int, int]:
-    return int(payload.data), int(payload.last), int(payload.tag)
-
-
-def expected_of(commands: list[dict[str, int]]) -> list[tuple[int, int, int]]:
-    return [
-        (int.from_bytes(pattern(c["addr"] + n * BEAT, BEAT), "little"), int(n == c["beats"] - 1), c["tag"])
-        for c in commands
-        for n in range(c["beats"])
-    ]
-
-
-def bench(depth: int = 128) -> tuple[Module, WeightStream, ReadArbiter]:
-    config = CONFIG.replace(weight_buffer_depth=depth)
-    m = Module()
-    m.submodules.arbiter = arbiter = ReadArbiter(config=config, clients=1)
-    m.submodules.dut = dut = WeightStream(config=config)
-    wiring.connect(m, arbiter.requests_i[0], dut.requests)
-    wiring.connect(m, arbiter.data_i[0], dut.data)
-    return m, dut, arbiter
+BASE = PRESETS["base"]
+BEAT = BASE.beat_bytes
 
 
 @pytest.mark.parametrize(
@@ -43,14 +20,15 @@ def bench(depth: int = 128) -> tuple[Module, WeightStream, ReadArbiter]:
 )
 def test_delivers_commands_in_order(idle: float, stall: float, memory_stall: float, latency: int) -> None:
     rng = seeded(latency)
-    m, dut, arbiter = bench(64)
-    slave = ReadSubordinate(rng=rng, beat_bytes=BEAT, axi=arbiter.axi, latency=latency, stall=memory_stall)
+    m = WeightBench(BASE.replace(weight_buffer_depth=64))
+    dut = m.dut
+    slave = ReadSubordinate(rng=rng, beat_bytes=BEAT, axi=m.arbiter.axi, latency=latency, stall=memory_stall)
     commands = [
         {"addr": 64 * rng.randrange(1 << 20), "beats": 8 * rng.choice((1, 1, 2, 7, 30)), "tag": 1000 + n}
         for n in range(20)
     ]
     commands.append({"addr": 64, "beats": 1, "tag": 9})
-    expected = expected_of(commands)
+    expected = expected_of(BASE, commands)
     receiver = Receiver(dut.o, rng=rng, stall=stall, convert=beat_of)
 
     async def always_ready(ctx: Any) -> None:
@@ -72,14 +50,14 @@ def test_delivers_commands_in_order(idle: float, stall: float, memory_stall: flo
 @pytest.mark.parametrize("latency", [10, 110, 200])
 def test_hides_the_latency_of_the_memory(latency: int) -> None:
     rng = seeded(latency)
-    m, dut, arbiter = bench(256)
-    slave = ReadSubordinate(rng=rng, beat_bytes=BEAT, axi=arbiter.axi, latency=latency)
+    m = WeightBench(BASE.replace(weight_buffer_depth=256))
+    slave = ReadSubordinate(rng=rng, beat_bytes=BEAT, axi=m.arbiter.axi, latency=latency)
     commands = [{"addr": 4096 * n, "beats": beats, "tag": n} for n, beats in enumerate((400, 8, 8, 8, 300))]
-    expected = expected_of(commands)
-    receiver = Receiver(dut.o, rng=rng, convert=beat_of)
+    expected = expected_of(BASE, commands)
+    receiver = Receiver(m.dut.o, rng=rng, convert=beat_of)
     run_benches(
         m,
-        lambda ctx: send(ctx, dut.commands, commands, rng=rng),
+        lambda ctx: send(ctx, m.dut.commands, commands, rng=rng),
         lambda ctx: receiver.take(ctx, len(expected)),
         cycles=3000,
         background=(slave.run,),
@@ -89,18 +67,65 @@ def test_hides_the_latency_of_the_memory(latency: int) -> None:
     assert receiver.times == list(range(start, start + len(expected))), "a beat in every cycle"
 
 
+@pytest.mark.parametrize("width", [32, 64, 128, 256, 512])
+@pytest.mark.parametrize("depth", [128, 512])
+@pytest.mark.parametrize("beats", [2000, 40])
+def test_covers_100_cycles_of_latency(width: int, depth: int, beats: int) -> None:
+    """2000 beats in one stream that starts inside a burst, and in many short streams."""
+    rng = seeded(width + depth)
+    config = BASE.replace(axi_data_width=width, weight_buffer_depth=depth)
+    m = WeightBench(config)
+    slave = ReadSubordinate(
+        rng=rng,
+        beat_bytes=config.beat_bytes,
+        axi=m.arbiter.axi,
+        latency=100,
+        memory=lambda addr, _: addr.to_bytes(4, "little"),
+    )
+    commands = [{"addr": (n << 17) + 0x340, "beats": beats, "tag": n} for n in range(2000 // beats)]
+    receiver = Receiver(m.dut.o, rng=rng, convert=lambda payload: int(payload.data))
+    run_benches(
+        m,
+        lambda ctx: send(ctx, m.dut.commands, commands, rng=rng),
+        lambda ctx: receiver.take(ctx, 2000),
+        cycles=4000,
+        background=(slave.run,),
+    )
+    assert receiver.items == fetched_of(config, commands)
+    assert 2000 / (receiver.times[-1] - receiver.times[0] + 1) >= 0.99
+
+
 def test_requests_no_more_than_the_buffer_takes() -> None:
     rng = seeded(6)
-    m, dut, arbiter = bench(64)
-    slave = ReadSubordinate(rng=rng, beat_bytes=BEAT, axi=arbiter.axi)
+    m = WeightBench(BASE.replace(weight_buffer_depth=64))
+    slave = ReadSubordinate(rng=rng, beat_bytes=BEAT, axi=m.arbiter.axi)
 
     async def wait(ctx: Any) -> None:
         await ctx.tick().repeat(400)
 
     commands = [{"addr": 4096 * n, "beats": 24, "tag": n} for n in range(8)]
-    run_benches(m, wait, cycles=500, background=(slave.run, lambda ctx: send(ctx, dut.commands, commands, rng=rng)))
+    run_benches(m, wait, cycles=500, background=(slave.run, lambda ctx: send(ctx, m.dut.commands, commands, rng=rng)))
     beats = sum(count for _, count in slave.bursts)
     assert 64 - 16 < beats <= 64
+
+
+def test_without_a_cache_every_command_is_fetched() -> None:
+    rng = seeded(7)
+    config = BASE.replace(weight_cache_bytes=0)
+    m = WeightBench(config)
+    slave = ReadSubordinate(rng=rng, beat_bytes=BEAT, axi=m.arbiter.axi)
+    commands = [command(residency, residency, 8, addr=64 * residency) for residency in Residency]
+    expected = expected_of(config, [{**c, "residency": 0} for c in commands])
+    receiver = Receiver(m.dut.o, rng=rng, convert=beat_of)
+    run_benches(
+        m,
+        lambda ctx: send(ctx, m.dut.commands, commands, rng=rng),
+        lambda ctx: receiver.take(ctx, len(expected)),
+        cycles=500,
+        background=(slave.run,),
+    )
+    assert commands[-1]["residency"] == REUSE
+    assert receiver.items == expected
 
 
 def test_refuses_what_is_no_configuration() -> None:

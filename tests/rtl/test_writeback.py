@@ -1,238 +1,128 @@
 # amaranth: UnusedElaboratable=no
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from typing import Any
 
 import pytest
 from small_configs import CONFIGS, SQUARE, TALL, WIDE, name_of
+from writeback_bench import Cycle, Job, WritebackBench, column_words, parameter_items, random_job
 
-from ssvq_gen.arithmetic import (
-    ACCUMULATOR_WIDTH,
-    BIAS_WIDTH,
-    EXPONENT_WIDTH,
-    MANTISSA_MAX,
-    MANTISSA_WIDTH,
-    requantize,
-)
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.format import CHANNEL_PARAMETER_WIDTH, parameter_words_per_pass
 from ssvq_rtl.writeback import Writeback
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
 
-Parameters = tuple[int, int, int]
-"""Bias, mantissa, exponent of a channel."""
-Write = tuple[int, int, bytes]
-"""Address, slot in the word, bytes of one pass."""
+PAUSES = [(0.0, 0.0, 0.0), (0.6, 0.0, 0.0), (0.0, 0.8, 0.0), (0.4, 0.4, 0.4), (0.0, 0.0, 0.95)]
+"""Chances of a pause between sums, in the parameter stream, and between commands."""
+
+
+def cycles_of(jobs: list[Job], config: CoreConfig, *pauses: float) -> int:
+    work = sum(len(job.writes(config)) + 50 * len(job.sums) for job in jobs) + 500
+    for pause in pauses:
+        work = int(work / (1 - pause))
+    return 4 * work
 
 
 @dataclass(frozen=True)
-class Job:
-    """A command, the parameters of its columns, and the sums of each column's activations."""
+class Expected:
+    """What the bench has to have seen, from the cycles in which sums came in."""
 
-    command: dict[str, int]
-    parameters: list[list[Parameters]]
-    sums: list[list[list[int]]]
-
-    def writes(self, config: CoreConfig) -> list[Write]:
-        c, lanes = self.command, config.requantize_lanes
-        per_word = config.word_bytes // config.cols  # tile columns that fill a word
-        writes = []
-        for n, (parameters, activations) in enumerate(zip(self.parameters, self.sums, strict=True)):
-            for t, sums in enumerate(activations):
-                address = c["destination"] + t * c["output_stride"] + n // per_word
-                outputs = [
-                    requantize(total, *channel, c["zero_point"], c["clamp_min"], c["clamp_max"]) & 0xFF
-                    for total, channel in zip(sums, parameters, strict=True)
-                ]
-                for run in range(config.requantize_groups):
-                    slot = n % per_word * config.requantize_groups + run
-                    writes.append((address, slot, bytes(outputs[run * lanes : (run + 1) * lanes])))
-        return writes
+    writes: list[tuple[int, int, int, bytes]]
+    """Cycle, address, slot, bytes."""
+    passes: list[tuple[int, int]]
+    """Cycle of a pass and index of its command."""
+    begins: list[int]
+    ends: list[tuple[int, int]]
+    before_last: list[int]
+    """Cycle of the last write to an earlier column than a command's last one; -1 if there is none."""
 
 
-def random_job(config: CoreConfig, rng: Any, *, tokens: int, n_tiles: int, **changes: int) -> Job:
-    words = -(-n_tiles * config.cols // config.word_bytes)
-    command = {
-        "tokens": tokens,
-        "n_tiles": n_tiles,
-        "output_stride": words + rng.randrange(3),
-        "zero_point": rng.choice((-128, 127, 0, rng.randint(-128, 127))),
-        "clamp_min": rng.randint(-128, -90),
-        "clamp_max": rng.randint(90, 127),
-    } | changes
-    used = (tokens - 1) * command["output_stride"] + words
-    command = {"destination": rng.choice((0, config.activation_depth - used))} | command
-    channels = range(config.cols)
-    parameters = [
-        [(rng.randint(-(1 << 20), 1 << 20), rng.randint(0, MANTISSA_MAX), rng.randint(8, 15)) for _ in channels]
-        for _ in range(n_tiles)
-    ]
-    sums = [[[rng.randint(-(1 << 20), 1 << 20) for _ in channels] for _ in range(tokens)] for _ in range(n_tiles)]
-    return Job(command, parameters, sums)
+def expect(bench: WritebackBench, jobs: list[Job], config: CoreConfig) -> Expected:
+    starts = iter([n for n, cycle in enumerate(bench.cycles) if cycle.valid])
+    expected = Expected([], [], [], [], [])
+    for job in jobs:
+        firsts = list(islice(starts, job.activations))
+        times = [first + run for first in firsts for run in range(config.requantize_groups)]
+        written = [time + Writeback.LATENCY for time in times]
+        expected.writes.extend((time, *write) for time, write in zip(written, job.writes(config), strict=True))
+        expected.passes.extend((time, job.command["index"]) for time in times)
+        expected.begins.append(times[0])
+        expected.ends.append((written[-1] + 1, job.command["index"]))
+        last_column = job.command["tokens"] * config.requantize_groups
+        expected.before_last.append(written[-last_column - 1] if len(written) > last_column else -1)
+    assert next(starts, None) is None
+    return expected
 
 
-def parameter_words(config: CoreConfig, columns: list[list[Parameters]], rng: Any) -> list[int]:
-    """Stream words of the columns' parameters; the bits between two passes are garbage on purpose."""
-    words = []
-    lanes, count = config.requantize_lanes, parameter_words_per_pass(config)
-    for column in columns:
-        for first in range(0, config.cols, lanes):
-            image = rng.getrandbits(count * config.stream_width) >> (lanes * CHANNEL_PARAMETER_WIDTH)
-            for bias, mantissa, exponent in reversed(column[first : first + lanes]):
-                channel = bias & ((1 << BIAS_WIDTH) - 1) | mantissa << BIAS_WIDTH
-                channel |= exponent << (BIAS_WIDTH + MANTISSA_WIDTH)
-                image = image << (BIAS_WIDTH + MANTISSA_WIDTH + EXPONENT_WIDTH) | channel
-            words += [image >> (config.stream_width * i) & ((1 << config.stream_width) - 1) for i in range(count)]
-    return words
+def check(bench: WritebackBench, jobs: list[Job], config: CoreConfig) -> Expected:
+    cycles, expected = bench.cycles, expect(bench, jobs, config)
+    assert bench.writes == expected.writes
+    assert [n for n, cycle in enumerate(cycles) if cycle.begins] == expected.begins
+    assert [(n, cycle.ends_index) for n, cycle in enumerate(cycles) if cycle.ends] == expected.ends
+    assert all(cycles[n].index == index for n, index in expected.passes)
+    accepted = [n for n, cycle in enumerate(cycles) if cycle.accepts]
+    assert len(accepted) == len(jobs)
+    for n, cycle in enumerate(cycles):
+        assert cycle.busy == any(start < n <= end for start, (end, _) in zip(accepted, expected.ends, strict=True))
+        assert not cycle.error
+    check_last_columns(cycles, expected, accepted)
+    return expected
 
 
-class WritebackBench:
-    """Feeder, accumulators and activation memory around a writeback.
-
-    A column is claimed, then opened one cycle before its first sums; sums follow each other in `requantize_groups`
-    cycles or more. With `idle` there is time between all of these.
-    """
-
-    def __init__(self, config: CoreConfig, rng: Any, *, idle: float = 0.0, stream_idle: float = 0.0) -> None:
-        self.dut = Writeback(config=config)
-        self.writes: list[Write] = []
-        self.write_times: list[int] = []
-        self.pass_times: list[int] = []
-        self.errors: list[int] = []
-        """Addresses, a value for each cycle with an error."""
-        self._config, self._rng, self._idle, self._stream_idle = config, rng, idle, stream_idle
-
-    def run(self, jobs: list[Job], cycles: int) -> None:
-        dut = self.dut
-        columns = [column for job in jobs for column in job.parameters]
-        words = parameter_words(self._config, columns, self._rng)
-
-        async def commands(ctx: Any) -> None:
-            for job in jobs:
-                await self._job(ctx, job)
-                if self.errors:
-                    break
-            await ctx.tick().repeat(TRAILING_CYCLES)
-
-        async def parameters(ctx: Any) -> None:
-            await send(ctx, dut.parameters, words, rng=self._rng, idle=self._stream_idle)
-
-        run_benches(dut, commands, cycles=cycles, background=(parameters, self.watch))
-
-    async def watch(self, ctx: Any) -> None:
-        """Record every write and error: a background bench."""
-        dut, config = self.dut, self._config
-        lanes = config.requantize_lanes
-        signals = (dut.valid, dut.write_en, dut.write_addr, dut.write_data, dut.write_mask, dut.error, dut.error_addr)
-        cycle = 0
-        while True:
-            _, _, valid, write, address, word, mask, error, error_addr = await ctx.tick().sample(*signals)
-            if valid:
-                self.pass_times += range(cycle, cycle + config.requantize_groups)
-            if write:
-                assert mask.bit_count() == 1
-                slot = mask.bit_length() - 1
-                raw = word >> (8 * lanes * slot) & ((1 << (8 * lanes)) - 1)
-                self.writes.append((address, slot, raw.to_bytes(lanes, "little")))
-                self.write_times.append(cycle)
-            if error:
-                self.errors.append(error_addr)
-            cycle += 1
-
-    async def _pause(self, ctx: Any) -> None:
-        while self._rng.random() < self._idle:
-            await ctx.tick()
-
-    async def _job(self, ctx: Any, job: Job) -> None:
-        dut = self.dut
-        assert not ctx.get(dut.busy)
-        assert ctx.get(dut.commands.ready)
-        ctx.set(dut.commands.payload, job.command)
-        ctx.set(dut.commands.valid, 1)
-        await ctx.tick()
-        ctx.set(dut.commands.valid, 0)
-        for column in job.sums:
-            await self._pause(ctx)
-            while not ctx.get(dut.parameters_ready):
-                assert ctx.get(dut.busy)
-                await ctx.tick()
-            await self._pulse(ctx, dut.claim)
-            assert not ctx.get(dut.parameters_ready), "claimed parameters are not offered again"
-            await self._pause(ctx)
-            await self._pulse(ctx, dut.opens)
-            for sums in column:
-                await self._sums(ctx, sums)
-                await self._pause(ctx)
-        while ctx.get(dut.busy):
-            await ctx.tick()
-
-    async def _pulse(self, ctx: Any, signal: Any) -> None:
-        ctx.set(signal, 1)
-        await ctx.tick()
-        ctx.set(signal, 0)
-
-    async def _sums(self, ctx: Any, sums: list[int]) -> None:
-        """Sums with `valid` in their first cycle."""
-        dut, passes = self.dut, self._config.requantize_groups
-        packed = sum((v & ((1 << ACCUMULATOR_WIDTH) - 1)) << (ACCUMULATOR_WIDTH * i) for i, v in enumerate(sums))
-        ctx.set(dut.sums, packed)
-        ctx.set(dut.valid, 1)
-        await ctx.tick()
-        ctx.set(dut.valid, 0)
-        if passes > 1:
-            await ctx.tick().repeat(passes - 1)
+def check_last_columns(cycles: list[Cycle], expected: Expected, accepted: list[int]) -> None:
+    """In the last column, all others are in memory; that is said at most two cycles late."""
+    takes_over = -1
+    for (end, _), start, before in zip(expected.ends, accepted, expected.before_last, strict=True):
+        finishes = end - 1 - Writeback.LATENCY
+        takes_over = max(takes_over, start + 2)
+        for n in range(takes_over, finishes + 1):
+            assert not cycles[n].in_last_column or before < n
+            late = max(before + 2, takes_over + (Writeback.LATENCY + 2 if before < 0 else 0))
+            assert cycles[n].in_last_column or n < late
+        takes_over = finishes + 1
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name_of)
-@pytest.mark.parametrize(("idle", "stream_idle"), [(0.0, 0.0), (0.6, 0.0), (0.0, 0.8), (0.4, 0.4)])
-def test_writes_requantized_sums(config: CoreConfig, idle: float, stream_idle: float) -> None:
+@pytest.mark.parametrize("pauses", PAUSES)
+def test_writes_requantized_sums(config: CoreConfig, pauses: tuple[float, float, float]) -> None:
     rng = seeded(90)
     depth = config.accumulator_depth
-    shapes = [(1, 1), (depth, 2), (2, 5), (1, 4), (3, 3), (1, 1), (2, 1)]
-    jobs = [random_job(config, rng, tokens=tokens, n_tiles=n_tiles) for tokens, n_tiles in shapes]
-    bench = WritebackBench(config, rng, idle=idle, stream_idle=stream_idle)
-    expected = [write for job in jobs for write in job.writes(config)]
-    bench.run(jobs, cycles=int(4 * (len(expected) + 2000) / (1 - idle) / (1 - stream_idle)))
-    assert bench.writes == expected
-    assert bench.write_times == [time + Writeback.LATENCY for time in bench.pass_times]
-    assert bench.errors == []
+    shapes = [(1, 1, 1), (1, 1, 1), (depth, 2, 1), (2, 5, 1), (1, 4, 2), (3, 3, 1), (1, 1, 3), (2, 1, 2), (1, 1, 1)]
+    jobs = [
+        random_job(config, rng, tokens=tokens, n_tiles=n_tiles, batch=batch, index=10 + n)
+        for n, (tokens, n_tiles, batch) in enumerate(shapes)
+    ]
+    bench = WritebackBench(config, rng, *pauses)
+    bench.run(jobs, cycles=cycles_of(jobs, config, *pauses))
+    check(bench, jobs, config)
 
 
-@pytest.mark.parametrize("config", [SQUARE, TALL, WIDE], ids=name_of)
-def test_a_column_opens_with_the_last_pass_of_the_one_before(config: CoreConfig) -> None:
-    """Sums without a gap from column to column: parameters change with the first pass."""
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("seed", range(4))
+def test_short_commands(config: CoreConfig, seed: int) -> None:
+    """One or two activations each: the next command begins and ends before the outputs of the last are written."""
+    rng = seeded(100 + seed)
+    jobs = [
+        random_job(config, rng, tokens=rng.randint(1, 2), n_tiles=rng.choice((1, 1, 2)), index=n, filled=True)
+        for n in range(30)
+    ]
+    bench = WritebackBench(config, rng, rng.choice((0.0, 0.1)))
+    bench.run(jobs, cycles=cycles_of(jobs, config))
+    check(bench, jobs, config)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+def test_no_cycle_is_lost_between_commands(config: CoreConfig) -> None:
+    """Sums without a gap from column to column and from command to command."""
     rng = seeded(91)
-    tokens, n_tiles, passes = 4, 3, config.requantize_groups
-    job = random_job(config, rng, tokens=tokens, n_tiles=n_tiles)
+    tokens = config.accumulator_depth
+    jobs = [
+        random_job(config, rng, tokens=tokens, n_tiles=n_tiles, batch=batch, index=n, filled=True)
+        for n, (n_tiles, batch) in enumerate([(1, 1), (3, 1), (1, 2), (1, 1), (1, 1), (2, 2)])
+    ]
     bench = WritebackBench(config, rng)
-    dut = bench.dut
-    collect = parameter_words_per_pass(config) * passes + 4
-    words = parameter_words(config, job.parameters, rng)
-
-    async def drive(ctx: Any) -> None:
-        ctx.set(dut.commands.payload, job.command)
-        ctx.set(dut.commands.valid, 1)
-        await ctx.tick()
-        ctx.set(dut.commands.valid, 0)
-        flat = [sums for column in job.sums for sums in column]
-        # Slow enough for the parameters of the next column to be collected and claimed in time.
-        space = max(passes, collect // tokens + 2)
-        start = collect + 2
-        for cycle in range(start + space * len(flat) + passes + Writeback.LATENCY + TRAILING_CYCLES):
-            number, phase = divmod(cycle - start, space)
-            now = 0 <= number < len(flat) and phase == 0
-            following = number + 1 if phase == space - 1 else -1
-            ctx.set(dut.valid, now)
-            ctx.set(dut.opens, 0 <= following < len(flat) and following % tokens == 0)
-            ctx.set(dut.claim, (0 <= following < len(flat) and following % tokens == tokens - 1) or cycle == start - 2)
-            if now:
-                packed = [(v & 0xFFFFFFFF) << (ACCUMULATOR_WIDTH * i) for i, v in enumerate(flat[number])]
-                ctx.set(dut.sums, sum(packed))
-            await ctx.tick()
-        assert not ctx.get(dut.busy)
-
-    source = [lambda ctx: send(ctx, dut.parameters, words, rng=rng)]
-    run_benches(dut, drive, cycles=2000, background=(*source, bench.watch))
-    assert bench.writes == job.writes(config)
+    bench.run(jobs, cycles=cycles_of(jobs, config))
+    times = [time for time, _ in check(bench, jobs, config).passes]
+    assert all(after == before + 1 for before, after in pairwise(times))
 
 
 @pytest.mark.parametrize("config", [SQUARE, TALL, WIDE], ids=name_of)
@@ -243,16 +133,35 @@ def test_addresses_outside_the_memory(config: CoreConfig, good: int, stride: int
     rng = seeded(92)
     depth = config.activation_depth
     good = min(good, 1) if stride > 1 else good
+    before = random_job(config, rng, tokens=2, n_tiles=1, index=6, filled=True)
+    destination = depth - good if stride == 1 else depth - 1
     job = random_job(
-        config, rng, tokens=4, n_tiles=1, output_stride=stride, destination=depth - good if stride == 1 else depth - 1
+        config, rng, tokens=4, n_tiles=1, output_stride=stride, destination=destination, index=7, filled=True
     )
+    after = random_job(config, rng, tokens=2, n_tiles=1, index=8, filled=True)
     bench = WritebackBench(config, rng)
     inside = [write for write in job.writes(config) if write[0] < depth]
-    bench.run([job], cycles=2000)
-    assert bench.writes == inside
+    bench.run([before, job, after], cycles=2000)
+    assert [write for _, *write in bench.writes] == [list(write) for write in before.writes(config) + inside]
     bad = depth if stride == 1 else depth - 1 + stride
-    assert set(bench.errors) == {bad}
-    assert len(bench.errors) >= TRAILING_CYCLES, "stays until reset"
+    errors = [(cycle.error_index, cycle.error_addr) for cycle in bench.cycles if cycle.error]
+    assert set(errors) == {(7, bad)}
+    assert len(errors) >= TRAILING_CYCLES, "stays until reset"
+
+
+@pytest.mark.parametrize("config", [SQUARE, TALL, WIDE], ids=name_of)
+def test_a_batch_that_leaves_the_memory(config: CoreConfig) -> None:
+    """The second product begins outside."""
+    rng = seeded(94)
+    depth = config.activation_depth
+    job = random_job(
+        config, rng, tokens=2, n_tiles=1, batch=2, output_stride=1, destination=0, output_batch_stride=depth, index=3
+    )
+    bench = WritebackBench(config, rng)
+    bench.run([job], cycles=2000)
+    inside = [write for write in job.writes(config) if write[0] < depth]
+    assert [write for _, *write in bench.writes] == [list(write) for write in inside]
+    assert {(cycle.error_index, cycle.error_addr) for cycle in bench.cycles if cycle.error} == {(3, depth)}
 
 
 def test_the_stream_waits_when_no_column_is_claimed() -> None:
@@ -260,8 +169,8 @@ def test_the_stream_waits_when_no_column_is_claimed() -> None:
     rng = seeded(93)
     config = SQUARE
     job = random_job(config, rng, tokens=1, n_tiles=10)
-    words = parameter_words(config, job.parameters, rng)
-    per_column = parameter_words_per_pass(config) * config.requantize_groups
+    words = parameter_items(config, [job])
+    per_column = column_words(config)
     dut = Writeback(config=config)
     taken = 0
 

@@ -156,12 +156,15 @@ class CoreModel:
             weight_format=weight_format,
             codebook_size=1 << d["index_width"],
             vector_dim=1 << d["vector_dim_log2"],
+            narrow_bias=bool(d["narrow_bias"]),
+            shared_multiplier=bool(d["shared_multiplier"]),
         )
         k_tiles, n_tiles = d["k_tiles"], d["n_tiles"]
         if len(stream) != stream_format.total_bytes(k_tiles, n_tiles):
             raise CoreFault(ErrorCode.WEIGHT_LENGTH, index)
         used = (k_tiles - 1) * c.rows + d["last_rows"]
-        unpacked = unpack_stream(stream, stream_format, k_tiles=k_tiles, n_tiles=n_tiles)
+        shared = {name: d[name] for name in ("bias_shift", "mantissa", "exponent")}
+        unpacked = unpack_stream(stream, stream_format, k_tiles=k_tiles, n_tiles=n_tiles, **shared)
         x = self._tokens(d["source"], d["tokens"], d["input_stride"], used, index)
         trace = matmul_reference(
             x,

@@ -11,6 +11,9 @@ from ssvq.integer_layer import IntegerLayer
 from ssvq.reference import ActivationScale
 from ssvq_gen.arithmetic import MANTISSA_MAX
 from ssvq_gen.config import ACTIVATION_BANKS, CoreConfig, WeightFormat
+from ssvq_gen.format import NARROW_BIAS_WIDTH
+
+_NARROW_EDGES = np.array([-(1 << (NARROW_BIAS_WIDTH - 1)), (1 << (NARROW_BIAS_WIDTH - 1)) - 1, -1])
 
 
 def random_layer(
@@ -21,6 +24,8 @@ def random_layer(
     in_channels: int,
     codebook_size: int = 16,
     vector_dim: int = 8,
+    bias_shift: int | None = None,
+    shared_multiplier: bool = False,
     name: str = "layer",
 ) -> IntegerLayer:
     """A layer with extreme and random values, its outputs spread over int8."""
@@ -38,13 +43,25 @@ def random_layer(
             signs = rng.integers(0, 2, decoded.shape).astype(bool)
             codes["signs"], decoded = signs, np.where(signs, -decoded, decoded)
         weight = decoded[:, :in_channels]
+    bias = rng.integers(-(1 << 18), 1 << 18, out_channels)
+    mantissa = rng.integers(0, MANTISSA_MAX + 1, out_channels)
+    exponent = rng.integers(4, 16, out_channels)
+    if bias_shift is not None:
+        limit = 1 << (NARROW_BIAS_WIDTH - 1)
+        narrow = np.clip(bias >> bias_shift, -limit, limit - 1)
+        narrow[: len(_NARROW_EDGES)] = _NARROW_EDGES[:out_channels]
+        bias = narrow << bias_shift
+    if shared_multiplier:
+        mantissa[:], exponent[:] = mantissa[0], exponent[0]
     return IntegerLayer(
         name=name,
         weight_format=weight_format,
         weight=weight,
-        bias=rng.integers(-(1 << 18), 1 << 18, out_channels),
-        mantissa=rng.integers(0, MANTISSA_MAX + 1, out_channels),
-        exponent=rng.integers(4, 16, out_channels),
+        bias=bias,
+        mantissa=mantissa,
+        exponent=exponent,
+        bias_shift=bias_shift,
+        shared_multiplier=shared_multiplier,
         input_scale=ActivationScale(scale=0.05, zero_point=int(rng.integers(-128, 128))),
         output_scale=ActivationScale(scale=0.1, zero_point=int(rng.integers(-128, 128))),
         clamp_min=int(rng.integers(-128, -100)),
@@ -92,4 +109,6 @@ def layers_on(draw: st.DrawFn, config: CoreConfig, *, max_channels: int = 70) ->
         in_channels=draw(st.integers(1, max_channels)),
         codebook_size=draw(st.sampled_from(sizes)),
         vector_dim=dim,
+        bias_shift=draw(st.none() | st.integers(0, 15)),
+        shared_multiplier=draw(st.booleans()),
     )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
+from ssvq.channel_parameters import ROUNDING_MAX
 from ssvq.driver import JOB_ERRORS
-from ssvq_gen.arithmetic import MANTISSA_WIDTH, MIN_SHIFT
+from ssvq_gen.arithmetic import EXPONENT_WIDTH, MANTISSA_WIDTH, MIN_SHIFT
+from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import (
-    CHANNEL_PARAMETER_WIDTH,
     DESCRIPTOR_BYTES,
     DESCRIPTOR_FIELDS,
     DRAM_ALIGNMENT,
     ErrorCode,
     Field,
+    StreamFormat,
 )
 from ssvq_gen.profile import PROFILE_CLASSES, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS
 
@@ -54,6 +57,17 @@ def test_profile() -> None:
 def test_numbers() -> None:
     assert f"descriptors of {DESCRIPTOR_BYTES} bytes" in PAGE
     assert f"multiples of {DRAM_ALIGNMENT}" in PAGE
-    assert f"from bit `{CHANNEL_PARAMETER_WIDTH} * i`" in PAGE
+    for narrow_bias, shared_multiplier in itertools.product((0, 1), repeat=2):
+        f = StreamFormat(
+            config=PRESETS["tiny"],
+            weight_format=WeightFormat.INT8,
+            narrow_bias=bool(narrow_bias),
+            shared_multiplier=bool(shared_multiplier),
+        )
+        flags = f"    {narrow_bias}            {shared_multiplier}"
+        row = f"{flags}                  {f.parameter_width}    | bias, {f.bias_width} bits |"
+        multiplier = f" mantissa, {MANTISSA_WIDTH} bits | exponent, {EXPONENT_WIDTH} bits |"
+        assert row + ("" if shared_multiplier else multiplier) + "\n" in PAGE
+    assert f"more than 1/{round(1 / ROUNDING_MAX)} of its step" in PAGE
     assert f"shift       = {MIN_SHIFT} + exponent" in PAGE
     assert f"{MANTISSA_WIDTH}-bit mantissa" in PAGE

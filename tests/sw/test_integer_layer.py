@@ -7,14 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layers import random_layer
 
-from ssvq.channel_parameters import channel_parameters
+from ssvq.channel_parameters import ROUNDING_MAX, channel_parameters, narrow_biases
 from ssvq.compile import compile_layer
 from ssvq.integer_layer import CompileError, IntegerLayer
 from ssvq.quantize import CompressedLayer, QuantizeConfig, WeightFormat, encode_module
 from ssvq.reference import ActivationScale
-from ssvq_gen.arithmetic import ArithmeticRangeError, decode_multiplier
+from ssvq.weight_stream import parameter_fields
+from ssvq_gen.arithmetic import MANTISSA_MAX, ArithmeticRangeError, check_accumulator, decode_multiplier
 from ssvq_gen.config import PRESETS
+from ssvq_gen.config import WeightFormat as CoreFormat
 
 FORMATS = [
     QuantizeConfig(format=WeightFormat.SSVQ, codebook_size=16, vector_dim=8),
@@ -58,7 +63,9 @@ def test_close_to_the_float_layer(config: QuantizeConfig, activation: str) -> No
 def test_bias_folds_the_zero_point() -> None:
     layer = encode_module(linear(), FORMATS[3], name="fc")
     scale = ActivationScale(scale=0.1, zero_point=7)
-    fixed = IntegerLayer.from_compressed(layer, input_scale=scale, output_scale=ActivationScale(scale=0.2))
+    fixed = IntegerLayer.from_compressed(
+        layer, input_scale=scale, output_scale=ActivationScale(scale=0.2), exact_bias=True
+    )
     assert layer.bias is not None
     for n in range(fixed.out_channels):
         quotient = float(layer.bias[n].double()) / (0.1 * float(layer.scale[n].double()))
@@ -152,3 +159,133 @@ def test_selected_channels_are_the_same_layer() -> None:
     x = np.random.default_rng(0).integers(-128, 128, (3, 30), dtype=np.int8)
     np.testing.assert_array_equal(part.reference(x).output, fixed.reference(x).output[:, 5:12])
     assert replace(part, name="other").out_channels == 7
+
+
+def test_one_scale_is_one_multiplier() -> None:
+    x = torch.randn(64, 30)
+    for config in FORMATS:
+        fixed, _ = integers(encode_module(linear(), config, name="fc"), x)
+        assert fixed.shared_multiplier == (config.scale == "layer")
+        fields = parameter_fields(fixed)
+        shared = (int(fixed.mantissa[0]), int(fixed.exponent[0])) if config.scale == "layer" else (0, 0)
+        assert (fields["mantissa"], fields["exponent"]) == shared
+
+
+def test_a_dead_channel_has_its_own_multiplier() -> None:
+    """One scale for all, so small that a channel's bias is beyond int32: it takes another multiplier."""
+    module = linear()
+    assert module.bias is not None
+    with torch.no_grad():
+        module.weight *= 1e-9
+        module.bias *= 0
+        module.bias[3] = 5.0
+    scale = ActivationScale(scale=0.02)
+    layer = encode_module(module, FORMATS[1], name="fc")
+    fixed = IntegerLayer.from_compressed(layer, input_scale=scale, output_scale=ActivationScale(scale=0.05))
+    assert not fixed.shared_multiplier
+    x = np.random.default_rng(0).integers(-128, 128, (4, 30), dtype=np.int8)
+    assert (fixed.reference(x).output[:, 3] == 100).all()
+
+
+@pytest.mark.parametrize("config", FORMATS)
+def test_biases_are_narrow_and_close(config: QuantizeConfig) -> None:
+    """Outputs differ from those with exact biases by at most one, and hardly ever."""
+    layer = encode_module(linear(), config, name="fc")
+    x = 3 * torch.randn(200, 30) + 1
+    fixed, _ = integers(layer, x)
+    exact = IntegerLayer.from_compressed(
+        layer, input_scale=fixed.input_scale, output_scale=fixed.output_scale, exact_bias=True
+    )
+    assert exact.bias_shift is None
+    assert fixed.bias_shift is not None
+    assert parameter_fields(fixed)["narrow_bias"] == 1
+    assert parameter_fields(fixed)["bias_shift"] == fixed.bias_shift
+    moved = np.abs(fixed.bias - exact.bias) * decode_multipliers(fixed)
+    assert (moved <= ROUNDING_MAX).all()
+    values = fixed.input_scale.quantize(x.numpy())
+    difference = np.abs(fixed.reference(values).output.astype(int) - exact.reference(values).output)
+    assert difference.max() <= 1
+    assert (difference != 0).mean() <= 2 * ROUNDING_MAX
+
+
+def decode_multipliers(layer: IntegerLayer) -> np.ndarray:
+    pairs = zip(layer.mantissa, layer.exponent, strict=True)
+    return np.array([decode_multiplier(int(mantissa), int(exponent)) for mantissa, exponent in pairs])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    magnitude=st.integers(0, 31),
+    seed=st.integers(0, 2**32 - 1),
+    channels=st.integers(1, 9),
+    exponents=st.tuples(st.integers(0, 15), st.integers(0, 15)),
+    weight_sum_abs=st.sampled_from((0, 1 << 10, (1 << 24) - 1)),
+)
+def test_rounding_is_bounded(
+    magnitude: int, seed: int, channels: int, exponents: tuple[int, int], weight_sum_abs: int
+) -> None:
+    """The smallest shift, rounded half up, within the bound and the accumulator; None when one of these fails."""
+    rng = np.random.default_rng(seed)
+    bias = rng.integers(-(1 << magnitude), 1 << magnitude, channels)
+    bias[0] = rng.choice([-(1 << magnitude), (1 << magnitude) - 1])
+    mantissa = rng.integers(0, MANTISSA_MAX + 1, channels)
+    exponent = rng.integers(min(exponents), max(exponents) + 1, channels)
+    result = narrow_biases(bias, mantissa, exponent, weight_sums_abs=np.full(channels, weight_sum_abs))
+    rounded = {s: np.array([((int(b) + (1 << s) // 2) >> s) << s for b in bias]) for s in range(16)}
+    fits = [s for s in range(16) if all(-(1 << 15) <= b >> s < 1 << 15 for b in rounded[s])]
+    if not fits:
+        assert result is None
+        return
+    wanted = rounded[fits[0]]
+    room = (1 << 31) - 1 - 128 * weight_sum_abs
+    changed = np.flatnonzero(wanted != bias)
+    allowed = all(
+        (1 << fits[0]) / 2 * mantissa[n] / 2.0 ** (10 + exponent[n]) <= 1 / 32 and abs(wanted[n]) <= room
+        for n in changed
+    )
+    assert (result is not None) == allowed
+    if result is not None:
+        assert result[0] == fits[0]
+        np.testing.assert_array_equal(result[1], wanted)
+        assert (np.abs(wanted - bias) * mantissa / 2.0 ** (10 + exponent) <= ROUNDING_MAX).all()
+
+
+def test_a_rounded_bias_leaves_room_in_the_accumulator() -> None:
+    """Half up would end just beyond what the weights leave of int32."""
+    sums = np.array([(1 << 24) - (1 << 17)])
+    bias = (1 << 31) - 1 - 128 * sums
+    tiny = np.array([1]), np.array([15])
+    check_accumulator(0, int(bias[0]), int(sums[0]))
+    assert narrow_biases(bias, *tiny, weight_sums_abs=sums) is None
+    assert narrow_biases(bias - 1024, *tiny, weight_sums_abs=sums) is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"bias_shift": 16}, "bias_shift must be from 0 to 15, not 16"),
+        ({"bias_shift": -1}, "bias_shift must be from 0 to 15, not -1"),
+        ({"bias_shift": 3, "bias": np.array([8, 12])}, "output channel 1: a bias must be int16 << 3, not 12"),
+        ({"bias_shift": 0, "bias": np.array([1 << 15, 0])}, "output channel 0: a bias must be int16 << 0, not 32768"),
+        (
+            {"shared_multiplier": True, "mantissa": np.array([1, 2])},
+            "a shared multiplier needs the same mantissa and exponent in all channels",
+        ),
+        (
+            {"shared_multiplier": True, "exponent": np.array([1, 2])},
+            "a shared multiplier needs the same mantissa and exponent in all channels",
+        ),
+    ],
+)
+def test_channel_parameters_are_what_they_are_said_to_be(changes: dict[str, object], rule: str) -> None:
+    layer = random_layer(
+        np.random.default_rng(0),
+        weight_format=CoreFormat.INT8,
+        out_channels=2,
+        in_channels=4,
+        bias_shift=3,
+        shared_multiplier=True,
+    )
+    with pytest.raises(CompileError) as caught:
+        replace(layer, **changes)  # type: ignore[arg-type]
+    assert (caught.value.layer, caught.value.rule) == ("layer", rule)

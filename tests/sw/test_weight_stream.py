@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layers import configs, layers_on, random_layer
 
-from ssvq.weight_stream import pack_stream, stream_format_of, tile_counts, unpack_stream
+from ssvq.weight_stream import pack_stream, parameter_fields, stream_format_of, tile_counts, unpack_stream
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import FormatError, StreamFormat
 
@@ -25,14 +25,17 @@ def test_round_trip(data: st.DataObject) -> None:
     k_tiles, n_tiles = tile_counts(layer, config)
     stream = pack_stream(layer, stream_format)
     assert len(stream) == stream_format.total_bytes(k_tiles, n_tiles)
-    unpacked = unpack_stream(stream, stream_format, k_tiles=k_tiles, n_tiles=n_tiles)
+    fields = parameter_fields(layer)
+    shared = {name: fields[name] for name in ("bias_shift", "mantissa", "exponent")}
+    unpacked = unpack_stream(stream, stream_format, k_tiles=k_tiles, n_tiles=n_tiles, **shared)
     n, k = layer.weight.shape
     assert unpacked.weight.shape == (n_tiles * config.cols, k_tiles * config.rows)
     np.testing.assert_array_equal(unpacked.weight[:n, :k], layer.weight)
     for name in ("bias", "mantissa", "exponent"):
         values = getattr(unpacked, name)
         np.testing.assert_array_equal(values[:n], getattr(layer, name))
-        assert not values[n:].any()
+        padding = fields[name] if layer.shared_multiplier and name != "bias" else 0
+        assert (values[n:] == padding).all()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -75,10 +78,9 @@ def test_stream_written_by_hand() -> None:
         codebook_size=2,
         vector_dim=4,
     )
-    codebook = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], dtype=np.int8)
     layer = replace(
         layer,
-        codebook=codebook,
+        codebook=np.array([[1, 2, 3, 4], [5, 6, 7, 8]], dtype=np.int8),
         indices=np.array([[1]]),
         signs=np.array([[False, True, False, False]]),
         weight=np.array([[5, -6, 7, 8]], dtype=np.int8),
@@ -86,12 +88,41 @@ def test_stream_written_by_hand() -> None:
         mantissa=np.array([0xABC]),
         exponent=np.array([0xD]),
     )
-    words = [0x04030201, 0x08070605]  # codebook
-    words += [0xFFFFFFFE, 0x0000DABC, 0]  # channel 0 in 48 bits, channel 1 is padding; two channels take three words
-    words += [0, 0, 0] * 3  # the other three passes
-    words += [0x1]  # the group's only index plane: subvector 0 is column 0
-    words += [1 << 8]  # the sign word of its only step: row 1, column 0
-    assert pack_stream(layer, stream_format_of(layer, config)) == b"".join(w.to_bytes(4, "little") for w in words)
+    codebook = [0x04030201, 0x08070605]
+    weights = [0x1]  # the group's only index plane: subvector 0 is column 0
+    weights += [1 << 8]  # the sign word of its only step: row 1, column 0
+    wide = [0xFFFFFFFE, 0x0000DABC, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]  # channel 0 in 48 bits, the other seven are padding
+    shared = [0xFFFFFFFE, 0, 0, 0, 0, 0, 0, 0]
+    narrow = [0xDABCFFFF, 0, 0, 0, 0, 0, 0, 0]  # -1 << 1
+    for bias_shift, shared_multiplier, parameters in (
+        (None, False, wide),
+        (None, True, shared),
+        (1, False, narrow),
+        (1, True, [0x0000FFFF, 0, 0, 0]),
+    ):
+        chosen = replace(layer, bias_shift=bias_shift, shared_multiplier=shared_multiplier)
+        expected = b"".join(w.to_bytes(4, "little") for w in codebook + parameters + weights)
+        assert pack_stream(chosen, stream_format_of(chosen, config)) == expected
+
+
+def test_records_of_a_column_have_no_gaps() -> None:
+    """Channel i of a column is at bit `parameter_width * i`, whatever the requantizer's lanes."""
+    config = PRESETS["tiny"].replace(cols=16, decode_lanes=8, requantize_lanes=4)
+    rng = np.random.default_rng(0)
+    layer = random_layer(rng, weight_format=WeightFormat.INT8, out_channels=20, in_channels=8, bias_shift=3)
+    f = stream_format_of(layer, config)
+    image = pack_stream(layer, f)
+    for column in range(2):
+        first = column * f.column_words(1) * config.stream_bytes
+        records = np.frombuffer(image[first : first + f.parameter_words * config.stream_bytes], dtype="<u2")
+        channels = range(16 * column, min(16 * column + 16, 20))
+        assert [int(v) for v in records[0::2].view("<i2")[: len(channels)]] == [
+            int(layer.bias[n]) >> 3 for n in channels
+        ]
+        multipliers = [int(layer.mantissa[n]) | int(layer.exponent[n]) << 12 for n in channels]
+        assert records[1::2][: len(channels)].tolist() == multipliers
+        assert not records[2 * len(channels) :].any()
+        assert len(records) == 2 * 16
 
 
 def test_index_planes_start_with_the_most_significant_bit() -> None:
@@ -160,10 +191,14 @@ def test_packing_is_fast() -> None:
         ({"weight_format": WeightFormat.VQ}, "layer 'layer' is VQ, the stream SSVQ"),
         ({"vector_dim": 4}, "has a codebook of 16 x 4, the stream 16 x 8"),
         ({"signs": None}, "layer 'layer' is SSVQ and has no signs"),
+        ({"bias_shift": 9}, "layer 'layer' has channel parameters of other widths than the stream"),
+        ({"shared_multiplier": True}, "layer 'layer' has channel parameters of other widths than the stream"),
     ],
 )
 def test_layer_of_another_format(change: dict[str, object], message: str) -> None:
     layer = random_layer(np.random.default_rng(0), weight_format=WeightFormat.SSVQ, out_channels=4, in_channels=8)
+    uniform = np.ones(4, dtype=np.int64)
+    layer = replace(layer, bias=layer.bias >> 9 << 9, mantissa=uniform, exponent=uniform)
     stream_format = stream_format_of(layer, PRESETS["tiny"])
     with pytest.raises(FormatError, match=message):
         pack_stream(replace(layer, **change), stream_format)  # type: ignore[arg-type]

@@ -1,0 +1,168 @@
+"""Random programs whose descriptors depend on each other in every way, and what they have to leave in DRAM."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from core_model import CoreModel
+from layers import random_layer
+
+from ssvq.activation_tensor import ActivationTensor
+from ssvq.builder import ProgramBuilder
+from ssvq.integer_layer import CompileError, IntegerLayer
+from ssvq.product import IntegerProduct
+from ssvq.program import Program, place_input, read_output
+from ssvq.reference import ActivationScale, Int8Array
+from ssvq_gen.arithmetic import encode_multiplier
+from ssvq_gen.config import CoreConfig, WeightFormat
+from ssvq_gen.format import FormatError, StreamFormat
+
+ALL = "all"
+"""Job that loads the whole activation memory at the beginning, and stores it at the end."""
+_SYMMETRIC = ActivationScale(scale=0.1)
+_SPREAD = 60
+"""Standard deviation that outputs are aimed at, of int8 inputs and weights that are spread evenly."""
+_EVEN = 74.0
+"""Standard deviation of int8 values that are spread evenly."""
+_FOLLOWS = 0.6
+_TRIES = 400
+
+
+class ProgramCase:
+    """A program of about `steps` random LOADs, STOREs, MATMULs and PRODUCTs on any words of the activation memory.
+
+    inputs : int8 (tokens, channels) by job, as the driver takes them
+    """
+
+    def __init__(self, config: CoreConfig, rng: np.random.Generator, *, steps: int) -> None:
+        self._config, self._rng = config, rng
+        self._builder = ProgramBuilder(config)
+        self._output: ActivationTensor | None = None  # of the matrix product before
+        self.inputs: dict[str, Int8Array] = {}
+        everything = ActivationTensor(word=0, tokens=config.activation_depth, channels=config.word_bytes, stride=1)
+        self._load(ALL, everything)
+        kinds = [self._copy_in, self._copy_out, self._matmul, self._matmul, self._matmul]
+        if config.attention:
+            kinds += [self._product, self._product]
+        made = 0
+        for attempt in range(_TRIES):
+            if made == steps:
+                break
+            try:
+                kinds[rng.integers(len(kinds))](f"step{attempt}")
+                made += 1
+            except CompileError:  # its tensors overlap, or are too large for the memory
+                continue
+        self._builder.store(f"{ALL}_out", everything, _SYMMETRIC)
+        self.program: Program = self._builder.build()
+
+    def expected(self) -> dict[str, Int8Array]:
+        """Outputs by job, of the descriptors one after the other."""
+        memory = self.program.new_memory()
+        for name, x in self.inputs.items():
+            place_input(memory, self.program, x, job=name)
+        CoreModel(self._config).run(memory, self.program.descriptor_offset, self.program.descriptor_count)
+        return {job.name: read_output(memory, self.program, job=job.name) for job in self.program.jobs if job.output}
+
+    def _load(self, name: str, tensor: ActivationTensor) -> None:
+        self._builder.load(name, tensor, _SYMMETRIC)
+        self.inputs[name] = self._rng.integers(-128, 128, (tensor.tokens, tensor.channels), dtype=np.int8)
+
+    def _tensor(self, tokens: int, channels: int) -> ActivationTensor:
+        words = -(-channels // self._config.word_bytes)
+        stride = words + int(self._rng.integers(0, 3))
+        room = self._config.activation_depth - (tokens - 1) * stride - words - 4
+        if room < 1:
+            raise CompileError("", "too large")
+        return ActivationTensor(word=int(self._rng.integers(room)), tokens=tokens, channels=channels, stride=stride)
+
+    def _tokens(self) -> int:
+        depth = self._config.accumulator_depth
+        return int(self._rng.choice((1, 2, self._rng.integers(1, depth + 1), depth)))
+
+    def _channels(self, tile: int) -> int:
+        return int(self._rng.choice((self._rng.integers(1, 3 * tile + 2), tile, 2 * tile)))
+
+    def _copy_in(self, name: str) -> None:
+        self._load(name, self._tensor(self._tokens(), self._channels(self._config.word_bytes)))
+
+    def _copy_out(self, name: str) -> None:
+        tensor = self._tensor(self._tokens(), self._channels(self._config.word_bytes))
+        self._builder.store(name, tensor, _SYMMETRIC)
+
+    def _matmul(self, name: str) -> None:
+        """Mostly on the output of the matrix product before, as layers follow each other."""
+        before, config = self._output, self._config
+        source = (
+            before
+            if before and self._rng.random() < _FOLLOWS
+            else self._tensor(self._tokens(), self._channels(config.rows))
+        )
+        layer = _random_layer(config, self._rng, name, self._channels(config.cols), source.channels)
+        target = self._tensor(source.tokens, layer.out_channels)
+        self._builder.matmul(layer, source=source, target=target)
+        self._output = target
+
+    def _product(self, name: str) -> None:
+        rng, config = self._rng, self._config
+        tokens, k, n = self._tokens(), self._channels(config.rows), self._channels(config.cols)
+        transposed = bool(rng.integers(2))
+        batch = int(rng.integers(1, 4))
+        mantissa, exponent = encode_multiplier(_SPREAD / (_EVEN**2 * k**0.5))
+        product = IntegerProduct(
+            name=name,
+            tokens=tokens,
+            in_channels=k,
+            out_channels=n,
+            batch_count=batch,
+            transposed=transposed,
+            input_scale=_SYMMETRIC,
+            operand_scale=_SYMMETRIC,
+            output_scale=_SYMMETRIC,
+            mantissa=mantissa,
+            exponent=exponent,
+        )
+        source, target = self._tensor(tokens, k), self._tensor(tokens, n)
+        operand = self._tensor(n, k) if transposed else self._tensor(k, n)
+        self._builder.product(
+            product,
+            source=source,
+            operand=operand,
+            target=target,
+            source_batch_stride=int(rng.integers(0, 2 * source.stride)),
+            operand_batch_stride=int(rng.integers(0, 2 * operand.stride)),
+            target_batch_stride=int(rng.integers(0, tokens * target.stride + 2)),
+        )
+        self._output = target
+
+
+def _random_layer(
+    config: CoreConfig, rng: np.random.Generator, name: str, out_channels: int, in_channels: int
+) -> IntegerLayer:
+    weight_format = config.formats[rng.integers(len(config.formats))]
+    codebook_size, vector_dim = 256, 1
+    while weight_format is not WeightFormat.INT8:
+        codebook_size, vector_dim = 1 << int(rng.integers(1, 9)), 1 << int(rng.integers(1, 6))
+        try:
+            StreamFormat(config=config, weight_format=weight_format, codebook_size=codebook_size, vector_dim=vector_dim)
+            break
+        except FormatError:
+            continue
+    layer = random_layer(
+        rng,
+        weight_format=weight_format,
+        out_channels=out_channels,
+        in_channels=in_channels,
+        codebook_size=codebook_size,
+        vector_dim=vector_dim,
+        name=name,
+    )
+    mantissa, exponent = encode_multiplier(_SPREAD / (_EVEN**2 * in_channels**0.5))
+    return replace(
+        layer,
+        bias=rng.integers(-1000, 1000, out_channels),
+        mantissa=np.full(out_channels, mantissa),
+        exponent=np.full(out_channels, exponent),
+        output_scale=replace(layer.output_scale, zero_point=int(rng.integers(-10, 11))),
+    )

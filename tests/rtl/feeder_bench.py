@@ -1,0 +1,220 @@
+"""Activation memory, array and writeback around a feeder, compared cycle by cycle with what it has to do."""
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Any
+
+from ssvq_gen.config import CoreConfig
+from ssvq_rtl.feeder import MIN_TILE_CYCLES, Feeder
+from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches
+
+TOKEN_FIELDS = ("index", "first", "last", "opens")
+REASONS = ("wait_weights", "wait_accumulator", "wait_activation", "issue")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """One activation: where it is read, what travels with it, what enters the array.
+
+    `early` when it may go before the last tile column of the command before is written.
+    """
+
+    address: int
+    token: tuple[int, int, int, int]
+    activation: int
+    begins: bool
+    ends: bool
+    early: bool
+
+    @property
+    def starts_tile(self) -> bool:
+        return self.token[0] == 0
+
+    @property
+    def is_final(self) -> bool:
+        return bool(self.token[2])
+
+
+def issues_of(command: dict[str, int], config: CoreConfig, memory: list[int]) -> list[Issue]:
+    """All activations of a command, ``for b: for n: for k: for t``; the last tile along k is masked."""
+    tiles_per_word = config.word_bytes // config.rows
+    batch, n_tiles, k_tiles, tokens = command["batch_last"] + 1, *(command[n] for n in ("n_tiles", "k_tiles", "tokens"))
+    places = [(b, n, k, t) for b in range(batch) for n in range(n_tiles) for k in range(k_tiles) for t in range(tokens)]
+    issues = []
+    for b, n, k, t in places:
+        last = k == k_tiles - 1
+        rows = command["last_rows"] if last else config.rows
+        first_word = command["source"] + b * command["input_batch_stride"]
+        address = first_word + t * command["input_stride"] + k // tiles_per_word
+        part = memory[address] >> (8 * config.rows * (k % tiles_per_word))
+        issues.append(
+            Issue(
+                address=address,
+                token=(t, int(k == 0), int(last), int(last and t == 0)),
+                activation=part & ((1 << (8 * rows)) - 1),
+                begins=(b, n, k, t) == places[0],
+                ends=(b, n, k, t) == places[-1],
+                early=(b, n) == (0, 0) and k < command["early_tiles"],
+            )
+        )
+    return issues
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chances:
+    """That something is missing in a cycle."""
+
+    freeze: float = 0.0
+    """The array stands still."""
+    slow: float = 0.0
+    """Weights are missing."""
+    late: float = 0.0
+    """Channel parameters are missing."""
+    denied: float = 0.0
+    """The memory bank is not granted."""
+    unwritten: float = 0.0
+    """Outputs of the command before are missing; half as often, those of its last column alone."""
+    hold: float = 0.0
+    """No command may be taken."""
+
+    def factor(self) -> float:
+        """How much longer everything takes."""
+        result = 1.0
+        for chance in vars(self).values():
+            result /= 1 - chance
+        return result
+
+
+class FeederBench:
+    """Commands are offered without a pause.
+
+    `pattern` freezes the array in the cycles with a 0, again and again, instead of `chances.freeze`.
+    """
+
+    def __init__(self, config: CoreConfig, rng: Any, chances: Chances, pattern: tuple[int, ...] = ()) -> None:
+        self.dut = Feeder(config=config)
+        self.memory = [rng.getrandbits(8 * config.word_bytes) for _ in range(config.activation_depth)]
+        self.times: list[int] = []
+        """Enabled cycles of the issues."""
+        self.reasons: Counter[str] = Counter()
+        self._config, self._rng, self._chances, self._pattern = config, rng, chances, pattern
+        self._cycles = self._enabled = 0
+        self._start = -MIN_TILE_CYCLES
+        self._waiting: deque[Issue] = deque()
+        """Of the command in hand."""
+        self._index = 0
+        self._before: Issue | None = None
+        self._stages: tuple[Issue | None, Issue | None] = (None, None)
+
+    def run(self, commands: list[dict[str, int]]) -> None:
+        dut = self.dut
+
+        async def bench(ctx: Any) -> None:
+            upcoming = deque(commands)
+            trailing = 0
+            while trailing < TRAILING_CYCLES:
+                trailing += not upcoming and not self._waiting
+                await self._cycle(ctx, upcoming)
+            assert not ctx.get(dut.busy)
+            assert not ctx.get(dut.error)
+
+        work = sum((c["batch_last"] + 1) * c["n_tiles"] * c["k_tiles"] * (c["tokens"] + 3) for c in commands)
+        limit = int(4 * self._config.requantize_groups * work * self._chances.factor()) + 2000
+        run_benches(dut, bench, cycles=limit)
+
+    async def _cycle(self, ctx: Any, upcoming: deque[dict[str, int]]) -> None:
+        dut, chances = self.dut, self._chances
+        enable = bool(self._pattern[self._cycles % len(self._pattern)] if self._pattern else self._has(chances.freeze))
+        loaded, ready, granted = (self._has(chance) for chance in (chances.slow, chances.late, chances.denied))
+        written = self._has(chances.unwritten)
+        most_written = written or self._has(0.5)
+        hold = not self._has(chances.hold)
+        for signal, value in (
+            (dut.enable, enable),
+            (dut.row_loaded, loaded),
+            (dut.parameters_ready, ready),
+            (dut.all_written, written),
+            (dut.most_written, most_written),
+            (dut.hold, hold),
+            (dut.commands.valid, bool(upcoming)),
+        ):
+            ctx.set(signal, value)
+        if upcoming:
+            ctx.set(dut.commands.payload, upcoming[0])
+        busy = bool(self._waiting)
+        following = self._waiting[0] if busy else None
+        may_read = False
+        reason = None
+        if following is not None:
+            last_k, first = following.is_final, following.starts_tile
+            may_read = not self._waits_for_accumulators(following) and (written or (most_written and following.early))
+            if not enable or (first and not (loaded and (ready or not last_k))):
+                reason, may_read = "wait_weights", False
+            elif self._waits_for_accumulators(following):
+                reason = "wait_accumulator"
+            else:
+                reason = "issue" if may_read and granted else "wait_activation"
+        assert ctx.get(dut.read.en) == may_read
+        if may_read:
+            assert following is not None
+            assert ctx.get(dut.read.addr) == following.address
+        ctx.set(dut.read.ready, may_read and granted)
+        self._check(ctx, following, reason, hold=hold)
+        takes = bool(upcoming) and not busy and not hold
+        await ctx.tick()
+        self._cycles += 1
+        self._enabled += enable
+        issued = following if reason == "issue" else None
+        # The memory shows a word for one cycle, whether the array advances or not.
+        ctx.set(dut.read.data, self.memory[issued.address] if issued else self._rng.getrandbits(len(dut.read.data)))
+        if enable:
+            self._stages = (issued, self._stages[0])
+        if issued is not None:
+            self._waiting.popleft()
+        if takes:
+            command = upcoming.popleft()
+            self._waiting = deque(issues_of(command, self._config, self.memory))
+            self._index = command["index"]
+
+    def _has(self, chance: float) -> bool:
+        return bool(self._rng.random() >= chance)
+
+    def _waits_for_accumulators(self, issue: Issue) -> bool:
+        """Tiles start `MIN_TILE_CYCLES` apart, and final sums take the requantizer `requantize_groups` cycles each."""
+        if issue.starts_tile and self._enabled - self._start < MIN_TILE_CYCLES:
+            return True
+        before = self._before
+        return (
+            before is not None and before.is_final and self._enabled - self.times[-1] < self._config.requantize_groups
+        )
+
+    def _check(self, ctx: Any, following: Issue | None, reason: str | None, *, hold: bool) -> None:
+        dut = self.dut
+        busy = following is not None
+        assert ctx.get(dut.busy) == busy
+        assert ctx.get(dut.commands.ready) == (not busy and not hold)
+        assert {name for name in REASONS if ctx.get(getattr(dut, name))} == ({reason} if reason else set())
+        assert not busy or ctx.get(dut.index) == self._index
+        issued = following if reason == "issue" else None
+        flags = tuple(ctx.get(getattr(dut, name)) for name in ("starts_tile", "claim", "begins", "ends"))
+        if issued is None:
+            assert flags == (0, 0, 0, 0)
+        else:
+            starts = issued.starts_tile
+            assert flags == (starts, starts and issued.is_final, issued.begins, issued.ends)
+            if starts:
+                self._start = self._enabled
+            self._before = issued
+            self.times.append(self._enabled)
+        if reason is not None:
+            self.reasons[reason] += 1
+        self._check_stages(ctx)
+
+    def _check_stages(self, ctx: Any) -> None:
+        """The token comes one enabled cycle after the issue, the activation two; both stay while nothing advances."""
+        after_one, after_two = self._stages
+        if after_one is not None:
+            token = ctx.get(self.dut.token)
+            assert tuple(int(token[name]) for name in TOKEN_FIELDS) == after_one.token
+        if after_two is not None:
+            assert ctx.get(self.dut.activation) == after_two.activation
