@@ -1,6 +1,6 @@
 """Loads the stationary operand of a PRODUCT into the array's shadow rows."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -64,47 +64,79 @@ class OperandLoader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config = self._config
-        lanes, blocks, groups = config.decode_lanes, config.row_blocks, config.column_groups
-        entries = max(blocks, groups)
-        m.submodules.words = words = OperandWords(config=config)
+        m.submodules.words = words = OperandWords(config=self._config)
+        m.submodules.buffer = buffer = _StepBuffer(config=self._config)
         connect(m, words.read, wiring.flipped(self.read))
-
-        transposed = Signal(reset_less=True)
+        connect(m, words.o, buffer.i)
+        connect(m, buffer.o, wiring.flipped(self.o))
         m.d.comb += [
             words.commands.payload.eq(self.commands.payload),
             words.commands.valid.eq(self.commands.valid & ~self.loading),
             self.commands.ready.eq(words.commands.ready & ~self.loading),
             words.all_written.eq(self.all_written),
             words.most_written.eq(self.most_written),
+            buffer.turn.eq(self.turn),
+            buffer.more.eq(words.busy),
+            self.done.eq(self.o.valid & self.o.ready & buffer.last),
             self.error.eq(words.error),
             self.error_addr.eq(words.error_addr),
         ]
+        with m.If(self.done):
+            m.d.sync += self.loading.eq(0)
         with m.If(self.commands.valid & self.commands.ready):
-            m.d.sync += [self.loading.eq(1), transposed.eq(self.commands.payload.transposed)]
+            m.d.sync += [self.loading.eq(1), buffer.transposed.eq(self.commands.payload.transposed)]
+        return m
 
-        # Fill: a word is all entries of a lane, or a byte of the first entries of all lanes.
+
+class _StepBuffer(wiring.Component):
+    """Filled with the words of one column group (transposed) or row block, then emptied as its steps.
+
+    more : In, there are words to come
+    last : with `o`, the last step of the last word
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(8 * config.word_bytes)),
+                "transposed": In(1),
+                "turn": In(1),
+                "more": In(1),
+                "o": Out(stream.Signature(DecodedStep(config))),
+                "last": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, transposed = self._config, self.transposed
+        lanes, blocks, groups = config.decode_lanes, config.row_blocks, config.column_groups
+        entries = max(blocks, groups)
+
+        # Fill: a word is all entries of a lane, or a row of the first entries of all lanes.
         filling = Signal(init=1)
         fill = Signal(range(max(lanes, LANE_WEIGHTS)))
         take = Signal()
-        buffer = [Signal(32 * entries, reset_less=True, name=f"buffer{lane}") for lane in range(lanes)]
-        m.d.comb += [words.o.ready.eq(filling), take.eq(words.o.valid & filling)]
+        m.d.comb += [self.i.ready.eq(filling), take.eq(self.i.valid & filling)]
         with m.If(take):
             m.d.sync += fill.eq(fill + 1)
             with m.If(fill == Mux(transposed, lanes - 1, LANE_WEIGHTS - 1)):
                 m.d.sync += [fill.eq(0), filling.eq(0)]
-        word = words.o.payload
-        for lane in range(lanes):
-            with m.If(take & transposed & (fill == lane)):
-                m.d.sync += buffer[lane][: 8 * config.rows].eq(word)
-        for byte in range(LANE_WEIGHTS):
-            with m.If(take & ~transposed & (fill == byte)):
-                for lane in range(lanes):
-                    for group in range(groups):
-                        target = buffer[lane].word_select(LANE_WEIGHTS * group + byte, 8)
-                        m.d.sync += target.eq(word.word_select(lanes * group + lane, 8))
+        # A register for each row and lane of a step, of all entries: as wide as goes, for the sake of simulation.
+        registers = []
+        for row in range(LANE_WEIGHTS):
+            column = self._bytes(first=row, step=LANE_WEIGHTS, count=blocks)
+            for lane in range(lanes):
+                weights_in_row = self._bytes(first=lane, step=lanes, count=groups)
+                register = Signal(8 * entries, reset_less=True, name=f"row{row}_lane{lane}")
+                with m.If(take & (fill == Mux(transposed, lane, row))):
+                    # Entries beyond those of a row are not looked at.
+                    low = Mux(transposed, column[: 8 * groups], weights_in_row)
+                    m.d.sync += register.eq(Cat(low, column[8 * groups :]))
+                registers.append(register)
 
-        # Empty: an entry of all lanes is a step.
+        # Empty: an entry of all registers is a step.
         entry = Signal(range(max(entries, 2)))
         outer = Signal.like(entry)  # column group if transposed, else row block
         emit = Signal()
@@ -112,31 +144,24 @@ class OperandLoader(wiring.Component):
         last_outer = outer == Mux(transposed, groups - 1, blocks - 1)
         column_group = Mux(transposed, outer, entry)
         step = Signal(DecodedStep(config), reset_less=True)
-        last_step = Signal(reset_less=True)  # of the command
-        m.d.comb += [
-            emit.eq(~filling & self.turn & (~self.o.valid | self.o.ready)),
-            self.o.payload.eq(step),
-            self.done.eq(self.o.valid & self.o.ready & last_step),
-        ]
+        m.d.comb += [emit.eq(~filling & self.turn & (~self.o.valid | self.o.ready)), self.o.payload.eq(step)]
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(emit):
             m.d.sync += [
                 self.o.valid.eq(1),
+                step.weights.eq(Cat(register.word_select(entry, 8) for register in registers)),
                 step.row_block.eq(Mux(transposed, entry, outer)),
                 step.column_group.eq(column_group),
                 step.row_mask.eq(~0),
                 step.completes_rows.eq(column_group == groups - 1),
-                # Words of a next group would have been read by now, or be about to be.
-                last_step.eq(last_entry & ~words.busy),
+                self.last.eq(last_entry & ~self.more),
                 entry.eq(entry + 1),
             ]
-            selected = Cat(lane.word_select(entry, 32) for lane in buffer)
-            for row in range(LANE_WEIGHTS):
-                for lane in range(lanes):
-                    m.d.sync += step.weights[row][lane].eq(selected.word_select(LANE_WEIGHTS * lane + row, 8))
             with m.If(last_entry):
                 m.d.sync += [filling.eq(1), entry.eq(0), outer.eq(Mux(last_outer, 0, outer + 1))]
-        with m.If(self.done):
-            m.d.sync += self.loading.eq(0)
         return m
+
+    def _bytes(self, *, first: int, step: int, count: int) -> Value:
+        """`count` bytes of the word, every `step`-th from number `first`."""
+        return Cat(self.i.payload.word_select(first + step * i, 8) for i in range(count))

@@ -1,6 +1,6 @@
 """Reads the stationary operand of a PRODUCT from the activation memory, word by word in the order of the tiles."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -107,7 +107,7 @@ class OperandWords(wiring.Component):
         in_range = address < config.activation_depth
         m.d.comb += [
             taken.eq(self.o.valid & self.o.ready),
-            wants.eq(walking & may_read & ((held != self.HELD) | taken) & ~self.error),
+            wants.eq(walking & may_read & ((held != self.HELD) | taken)),
             issue.eq(wants & (~inside | (in_range & self.read.ready))),
             self.read.en.eq(wants & inside & in_range),
             self.read.addr.eq(address),
@@ -174,14 +174,21 @@ class OperandWords(wiring.Component):
             ragged.eq(last_n & ~transposed),
             lane_read.eq(lane),
         ]
-        used = Cat(
-            ~blank & (~ragged | (i < command.last_columns) if i < config.cols else 1) for i in range(config.word_bytes)
-        )
-        word: Value = self.read.data
-        if lane_count > 1:
-            word = Cat(word.word_select(lane_read, 8 * narrow), word[8 * narrow :])
+        used = Signal(config.word_bytes)
+        word = Signal(8 * config.word_bytes)
         arrived = Signal(8 * config.word_bytes)
-        m.d.comb += arrived.eq(Cat(word.word_select(i, 8) & used[i].replicate(8) for i in range(config.word_bytes)))
+        m.d.comb += [
+            used.eq(
+                Cat(
+                    ~blank & (~ragged | (i < command.last_columns) if i < config.cols else 1)
+                    for i in range(config.word_bytes)
+                )
+            ),
+            word.eq(self.read.data),
+            arrived.eq(word & Cat(used[i].replicate(8) for i in range(config.word_bytes))),
+        ]
+        if lane_count > 1:
+            m.d.comb += word[: 8 * narrow].eq(self.read.data.word_select(lane_read, 8 * narrow))
 
         # The word that is offered, and one that came while it was not taken.
         spare = Signal(8 * config.word_bytes, reset_less=True)
