@@ -77,7 +77,7 @@ class Monitor(wiring.Component):
             classes.wait_decode_cycles.eq(status.wait_weights & self.stalled),
             classes.wait_operand_cycles.eq(status.wait_operand),
             classes.wait_activation_cycles.eq(status.wait_activation),
-            classes.wait_accumulator_cycles.eq(status.wait_accumulator),
+            classes.wait_array_cycles.eq(status.wait_array),
             classes.wait_output_cycles.eq(self.draining),
             classes.load_cycles.eq(transfers.loading),
             classes.store_cycles.eq(transfers.storing),
