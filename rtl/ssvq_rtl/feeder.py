@@ -11,7 +11,7 @@ from .checks import require_config
 from .descriptor import INDEX_WIDTH
 
 MIN_TILE_CYCLES = 3
-"""Cycles between tiles: the accumulator memory's read, add and write of one activation."""
+"""Enabled cycles from an activation to the same one in the next tile: the accumulator memory's read, add and write."""
 
 
 class FeedCommand(data.StructLayout):
@@ -164,8 +164,9 @@ class Feeder(wiring.Component):
         for counter in (tile_gap, pace):
             with m.If((counter != 0) & self.enable):
                 m.d.sync += counter.eq(counter - 1)
-        with m.If(self.starts_tile):
-            m.d.sync += tile_gap.eq(MIN_TILE_CYCLES - 1)
+        # Activations of a tile may come apart, when reads are denied: the gap counts from the last one.
+        with m.If(self.issue & last_token):
+            m.d.sync += tile_gap.eq(Mux(command.tokens < MIN_TILE_CYCLES, MIN_TILE_CYCLES - command.tokens, 0))
         with m.If(self.issue & last_k):  # final sums are requantized in passes
             m.d.sync += pace.eq(config.requantize_groups - 1)
         lane = self._advance(m, command, address, k, last_token, last_k, last_n)

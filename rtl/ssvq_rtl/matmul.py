@@ -116,7 +116,7 @@ class MatmulEngine(wiring.Component):
             loader = self._operand_loader(m, decoder, all_written, most_written)
             step = self._chosen(m, decoder.product_turn, loader.o, decoder.o)
             with m.If(loader.error):
-                m.d.comb += [self.range_index.eq(feeder.index), self.range_addr.eq(loader.error_addr)]
+                m.d.comb += self.range_addr.eq(loader.error_addr)
         m.d.comb += [
             scoreboard.step_valid.eq(step.valid),
             scoreboard.step_row_block.eq(step.payload.row_block),
@@ -189,8 +189,9 @@ class MatmulEngine(wiring.Component):
         # With one token, the array may be fed with the next descriptor while the last rows of a PRODUCT are loaded. The
         # next one was only taken because all before the PRODUCT was complete.
         overtaken = Signal()
+        index = Signal(INDEX_WIDTH, reset_less=True)
         with m.If(self.operand_commands.valid & self.operand_commands.ready):
-            m.d.sync += overtaken.eq(0)
+            m.d.sync += [overtaken.eq(0), index.eq(self.feed_commands.payload.index)]
         with m.Elif(self.writeback_commands.valid & self.writeback_commands.ready):
             m.d.sync += overtaken.eq(1)
         m.d.comb += [
@@ -199,6 +200,7 @@ class MatmulEngine(wiring.Component):
             loader.all_written.eq(all_written | overtaken),
             loader.most_written.eq(most_written),
             self.range_error.eq(loader.error),
+            self.range_index.eq(index),
         ]
         return loader
 
