@@ -114,7 +114,7 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("WAIT_DECODE_CYCLES", "the array waited for weights that were there and not decoded"),
     ("WAIT_OPERAND_CYCLES", "the array waited for the weights of a PRODUCT, from the activation memory"),
     ("WAIT_ACTIVATION_CYCLES", "an activation was not written yet, or its memory bank was in use"),
-    ("WAIT_ACCUMULATOR_CYCLES", "the array waited for a sum to be stored or requantized"),
+    ("WAIT_ARRAY_CYCLES", "the array waited for itself: a sum to be stored or requantized, weights to be swapped"),
     ("WAIT_OUTPUT_CYCLES", "the last sums of a layer came out of the array and were written back"),
     ("LOAD_CYCLES", "nothing was in the array and a LOAD was running"),
     ("STORE_CYCLES", "nothing was in the array and a STORE was running"),

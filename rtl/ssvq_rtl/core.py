@@ -6,14 +6,12 @@ from amaranth.lib.wiring import Flow, In, Out, connect
 
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import ErrorCode
-from ssvq_gen.profile import PROFILE_CLASSES
 from ssvq_gen.registers import AXIL_ADDR_WIDTH
 
 from .activation_memory import ActivationMemory
 from .axi_lite import AxiLiteSlave
 from .bus import Axi4ReadSignature, Axi4WriteSignature, AxiLiteSignature
 from .checks import require_config
-from .counters import Counters
 from .descriptor import INDEX_WIDTH
 from .descriptor_fetch import DescriptorFetch
 from .dispatcher import Dispatcher
@@ -21,7 +19,7 @@ from .executor import Executor
 from .job_control import JobControl
 from .load import LoadEngine
 from .matmul import MatmulEngine
-from .profiler import Profiler
+from .monitor import Monitor
 from .read_arbiter import ReadArbiter
 from .register_file import RegisterFile
 from .resize import StreamResizer
@@ -71,7 +69,7 @@ class SsvqCore(wiring.Component):
         axil = AxiLiteSlave()
         registers = RegisterFile(config=config)
         control = JobControl(config=config)
-        counters = Counters()
+        monitor = Monitor(config=config)
         arbiter = ReadArbiter(config=config, clients=3)
         store = StoreEngine(config=config)
         fetch = DescriptorFetch(config=config)
@@ -87,7 +85,7 @@ class SsvqCore(wiring.Component):
         m.submodules.axil = axil
         m.submodules.registers = registers
         m.submodules.control = control
-        m.submodules.counters = counters
+        m.submodules.monitor = monitor
         m.submodules.arbiter = arbiter
         m.submodules.store = store
         m.submodules.activations = memory
@@ -141,16 +139,7 @@ class SsvqCore(wiring.Component):
         ]
         self._collect_errors(m, control, executor, arbiter, store, matmul)
 
-        self._count(m, counters, control, executor, matmul, weights, arbiter, store)
-        m.d.comb += registers.counters.eq(counters.values)
-        if config.profile_depth:
-            m.submodules.profiler = profiler = Profiler(config=config)
-            self._profile(m, profiler, counters, control, executor, load, store, matmul)
-            m.d.comb += [
-                profiler.read_addr.eq(registers.profile_addr),
-                registers.profile_data.eq(profiler.read_data),
-                matmul.hold.eq(profiler.busy),
-            ]
+        self._connect_monitor(m, monitor, registers, control, executor, matmul, load, store, weights, arbiter)
         return m
 
     def _connect_ports(self, m: Module, prefix: str, interface: wiring.PureInterface) -> None:
@@ -198,68 +187,43 @@ class SsvqCore(wiring.Component):
             registers.descriptors_done.eq(done_count),
         ]
 
-    def _count(
+    def _connect_monitor(
         self,
         m: Module,
-        counters: Counters,
+        monitor: Monitor,
+        registers: RegisterFile,
         control: JobControl,
         executor: Executor,
         matmul: MatmulEngine,
-        weights: WeightStream,
-        arbiter: ReadArbiter,
-        store: StoreEngine,
-    ) -> None:
-        """What the array does or waits for; without an activation to feed, what has to end first."""
-        classes, status = counters.classes, matmul.status
-        stalled = weights.o.valid & ~weights.o.ready
-        m.d.comb += [
-            counters.clear.eq(control.begins),
-            counters.run.eq(control.busy),
-            classes.array_cycles.eq(status.issuing),
-            classes.wait_weight_cycles.eq(status.wait_weights & ~stalled),
-            classes.wait_decode_cycles.eq(status.wait_weights & stalled),
-            classes.wait_operand_cycles.eq(status.wait_operand),
-            classes.wait_activation_cycles.eq(status.wait_activation),
-            classes.wait_accumulator_cycles.eq(status.wait_accumulator),
-            classes.wait_output_cycles.eq(executor.matmuls != 0),
-            classes.load_cycles.eq(executor.loads != 0),
-            classes.store_cycles.eq(executor.stores != 0),
-            counters.beats.weight_beats.eq(weights.beat),
-            counters.beats.read_beats.eq(arbiter.beat),
-            counters.beats.write_beats.eq(store.beat),
-        ]
-
-    def _profile(
-        self,
-        m: Module,
-        profiler: Profiler,
-        counters: Counters,
-        control: JobControl,
-        executor: Executor,
         load: LoadEngine,
         store: StoreEngine,
-        matmul: MatmulEngine,
+        weights: WeightStream,
+        arbiter: ReadArbiter,
     ) -> None:
-        status = matmul.status
+        transfers = monitor.transfers
         m.d.comb += [
-            profiler.cycle.eq(counters.values.total_cycles),
-            *(profiler.classes[i].eq(counters.values[name.lower()]) for i, name in enumerate(PROFILE_CLASSES)),
+            monitor.begins.eq(control.begins),
+            monitor.running.eq(control.busy),
+            monitor.matmul.eq(matmul.status),
+            monitor.stalled.eq(weights.o.valid & ~weights.o.ready),
+            monitor.draining.eq(executor.matmuls != 0),
+            monitor.beats.weight_beats.eq(weights.beat),
+            monitor.beats.read_beats.eq(arbiter.beat),
+            monitor.beats.write_beats.eq(store.beat),
+            transfers.loading.eq(executor.loads != 0),
+            transfers.storing.eq(executor.stores != 0),
+            transfers.load_begins.eq(executor.load_begins),
+            transfers.store_begins.eq(executor.store_begins),
+            transfers.begins_index.eq(executor.index),
+            transfers.load_ends.eq(load.done),
+            transfers.load_ends_index.eq(load.done_tag),
+            transfers.store_ends.eq(store.done),
+            transfers.store_ends_index.eq(store.done_tag),
+            monitor.profile_addr.eq(registers.profile_addr),
+            registers.profile_data.eq(monitor.profile_data),
+            registers.counters.eq(monitor.values),
+            matmul.hold.eq(monitor.hold),
         ]
-        events: dict[str, tuple[Value, Value]] = {
-            "load_begin": (executor.load_begins, executor.index),
-            "load_end": (load.done, load.done_tag),
-            "store_begin": (executor.store_begins, executor.index),
-            "store_end": (store.done, store.done_tag),
-            "decode_begin": (status.unpacks_begin, status.unpacks_index),
-            "decode_end": (status.unpacks_end, status.unpacks_index),
-            "compute_begin": (status.feeds_begin, status.feeds_index),
-            "compute_end": (status.feeds_end, status.feeds_index),
-            "drain_begin": (status.drains_begin, status.drains_index),
-            "drain_end": (status.ends, status.ends_index),
-        }
-        for name, (valid, index) in events.items():
-            event = getattr(profiler, name)
-            m.d.comb += [event.valid.eq(valid & control.busy), event.index.eq(index)]
 
     def _connect_memory(
         self, m: Module, memory: ActivationMemory, load: LoadEngine, store: StoreEngine, matmul: MatmulEngine

@@ -1,6 +1,6 @@
 """The matrix product: everything between the weight stream and the activation memory."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -26,8 +26,8 @@ class MatmulStatus(data.StructLayout):
 
     issuing : an activation enters the array
     feeding : a command's activations are fed
-    wait_weights, wait_operand, wait_accumulator, wait_activation : why none enters; the weights of a PRODUCT are its
-        operand
+    wait_weights, wait_operand, wait_activation : why none enters; the weights of a PRODUCT are its operand
+    wait_array : ... sums are still to be stored or requantized, or the rows of the next weights to be swapped
     unpacks_begin, unpacks_end : the stream of descriptor `unpacks_index` begins and has ended
     feeds_begin, feeds_end : first and last activation of `feeds_index`
     drains_begin : first outputs of `drains_index`
@@ -35,7 +35,7 @@ class MatmulStatus(data.StructLayout):
     """
 
     def __init__(self) -> None:
-        flags = ("issuing", "feeding", "wait_weights", "wait_operand", "wait_accumulator", "wait_activation")
+        flags = ("issuing", "feeding", "wait_weights", "wait_operand", "wait_activation", "wait_array")
         events = ("unpacks_begin", "unpacks_end", "feeds_begin", "feeds_end", "drains_begin", "ends")
         indices = ("unpacks_index", "feeds_index", "drains_index", "ends_index")
         super().__init__({**dict.fromkeys(flags + events, 1), **dict.fromkeys(indices, INDEX_WIDTH)})
@@ -165,7 +165,7 @@ class MatmulEngine(wiring.Component):
             self.stream_error.eq(unpacker.error),
             self.stream_tag.eq(unpacker.error_tag),
         ]
-        self._report(m, unpacker, feeder, writeback)
+        self._report(m, unpacker, feeder, writeback, step.valid & ~step.ready)
         return m
 
     def _written(self, m: Module, feeder: Feeder, writeback: Writeback) -> tuple[Signal, Signal]:
@@ -215,15 +215,16 @@ class MatmulEngine(wiring.Component):
         ]
         return chosen
 
-    def _report(self, m: Module, unpacker: Unpacker, feeder: Feeder, writeback: Writeback) -> None:
+    def _report(self, m: Module, unpacker: Unpacker, feeder: Feeder, writeback: Writeback, rows_in_use: Value) -> None:
         """Status, and the errors of feeder and writeback; a PRODUCT's operand has its error set already."""
         status = self.status
+        no_weights = feeder.wait_weights & ~rows_in_use
         m.d.comb += [
             status.issuing.eq(feeder.issue),
             status.feeding.eq(feeder.busy),
-            status.wait_weights.eq(feeder.wait_weights & ~feeder.is_product),
-            status.wait_operand.eq(feeder.wait_weights & feeder.is_product),
-            status.wait_accumulator.eq(feeder.wait_accumulator),
+            status.wait_weights.eq(no_weights & ~feeder.is_product),
+            status.wait_operand.eq(no_weights & feeder.is_product),
+            status.wait_array.eq(feeder.wait_accumulator | (feeder.wait_weights & rows_in_use)),
             status.wait_activation.eq(feeder.wait_activation),
             status.unpacks_begin.eq(unpacker.begins),
             status.unpacks_end.eq(unpacker.ends),

@@ -107,7 +107,7 @@ class OperandWords(wiring.Component):
         in_range = address < config.activation_depth
         m.d.comb += [
             taken.eq(self.o.valid & self.o.ready),
-            wants.eq(walking & may_read & ((held != self.HELD) | taken) & ~self.error),
+            wants.eq(walking & may_read & ((held != self.HELD) | taken)),
             issue.eq(wants & (~inside | (in_range & self.read.ready))),
             self.read.en.eq(wants & inside & in_range),
             self.read.addr.eq(address),

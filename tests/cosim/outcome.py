@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ssvq.program import Program
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import Opcode
+from ssvq_gen.format import Opcode, Residency
 from ssvq_sim.behaviour import JobResult
 
 
@@ -57,9 +57,10 @@ def _expected_counters(
 ) -> dict[str, int]:
     """Counters that do not depend on time. Every beat on the bus belongs to the job: none was left by one before."""
     layers = [d for d in program.descriptors() if d["opcode"] == Opcode.MATMUL]
+    fetched = [d for d in layers if d["residency"] != Residency.REUSE]
     return {
         "ARRAY_CYCLES": sum(d["tokens"] * d["k_tiles"] * d["n_tiles"] for d in layers),
-        "WEIGHT_BEATS": sum(d["dram_bytes"] for d in layers) // config.beat_bytes,
+        "WEIGHT_BEATS": sum(d["dram_bytes"] for d in fetched) // config.beat_bytes,
         "READ_BEATS": result.read_beats - beats_before[0],
         "WRITE_BEATS": result.write_beats - beats_before[1],
     }

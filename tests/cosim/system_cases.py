@@ -18,7 +18,7 @@ from ssvq.integer_layer import IntegerLayer
 from ssvq.reference import exact_matmul
 from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH, MANTISSA_MAX, encode_multiplier
 from ssvq_gen.config import ACTIVATION_BANKS, CoreConfig, WeightFormat
-from ssvq_gen.format import FormatError, StreamFormat
+from ssvq_gen.format import FIELD_BY_NAME, NARROW_BIAS_WIDTH, FormatError, StreamFormat
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
 
 TIMEOUT_CYCLES = 2_000_000
@@ -32,6 +32,8 @@ _WARM_UP = 4
 ACTIVATIONS = ("random", "edges", "minimum", "maximum")
 WEIGHTS = ("random", "edges", "minimum", "maximum")
 PARAMETERS = ("tuned", "random", "edges")
+RECORDS = ("wide", "narrow", "shared", "small")
+"""Records of channel parameters in the weight stream: with narrow biases, a shared multiplier, both."""
 _FINE_PART = 0.5
 _REACH = 90
 _EDGES = np.array([-128, -127, -1, 0, 1, 126, 127], dtype=np.int8)
@@ -40,7 +42,10 @@ _CLAMPS = ((-128, 127), (-128, -128), (127, 127), (0, 0), (-1, 127), (-128, 0))
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCase:
-    """One layer and its input. `activations`, `weights` and `parameters` say which values are drawn."""
+    """One layer and its input.
+
+    `activations`, `weights` and `parameters` say which values are drawn, `records` how parameters are stored.
+    """
 
     weight_format: str
     codebook_size: int
@@ -51,6 +56,7 @@ class LayerCase:
     activations: str
     weights: str
     parameters: str
+    records: str
     seed: int
 
     def build(self, name: str) -> tuple[IntegerLayer, npt.NDArray[np.int8]]:
@@ -72,7 +78,7 @@ class LayerCase:
             layer = _with_edge_parameters(rng, layer)
         elif self.parameters == "tuned":
             layer = _with_tuned_parameters(rng, layer, x)
-        return layer, x
+        return _with_records(layer, self.records), x
 
 
 def _values(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
@@ -136,6 +142,20 @@ def _with_edge_parameters(rng: np.random.Generator, layer: IntegerLayer) -> Inte
         clamp_min=clamp[0],
         clamp_max=clamp[1],
     )
+
+
+def _with_records(layer: IntegerLayer, kind: str) -> IntegerLayer:
+    """The layer with its biases cut to int16 at the smallest shift, and the multiplier of channel 0 in all."""
+    if kind in ("narrow", "small"):
+        limit = (1 << (NARROW_BIAS_WIDTH - 1)) - 1
+        largest = int(np.abs(layer.bias).max())
+        shift = min(max(0, largest.bit_length() - limit.bit_length()), FIELD_BY_NAME["bias_shift"].bounds[1])
+        narrow = np.minimum(np.abs(layer.bias) >> shift, limit)
+        layer = replace(layer, bias=np.sign(layer.bias) * narrow << shift, bias_shift=shift)
+    if kind in ("shared", "small"):
+        mantissa, exponent = (np.full_like(values, values[0]) for values in (layer.mantissa, layer.exponent))
+        layer = replace(layer, mantissa=mantissa, exponent=exponent, shared_multiplier=True)
+    return layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +246,9 @@ def _configuration(draw_value: st.DrawFn, index: int) -> CoreConfig:
         accumulator_depth=draw_value(st.sampled_from((4, 8, 16, 32))),
         max_codebook_size=fixed_codebooks.get(index) or 1 << draw_value(st.integers(1, 10)),
         weight_buffer_depth=draw_value(st.sampled_from((64, 128))),
+        weight_cache_bytes=(0, 1 << 10, 4 << 10)[index // 2 % 3],
+        profile_depth=(0, 8, 64)[index % 3],
+        attention=index % 4 != 1,
         formats=fixed_formats.get(index, ("int8", "ssvq", "vq")),  # type: ignore[arg-type]
     )
     choices = base.lane_choices
@@ -264,6 +287,7 @@ def _layers(draw_value: st.DrawFn, config: CoreConfig) -> LayerCase:
         activations=draw_value(st.sampled_from(ACTIVATIONS)),
         weights=draw_value(st.sampled_from(WEIGHTS)),
         parameters=draw_value(st.sampled_from(("tuned", *PARAMETERS))),
+        records=draw_value(st.sampled_from(RECORDS)),
         seed=draw_value(st.integers(0, 2**32 - 1)),
     )
 

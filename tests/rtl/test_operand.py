@@ -77,13 +77,14 @@ class Bench:
             ready, granted = self._rng.random() >= self._stall, self._rng.random() >= self._stall
             ctx.set(dut.o.ready, ready)
             ctx.set(dut.read.ready, granted)
-            sampled = (dut.o.valid, dut.o.payload, dut.read.en, dut.read.addr, dut.turn, dut.done, dut.loading)
-            _, _, valid, step, en, addr, turn, done, loading = await ctx.tick().sample(*sampled)
+            steps = dut.o.valid, dut.o.payload, dut.read.en, dut.read.addr
+            states = dut.turn, dut.done, dut.loading, dut.commands.ready
+            _, _, valid, step, en, addr, turn, done, loading, accepts = await ctx.tick().sample(*steps, *states)
             item = step.as_bits() if valid else None
             assert waiting in (None, item), "a step changed while it waited"
             waiting = item if not ready else None
             assert not valid or turn
-            assert loading or not (valid or en)
+            assert not (accepts if loading else valid or en)
             if valid and ready:
                 self.written_at.append(self.cycle)
                 self.shadow.write(step)

@@ -9,10 +9,12 @@ from typing import Self
 
 from core_model import CoreModel
 
+from ssvq.driver import Profile, ProfileRow
 from ssvq.program import place_input, read_output
 from ssvq.roofline import roofline_cycles
 from ssvq_gen.config import PRESETS
-from ssvq_gen.format import DESCRIPTOR_BYTES
+from ssvq_gen.format import DESCRIPTOR_BYTES, Opcode
+from ssvq_gen.profile import PROFILE_CLASSES
 from ssvq_gen.registers import COUNTERS, TRAFFIC_COUNTERS
 from ssvq_sim.behaviour import JobResult, SimulationJob
 from ssvq_sim.bench.shapes import Transformer
@@ -81,4 +83,30 @@ class ModelSession:
             write_beats=0,
             stray=None,
             error=None,
+            profile=self._profile(job) if job.profile else None,
         )
+
+    @staticmethod
+    def _profile(job: SimulationJob) -> Profile:
+        """Ten cycles for each matrix descriptor, nine of them in the array."""
+        rows = []
+        for index, d in enumerate(job.program.descriptors()):
+            opcode, entry = Opcode(d["opcode"]), job.program.job_of_descriptor(index)
+            assert entry
+            is_matrix = opcode in (Opcode.MATMUL, Opcode.PRODUCT)
+            classes = {"ARRAY_CYCLES": 9, "WAIT_OUTPUT_CYCLES": 1} if is_matrix else {}
+            begin = 10 * index
+            times = dict.fromkeys(("decoded", "compute_begin", "compute_end", "drain_begin"), begin)
+            rows.append(
+                ProfileRow(
+                    index=index,
+                    opcode=opcode,
+                    job=entry.name,
+                    begin=begin,
+                    end=begin + 10,
+                    classes=classes,
+                    **(times if is_matrix else {}),
+                )
+            )
+        tail = dict.fromkeys(PROFILE_CLASSES, 0) | {"STORE_CYCLES": 5}
+        return Profile(rows=tuple(rows), tail=tail, total=5 + sum(row.cost for row in rows))

@@ -53,6 +53,20 @@ def test_targets_reached(small: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert command.main(["--config", str(small), *arguments]) == 0
 
 
+def test_trace(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--only", "layer", "deit-tiny", "--bytes-per-cycle", "8", "--trace", "--out", str(tmp_path)]
+    command.main(["--config", str(small), *arguments])
+    text = capsys.readouterr().out
+    for variant in ("latency", "steady"):
+        for name in ("int8", "ssvq-k16"):
+            trace = json.loads((tmp_path / "bench" / f"trace-small-{variant}-{name}-8B.json").read_text())
+            names = {event["name"] for event in trace["traceEvents"]}
+            assert {"MATMUL patch", "PRODUCT block1.values 1", "LOAD image", "STORE logits"} <= names
+    assert text.count("Where the cycles go: deit-tiny") == 4
+    assert re.search(r"scores +│ +40 +│ +90.0% +│ +4 ", text)  # two blocks of two heads
+    assert re.search(r"total +│ +185 +│ +87.6% +│ +18 +│ +5 ", text)
+
+
 def test_both_cores() -> None:
     options = command._options(["--only", "deit-tiny"])
     networks = Networks(Transformer(patches=9, patch_channels=64, width=64, heads=1, mlp=64, blocks=1, classes=9))

@@ -7,12 +7,13 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ssvq.driver import Profile
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.toolbox import ToolError
 
@@ -38,6 +39,7 @@ from .sweep import (
     layer_measurements,
     network_measurements,
 )
+from .traces import breakdown_table, write_traces
 
 RESULT_FILE = "bench.json"
 MAIN_CONFIG, WIDE_CONFIG = "base", "large"
@@ -76,6 +78,7 @@ class Options:
     latency: int
     output: Path
     quick: bool
+    trace: bool
     workers: int
 
 
@@ -98,6 +101,11 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--out", type=Path, default=Path("build"), help="results go to OUT/bench (default: build)")
     result.add_argument("--quick", action="store_true", help="fewer bandwidths, and no second core")
     result.add_argument(
+        "--trace",
+        action="store_true",
+        help="of each deit-tiny job, say where its cycles go and write a trace for ui.perfetto.dev",
+    )
+    result.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="simulators at a time (default: all cores)"
     )
     return result
@@ -112,6 +120,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
         latency=parsed.latency,
         output=parsed.out / "bench",
         quick=parsed.quick,
+        trace=parsed.trace,
         workers=parsed.jobs,
     )
 
@@ -133,6 +142,8 @@ def _plan(options: Options, networks: Networks) -> list[Measurement]:
             wide = CoreConfig.load(WIDE_CONFIG)
             wide_rates = options.rates or WIDE_RATES
             result += network_measurements(wide, buses(wide, wide_rates, options.latency), networks)
+    if options.trace:
+        result = [replace(m, profiled=m.job == NETWORK_JOB) for m in result]
     if not result:
         raise ValueError(f"the bus of {config.name} moves at most {config.beat_bytes} bytes per cycle")
     return result
@@ -152,14 +163,23 @@ def _say(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False)
 
 
+_Profiles = list[tuple[Measurement, Profile]]
+
+
 def _run(
     measurements: Sequence[Measurement], simulators: Mapping[str, Simulator], workers: int, console: Console
-) -> list[Point]:
+) -> tuple[list[Point], _Profiles]:
+    profiles: _Profiles = []
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
         task = progress.add_task("simulate", total=sum(m.expected_cycles for m in measurements))
-        runner = Runner(simulators, workers=workers, on_step=lambda cycles: progress.advance(task, cycles))
-        return runner.run(measurements)
+        points = Runner(
+            simulators,
+            workers=workers,
+            on_step=lambda cycles: progress.advance(task, cycles),
+            on_profile=lambda measurement, profile: profiles.append((measurement, profile)),
+        ).run(measurements)
+    return points, sorted(profiles, key=lambda entry: measurements.index(entry[0]))
 
 
 def run_bench(options: Options, console: Console) -> list[Verdict]:
@@ -174,7 +194,7 @@ def run_bench(options: Options, console: Console) -> list[Verdict]:
     configs = list({m.config.name: m.config for m in measurements}.values())
     simulators = _simulators(configs, console)
     start = time.monotonic()
-    points = _run(measurements, simulators, options.workers, console)
+    points, profiles = _run(measurements, simulators, options.workers, console)
     seconds, rate = time.monotonic() - start, pace(points) / 1e3
     _say(console, f"simulated in {seconds:.0f} s, at {rate:.0f} kcycles/s in each of {options.workers} simulators")
     curves: list[Curve] = []
@@ -184,7 +204,9 @@ def run_bench(options: Options, console: Console) -> list[Verdict]:
     options.output.mkdir(parents=True, exist_ok=True)
     result = options.output / RESULT_FILE
     write_json(result, {**to_json(points), "curves": [curve.to_dict() for curve in curves]})
-    files = [result, *draw(points, curves, options.output)]
+    files = [result, *draw(points, curves, options.output), *write_traces(profiles, options.output)]
+    for entry in profiles:
+        console.print(breakdown_table(*entry))
     for table in tables(points):
         console.print(table)
     verdicts = judge(points)

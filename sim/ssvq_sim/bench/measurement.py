@@ -39,6 +39,7 @@ class Measurement:
 
     works : the products that the measured program computes
     load_bytes : activations that the measured program loads
+    profiled : the core's profile of the measured program is read
     """
 
     job: str
@@ -50,6 +51,7 @@ class Measurement:
     latency: int
     works: tuple[Work, ...]
     load_bytes: int = 0
+    profiled: bool = False
     steps: tuple[Step, ...]
 
     @property
@@ -79,6 +81,7 @@ class Measurement:
                 inputs=step.inputs,
                 behaviour=behaviour,
                 timeout_cycles=TIMEOUT_CYCLES,
+                profile=self.profiled and step.measured,
             )
             for step in self.steps
         ]

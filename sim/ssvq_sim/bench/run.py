@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+from ssvq.driver import Profile
+
 from ..behaviour import JobResult
 from ..job_bench import GUARD_BYTES
 from ..runner import Session
@@ -24,6 +26,7 @@ class Runner:
 
     simulators : by name of the configuration
     on_step : called after each step with the cycles it was expected to take
+    on_profile : called with each profile that was asked for
     """
 
     def __init__(
@@ -32,12 +35,14 @@ class Runner:
         *,
         workers: int = 1,
         on_step: Callable[[float], None] = lambda cycles: None,
+        on_profile: Callable[[Measurement, Profile], None] = lambda measurement, profile: None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
         self._simulators = simulators
         self._workers = workers
         self._on_step = on_step
+        self._on_profile = on_profile
 
     def run(self, measurements: Sequence[Measurement]) -> list[Point]:
         """Points in the order of the measurements. Raises BenchError, SimulationError."""
@@ -84,4 +89,6 @@ class Runner:
             results.append(result)
             if step.measured:
                 self._on_step(measurement.expected_cycles / measured)
+        if last := [result.profile for result in results if result.profile]:
+            self._on_profile(measurement, last[-1])
         return results

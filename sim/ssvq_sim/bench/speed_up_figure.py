@@ -19,7 +19,7 @@ _WEIGHT_BITS_RATIO = 8 / 1.5
 
 def speed_up_figure(points: Sequence[Point], curves: Sequence[Curve]) -> Figure:
     """Points of the job deit-tiny on any cores, and the curves of these cores."""
-    figure = Figure(figsize=(9, 6), layout="constrained")
+    figure = Figure(figsize=(9, 6.6), layout="constrained")
     axes = figure.subplots()
     entries = [entry for entry in speed_ups(points) if entry.point.job == "deit-tiny"]
     configs = list(dict.fromkeys([curve.config for curve in curves] + [e.point.config for e in entries]))
@@ -47,7 +47,7 @@ def speed_up_figure(points: Sequence[Point], curves: Sequence[Curve]) -> Figure:
     axes.minorticks_off()
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(handles=_legend(colours), loc="lower left", frameon=False)
+    figure.legend(handles=_legend(colours), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
