@@ -29,7 +29,12 @@ SMALL: dict[str, Any] = {"rows": 8, "cols": 8, "axi_data_width": 32, "activation
         ({"max_codebook_size": 3}, "max_codebook_size must be a power of two from 2 to 4096, not 3"),
         ({"weight_buffer_depth": 32}, "weight_buffer_depth must be a power of two from 64 to 8192, not 32"),
         ({"activation_bytes": 100}, f"activation_bytes must be an integer from 128 to {1 << 24}, not 100"),
-        ({"activation_bytes": 1001}, "activation_bytes must be a multiple of a memory word (8 bytes), not 1001"),
+        ({"activation_bytes": 1001}, "activation_bytes must be a multiple of 2 memory words of 8 bytes, not 1001"),
+        ({"weight_cache_bytes": 512}, f"weight_cache_bytes must be a power of two from 1024 to {1 << 22}, not 512"),
+        ({"weight_cache_bytes": 3000}, f"weight_cache_bytes must be a power of two from 1024 to {1 << 22}, not 3000"),
+        ({"profile_depth": 1}, "profile_depth must be a power of two from 2 to 4096, not 1"),
+        ({"profile_depth": 8192}, "profile_depth must be a power of two from 2 to 4096, not 8192"),
+        ({"attention": 1}, "attention must be true or false, not 1"),
         ({"decode_lanes": 3}, "decode_lanes must be 8 when cols is 8, not 3"),
         ({"cols": 32, "decode_lanes": 4}, "decode_lanes must be 32 or 16 or 8 when cols is 32, not 4"),
         ({"requantize_lanes": 16}, "requantize_lanes must be a power of two from 1 to 8, not 16"),
@@ -122,7 +127,7 @@ def test_load_names_the_presets() -> None:
 
 def test_digest_is_stable_and_covers_everything_but_the_name() -> None:
     edge = PRESETS["edge"]
-    assert edge.digest == 0xDC86_6838_31BB_2CA4, "programs compiled for this core no longer run on it"
+    assert edge.digest == 0x003E_78B0_D90C_4D46, "programs compiled for this core no longer run on it"
     assert edge.replace(name="other").digest == edge.digest
     changes: list[dict[str, Any]] = [
         {"rows": 32},
@@ -135,6 +140,9 @@ def test_digest_is_stable_and_covers_everything_but_the_name() -> None:
         {"decode_lanes": 8},
         {"requantize_lanes": 2},
         {"weight_buffer_depth": 64},
+        {"weight_cache_bytes": 1 << 10},
+        {"profile_depth": 0},
+        {"attention": False},
         {"formats": (WeightFormat.SSVQ,)},
     ]
     digests = {edge.replace(**change).digest for change in changes} | {edge.digest}

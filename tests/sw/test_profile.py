@@ -26,12 +26,13 @@ TINY = PRESETS["tiny"].replace(axi_addr_width=40)
 RNG = np.random.default_rng(0)
 LAYERS = [
     (random_layer(RNG, weight_format=WeightFormat.SSVQ, out_channels=20, in_channels=30, name="up"), 5),
-    (random_layer(RNG, weight_format=WeightFormat.INT8, out_channels=9, in_channels=8, name="down"), 70),
+    (random_layer(RNG, weight_format=WeightFormat.INT8, out_channels=9, in_channels=8, name="down"), 7),
+    (random_layer(RNG, weight_format=WeightFormat.VQ, out_channels=8, in_channels=16, name="last"), 2),
 ]
 INPUTS = {layer.name: random_input(RNG, tokens, layer) for layer, tokens in LAYERS}
 OPCODES = [Opcode.LOAD, Opcode.MATMUL, Opcode.STORE] * 3
 NOTHING = dict.fromkeys(PROFILE_CLASSES, 0)
-NAMES = ["up"] * 3 + ["down"] * 6
+NAMES = [name for name in ("up", "down", "last") for _ in range(3)]
 
 
 def make(config: CoreConfig = TINY) -> tuple[Device, FakeBus, Any]:
