@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import numpy as np
+from amaranth.hdl import Cat
 from layer_shapes import layer_shape
 from matrix_programs import MatrixProgram, Step, Words
 
@@ -51,6 +52,7 @@ class MatmulBench:
     """
 
     EVENTS = ("unpacks_begin", "unpacks_end", "feeds_begin", "feeds_end", "drains_begin", "ends")
+    DOES = ("issuing", "wait_weights", "wait_operand", "wait_activation", "wait_array")
 
     def __init__(
         self, config: CoreConfig, *, idle: float = 0.0, denied: float = 0.0, late: float = 0.0, seed: int = 0
@@ -123,9 +125,10 @@ class MatmulBench:
             ctx.set(port.ready, bool(ctx.get(port.en)) and self._rng.random() >= self._denied)
         granted = [ctx.get(port.addr) if ctx.get(port.ready) else None for port in reads]
         indices = [status[f"{name.split('_')[0]}_index"] for name in self.EVENTS]
-        _, _, error, issues, writes, address, data, mask, *events = await ctx.tick().sample(
+        _, _, error, feeding, does, writes, address, data, mask, *events = await ctx.tick().sample(
             dut.stream_error | dut.range_error,
-            status.issuing,
+            status.feeding,
+            Cat(status[name] for name in self.DOES),
             dut.write.en,
             dut.write.addr,
             dut.write.data,
@@ -134,7 +137,8 @@ class MatmulBench:
             *indices,
         )
         assert not error
-        self.issues += [self._cycle] * issues
+        assert does.bit_count() == feeding, "one thing in every cycle with a step to feed"
+        self.issues += [self._cycle] * (does & 1)
         for name, event, index in zip(self.EVENTS, events, events[len(self.EVENTS) :], strict=False):
             if event:
                 self._event(name, index)
