@@ -70,7 +70,7 @@ class Feeder(wiring.Component):
     busy : a command is in hand
     is_product, index : the command in hand
     wait_weights, wait_accumulator, wait_activation : why no activation is issued in this cycle
-    error, error_addr : the address is outside the activation memory; stays until reset
+    error, error_addr : with `all_written`, the address is outside the activation memory; stays until reset
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -145,7 +145,7 @@ class Feeder(wiring.Component):
             self.is_product.eq(command.is_product),
             self.index.eq(command.index),
         ]
-        with m.If(self.busy & ~in_range):
+        with m.If(self.busy & self.all_written & ~in_range):  # the command before may have an error of its own
             m.d.sync += [self.error.eq(1), self.error_addr.eq(address)]
 
         with m.If(self.commands.valid & self.commands.ready):
