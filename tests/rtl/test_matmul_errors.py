@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from matmul_bench import commands_of, layer_command, stream_words
-from matrix_programs import Step
+from matrix_programs import ALL_TILES, Step
 from placed_steps import product_of, small_matmul
 from small_configs import FULL, QUARTER, SQUARE, TALL, WIDE, name_of
 
@@ -138,3 +138,30 @@ def test_an_operand_outside_the_memory_while_the_next_step_waits(config: CoreCon
     bench.run([product, following], index=INDEX)
     assert set(bench.range_error) == {(INDEX, depth)}
     assert all(address < depth for address in bench.accesses)
+
+
+@pytest.mark.parametrize("config", [SQUARE, WIDE, TALL, QUARTER, FULL], ids=name_of)
+@pytest.mark.parametrize(("side", "early"), [("source", 0), ("source", ALL_TILES), ("operand", 0)])
+def test_the_first_of_two_steps_that_leave_the_memory(config: CoreConfig, side: str, early: int) -> None:
+    """The second is in hand while the last output of the first does not come to its place."""
+    depth, tokens = config.activation_depth, 2
+    first = small_matmul(config, WeightFormat.INT8, tokens)
+    first.fields["destination"] = depth - tokens * first.fields["output_stride"] + 1
+    second = product_of(config, transposed=0, tokens=tokens, k=config.rows, n=config.cols, early_tiles=early)
+    second.fields[side] = depth
+    bench = FailingBench(config)
+    bench.run([first, second], index=INDEX)
+    assert bench.range_error[0] == (INDEX, depth)
+
+
+@pytest.mark.parametrize("config", [SQUARE, WIDE, TALL, QUARTER, FULL], ids=name_of)
+@pytest.mark.parametrize("missing", range(1, 4))
+def test_an_early_operand_outside_the_memory(config: CoreConfig, missing: int) -> None:
+    """The array may stand with the last sums of the step before in it, for want of rows that never come."""
+    depth = config.activation_depth
+    first = small_matmul(config, WeightFormat.INT8)
+    second = product_of(config, transposed=0, tokens=2, k=config.rows, n=config.cols, early_tiles=ALL_TILES)
+    second.fields["operand"] = depth - config.rows + missing
+    bench = FailingBench(config)
+    bench.run([first, second], index=INDEX)
+    assert set(bench.range_error) == {(INDEX + 1, depth)}
