@@ -99,7 +99,8 @@ class FeederBench:
         self.reasons: Counter[str] = Counter()
         self._config, self._rng, self._chances, self._pattern = config, rng, chances, pattern
         self._cycles = self._enabled = 0
-        self._start = -MIN_TILE_CYCLES
+        self._accumulated: dict[int, int] = {}
+        """Enabled cycle in which the activation of an accumulator was issued last."""
         self._waiting: deque[Issue] = deque()
         """Of the command in hand."""
         self._index = 0
@@ -180,10 +181,13 @@ class FeederBench:
         return bool(self._rng.random() >= chance)
 
     def _waits_for_accumulators(self, issue: Issue) -> bool:
-        """Tiles start `MIN_TILE_CYCLES` apart, and final sums take the requantizer `requantize_groups` cycles each."""
-        if issue.starts_tile and self._enabled - self._start < MIN_TILE_CYCLES:
-            return True
+        """Tiles of less than `MIN_TILE_CYCLES` activations have a gap behind them, so that an accumulator is used again
+        after `MIN_TILE_CYCLES` at the earliest; final sums take the requantizer `requantize_groups` cycles each."""
         before = self._before
+        if before is not None and issue.starts_tile:
+            tokens = before.token[0] + 1
+            if self._enabled - self.times[-1] <= MIN_TILE_CYCLES - tokens:
+                return True
         return (
             before is not None and before.is_final and self._enabled - self.times[-1] < self._config.requantize_groups
         )
@@ -202,8 +206,10 @@ class FeederBench:
         else:
             starts = issued.starts_tile
             assert flags == (starts, starts and issued.is_final, issued.begins, issued.ends)
-            if starts:
-                self._start = self._enabled
+            accumulator = issued.token[0]
+            if not issued.token[1]:
+                assert self._enabled - self._accumulated[accumulator] >= MIN_TILE_CYCLES
+            self._accumulated[accumulator] = self._enabled
             self._before = issued
             self.times.append(self._enabled)
         if reason is not None:

@@ -4,36 +4,37 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layers import random_input, random_layer
-from matmul_bench import MatmulBench, commands_of, layer_command, start, stream_words
-from small_configs import FULL, QUARTER, SQUARE, TALL, WIDE, name_of
+from layers import random_layer
+from matmul_bench import MatmulBench
+from matrix_programs import ALL_TILES, MatrixProgram, Step, random_words, with_words
+from placed_steps import matmul_between, product_of, side_by_side, small_matmul
+from random_steps import RandomSteps
+from small_configs import FULL, NO_PRODUCTS, QUARTER, SQUARE, TALL, WIDE, name_of
 
 from ssvq.integer_layer import IntegerLayer
-from ssvq.reference import matmul_reference
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_rtl.matmul import MatmulEngine
-from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
+from ssvq_sim.stream_bench import seeded
 
 
-def run(config, jobs, **options):
-    bench = MatmulBench(config, **options)
-    outputs = bench.run(jobs)
-    for (layer, x), output in zip(jobs, outputs, strict=True):
-        expected = matmul_reference(
-            x,
-            layer.weight,
-            layer.bias,
-            layer.mantissa,
-            layer.exponent,
-            zero_point=layer.output_scale.zero_point,
-            clamp_min=layer.clamp_min,
-            clamp_max=layer.clamp_max,
-        ).output
-        np.testing.assert_array_equal(output, expected)
+def run(program: MatrixProgram, **options: Any) -> MatmulBench:
+    bench = MatmulBench(program.config, **options)
+    np.testing.assert_array_equal(bench.run(program), program.expected())
     return bench
 
 
-@pytest.mark.parametrize("idle", [0.0, 0.3])
+def place_jobs(config: CoreConfig, rng: Any, jobs: list[tuple[IntegerLayer, int]], matmuls_open: int) -> MatrixProgram:
+    """MATMULs of so many tokens, each with tensors of its own."""
+    shapes = [(tokens, count) for layer, tokens in jobs for count in (layer.in_channels, layer.out_channels)]
+    *places, (end, _) = side_by_side(config, *shapes, (0, 0))
+    config = with_words(config, max(end + end % 2, 16))
+    program = MatrixProgram(config, random_words(config, rng))
+    for (layer, tokens), source, target in zip(jobs, places[::2], places[1::2], strict=True):
+        program.append(matmul_between(layer, config, tokens, source, target), matmuls_open=matmuls_open)
+    return program
+
+
+@pytest.mark.parametrize(("idle", "matmuls_open"), [(0.0, 0), (0.0, 1), (0.3, 1)])
 @pytest.mark.parametrize(
     ("weight_format", "codebook_size", "vector_dim"),
     [
@@ -45,11 +46,12 @@ def run(config, jobs, **options):
         (WeightFormat.VQ, 4, 2),
     ],
 )
-def test_matmul(weight_format: WeightFormat, codebook_size: int, vector_dim: int, idle: float) -> None:
+def test_matmul(
+    weight_format: WeightFormat, codebook_size: int, vector_dim: int, idle: float, matmuls_open: int
+) -> None:
     rng = np.random.default_rng(1)
-    sizes = [(24, 16, 5), (9, 13, 1), (8, 40, 2)]
     jobs = []
-    for out_channels, in_channels, tokens in sizes:
+    for out_channels, in_channels, tokens in [(24, 16, 5), (9, 13, 1), (8, 40, 2)]:
         layer = random_layer(
             rng,
             weight_format=weight_format,
@@ -58,8 +60,8 @@ def test_matmul(weight_format: WeightFormat, codebook_size: int, vector_dim: int
             codebook_size=codebook_size,
             vector_dim=vector_dim,
         )
-        jobs.append((layer, random_input(rng, tokens, layer)))
-    run(PRESETS["tiny"], jobs, idle=idle)
+        jobs.append((layer, tokens))
+    run(place_jobs(PRESETS["tiny"], seeded(1), jobs, matmuls_open), idle=idle)
 
 
 def random_config(rng: Any) -> CoreConfig:
@@ -70,7 +72,7 @@ def random_config(rng: Any) -> CoreConfig:
         rows=rows,
         cols=cols,
         axi_data_width=rng.choice((32, 64, 128, 256)),
-        activation_bytes=128 * max(rows, cols),
+        activation_bytes=256 * max(rows, cols),
         accumulator_depth=rng.choice((4, 8)),
         max_codebook_size=rng.choice((4, 16, 64)),
     )
@@ -80,46 +82,58 @@ def random_config(rng: Any) -> CoreConfig:
     )
 
 
-def random_job(rng: Any, config: CoreConfig, extreme: str) -> tuple[IntegerLayer, Any]:
-    """A layer of a few tiles and its input, both random or at their limits."""
+def extreme_job(rng: Any, config: CoreConfig) -> tuple[IntegerLayer, int]:
+    """A layer of a few tiles with the largest weights of its format."""
     weight_format = rng.choice(list(WeightFormat))
     dim = rng.choice([d for d in (2, 4, 8, 16, 32) if d <= config.max_vector_dim])
-    sizes = [
-        k for k in (2, 4, 16, 64) if k <= config.max_codebook_size and k * max(1, dim // 4) <= config.codebook_depth
-    ]
-    generator = np.random.default_rng(rng.getrandbits(32))
     layer = random_layer(
-        generator,
+        np.random.default_rng(rng.getrandbits(32)),
         weight_format=weight_format,
         out_channels=rng.choice((1, config.cols, rng.randint(1, 3 * config.cols))),
         in_channels=rng.choice((1, config.rows, 2 * config.rows, rng.randint(1, 4 * config.rows))),
-        codebook_size=rng.choice(sizes),
+        codebook_size=2,
         vector_dim=dim,
     )
-    x = random_input(generator, rng.choice((1, 2, 3, config.accumulator_depth)), layer)
-    if extreme in ("activations", "both"):
-        x[:] = -128
-    if extreme in ("weights", "both"):
-        largest = 127 if weight_format is not WeightFormat.INT8 else -128
-        if layer.codebook is not None:
-            layer.codebook[:] = largest
-        signs = 1 if layer.signs is None else np.where(layer.signs[:, : layer.in_channels], -1, 1)
-        layer.weight[:] = largest * signs
-    return layer, x
+    largest = 127 if weight_format is not WeightFormat.INT8 else -128
+    if layer.codebook is not None:
+        layer.codebook[:] = largest
+    signs = 1 if layer.signs is None else np.where(layer.signs[:, : layer.in_channels], -1, 1)
+    layer.weight[:] = largest * signs
+    return layer, rng.choice((1, 2, 3, config.accumulator_depth))
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_random_configurations_and_layers(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(8))
+def test_the_largest_sums(seed: int) -> None:
     rng = seeded(1000 + seed)
     config = random_config(rng)
-    extremes = ["none", "activations", "weights", "both"]
-    jobs = [random_job(rng, config, extremes[(seed + n) % 4]) for n in range(3)]
-    run(config, jobs, idle=rng.choice((0.0, 0.0, 0.2, 0.7)), seed=seed)
+    program = place_jobs(config, rng, [extreme_job(rng, config) for _ in range(3)], 1)
+    program.words[:] = rng.choice((-128, 127))
+    run(program, idle=rng.choice((0.0, 0.7)))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_configurations_and_steps(seed: int) -> None:
+    """MATMULs and PRODUCTs on each other's outputs, two at a time, with as many early tiles as they may have."""
+    rng = seeded(2000 + seed)
+    config = random_config(rng)
+    program = RandomSteps(config, rng, products=rng.choice((0.0, 0.4, 0.8))).program(5)
+    run(
+        program,
+        idle=rng.choice((0.0, 0.0, 0.2, 0.7)),
+        denied=rng.choice((0.0, 0.0, 0.3, 0.7)),
+        late=rng.choice((0.0, 0.0, 0.8)),
+        seed=seed,
+    )
+
+
+def test_a_core_without_products() -> None:
+    run(RandomSteps(NO_PRODUCTS, seeded(3000), products=0.5).program(6), denied=0.3)
 
 
 @pytest.mark.parametrize("config", [SQUARE, WIDE, TALL, QUARTER, FULL], ids=name_of)
-def test_few_activations(config: CoreConfig) -> None:
-    """Tiles shorter than the array is deep and than the accumulators' read, add and write."""
+@pytest.mark.parametrize(("idle", "denied"), [(0.0, 0.0), (0.5, 0.7)])
+def test_few_activations(config: CoreConfig, idle: float, denied: float) -> None:
+    """Tiles shorter than the array is deep and than the accumulators' read, add and write, whatever comes between."""
     rng = np.random.default_rng(5)
     shapes = [(2 * config.cols, 3 * config.rows), (3 * config.cols - 1, config.rows), (1, 1)]
     jobs = []
@@ -132,139 +146,101 @@ def test_few_activations(config: CoreConfig) -> None:
             codebook_size=4,
             vector_dim=4,
         )
-        jobs.append((layer, random_input(rng, tokens, layer)))
-    run(config, jobs)
+        jobs.append((layer, tokens))
+    run(place_jobs(config, seeded(5), jobs, 1), idle=idle, denied=denied)
 
 
-class FailingBench:
-    """Runs one MATMUL that has to fail, and watches every access to the activation memory."""
-
-    def __init__(self, config: CoreConfig) -> None:
-        self.reads: list[int] = []
-        self.writes: list[int] = []
-        self.stream_error: list[int] = []
-        """Tags, a value for each cycle with a stream error; `range_error` alike has addresses."""
-        self.range_error: list[int] = []
-        self._config = config
-
-    def run(self, layer: IntegerLayer, words: list[dict[str, int]], commands: Any, *, cycles: int = 3000) -> None:
-        config = self._config
-        dut = MatmulEngine(config=config)
-        rng = seeded(9)
-
-        async def bench(ctx: Any) -> None:
-            await start(ctx, dut, commands)
-            while not (ctx.get(dut.stream_error) or ctx.get(dut.range_error)):
-                await ctx.tick()
-            for _ in range(TRAILING_CYCLES):
-                if ctx.get(dut.stream_error):
-                    self.stream_error.append(ctx.get(dut.stream_tag))
-                if ctx.get(dut.range_error):
-                    self.range_error.append(ctx.get(dut.range_addr))
-                await ctx.tick()
-
-        async def accesses(ctx: Any) -> None:
-            signals = (dut.read_en, dut.read_addr, dut.write_en, dut.write_addr)
-            async for _, _, read, read_addr, write, write_addr in ctx.tick().sample(*signals):
-                if read:
-                    self.reads.append(read_addr)
-                if write:
-                    self.writes.append(write_addr)
-
-        async def weights(ctx: Any) -> None:
-            await send(ctx, dut.weights, words, rng=rng)
-
-        async def layers(ctx: Any) -> None:
-            await send(ctx, dut.layers, [layer_command(layer, config)], rng=rng)
-
-        run_benches(dut, bench, cycles=cycles, background=(accesses, weights, layers))
+@pytest.mark.parametrize("config", [SQUARE, WIDE, TALL, QUARTER, FULL], ids=name_of)
+@pytest.mark.parametrize("transposed", [0, 1])
+@pytest.mark.parametrize("denied", [0.0, 0.5])
+def test_products(config: CoreConfig, transposed: int, denied: float) -> None:
+    """One tile and many, whole and ragged, one product and a batch."""
+    rows, cols, depth = config.rows, config.cols, config.accumulator_depth
+    shapes = [(1, 1, 1, 1), (depth, rows, cols, 2), (3, 2 * rows + 1, cols - 1, 1), (2, rows - 1, 2 * cols + 1, 3)]
+    config = with_words(config, 512)
+    program = MatrixProgram(config, random_words(config, seeded(6)))
+    for tokens, k, n, batch in shapes:
+        step = product_of(config, transposed=transposed, tokens=tokens, k=k, n=n, batch=batch)
+        program.append(step, matmuls_open=1)
+    run(program, denied=denied)
 
 
-def layer_for_errors(config: CoreConfig, weight_format: WeightFormat) -> IntegerLayer:
+def fast_layer(config: CoreConfig, *, out_channels: int, in_channels: int) -> IntegerLayer:
+    """Few bits a weight, so that the array need not wait for them."""
     return random_layer(
         np.random.default_rng(3),
-        weight_format=weight_format,
-        out_channels=2 * config.cols,
-        in_channels=2 * config.rows,
-        codebook_size=4,
+        weight_format=WeightFormat.VQ,
+        out_channels=out_channels,
+        in_channels=in_channels,
+        codebook_size=2,
         vector_dim=4,
     )
 
 
-@pytest.mark.parametrize("weight_format", list(WeightFormat), ids=name_of)
+@pytest.mark.parametrize("config", [SQUARE, WIDE, TALL, QUARTER, FULL], ids=name_of)
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_weights_are_decoded_ahead_of_a_product(config: CoreConfig, transposed: int) -> None:
+    """MATMUL, PRODUCT, MATMUL on each other's outputs: the last one's stream is taken apart while the PRODUCT runs."""
+    config = with_words(config, 512)
+    tokens, n = 4, 2 * config.cols
+    layer = fast_layer(config, out_channels=n, in_channels=config.rows)
+    *places, (word, _) = side_by_side(config, (tokens, config.rows), (tokens, n), (tokens, n), (0, 0))
+    before = matmul_between(layer, config, tokens, places[0], places[1])
+    product = product_of(config, transposed=transposed, tokens=tokens, k=n, n=config.rows, word=word)
+    product.fields["source"] = before.fields["destination"]
+    output = product.fields["destination"], product.fields["output_stride"]
+    program = MatrixProgram(config, random_words(config, seeded(7)))
+    for step in (before, product, matmul_between(layer, config, tokens, output, places[2])):
+        program.append(step, matmuls_open=1)
+    events = run(program).events
+    assert events["unpacks_begin"][2] < events["feeds_begin"][1]
+
+
+@pytest.mark.parametrize("early", [0, 1, 2, ALL_TILES])
 @pytest.mark.parametrize("config", [SQUARE, TALL], ids=name_of)
-@pytest.mark.parametrize("units", [-1, 1])
-def test_weight_streams_of_the_wrong_length(config: CoreConfig, weight_format: WeightFormat, units: int) -> None:
-    """One alignment unit too short or too long; on the second configuration a unit is four words."""
-    layer = layer_for_errors(config, weight_format)
-    words = [word | {"last": 0} for word in stream_words(layer, config, 21)]
-    unit = config.stream_alignment // config.stream_bytes
-    words = words[:-unit] if units < 0 else words + [words[0]] * unit
-    words[-1] = words[-1] | {"last": 1}
-    bench = FailingBench(config)
-    bench.run(layer, words, commands_of(layer, 2, config, destination=50))
-    assert bench.stream_error == [21] * TRAILING_CYCLES
-    assert bench.range_error == []
+def test_early_tiles(config: CoreConfig, early: int) -> None:
+    """Of a step that needs nothing of the last one's outputs, as many tiles are fed early as it says."""
+    tokens = 4
+    layer = fast_layer(config, out_channels=2 * config.cols, in_channels=4 * config.rows)
+    program = place_jobs(config, seeded(8), [(layer, tokens)] * 2, 1)
+    program.steps[1].fields["early_tiles"] = early
+    bench = run(program)
+    fed_before, complete = bench.events["feeds_end"][0], bench.events["ends"][0]
+    issues = [cycle for cycle in bench.issues if cycle > fed_before]
+    if early == ALL_TILES:
+        assert issues[0] - fed_before == config.requantize_groups, "final sums are all that is waited for"
+    else:
+        assert sum(cycle <= complete for cycle in issues) == early * tokens
 
 
-@pytest.mark.parametrize("weight_format", list(WeightFormat), ids=name_of)
-def test_a_weight_stream_one_word_short(weight_format: WeightFormat) -> None:
-    layer = layer_for_errors(SQUARE, weight_format)
-    words = stream_words(layer, SQUARE, 22)[:-1]
-    words[-1] = words[-1] | {"last": 1}
-    bench = FailingBench(SQUARE)
-    bench.run(layer, words, commands_of(layer, 2, SQUARE, destination=50))
-    assert bench.stream_error == [22] * TRAILING_CYCLES
-
-
-@pytest.mark.parametrize("config", [SQUARE, TALL], ids=name_of)
-@pytest.mark.parametrize("tokens", [1, 3])
-@pytest.mark.parametrize("side", ["source", "destination"])
-@pytest.mark.parametrize("beyond", [1, 1000])
-def test_addresses_outside_the_activation_memory(config: CoreConfig, side: str, tokens: int, beyond: int) -> None:
-    """The first address outside is reported; no access leaves the memory."""
-    layer = layer_for_errors(config, WeightFormat.INT8)
-    depth = config.activation_depth
-    channels = layer.in_channels if side == "source" else layer.out_channels
-    used = tokens * -(-channels // config.word_bytes)
-    addresses = {"source": 0, "destination": 40} | {side: depth - used + beyond}
-    bench = FailingBench(config)
-    bench.run(layer, stream_words(layer, config, 1), commands_of(layer, tokens, config, **addresses))
-    assert bench.stream_error == []
-    assert len(set(bench.range_error)) == 1, "stays until reset"
-    assert depth <= bench.range_error[0] < depth - used + beyond + used
-    assert all(address < depth for address in bench.reads + bench.writes)
+def test_a_step_waits_for_all_before_it() -> None:
+    """Without early tiles nothing is fed before the last output is written, and then at once."""
+    layer = fast_layer(SQUARE, out_channels=16, in_channels=16)
+    program = place_jobs(SQUARE, seeded(9), [(layer, 4)] * 3, 1)
+    for step in program.steps:
+        step.fields["early_tiles"] = 0
+    events = run(program).events
+    assert [after - before for after, before in zip(events["feeds_begin"][1:], events["ends"], strict=False)] == [1, 1]
 
 
 @pytest.mark.parametrize("config", [SQUARE, WIDE, TALL], ids=name_of)
-def test_the_last_words_of_the_activation_memory(config: CoreConfig) -> None:
-    """Input and output may end with the memory."""
-    layer = layer_for_errors(config, WeightFormat.INT8)
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_the_last_words_of_the_activation_memory(config: CoreConfig, transposed: int) -> None:
+    """Input, operand and output may end with the memory."""
     tokens, depth = 3, config.activation_depth
-    words_in, words_out = (tokens * -(-n // config.word_bytes) for n in (layer.in_channels, layer.out_channels))
-    dut = MatmulEngine(config=config)
-    last = {"read": 0, "write": 0}
+    program = MatrixProgram(config, random_words(config, seeded(10)))
+    for side in ("source", "operand", "destination"):
+        step = product_of(config, transposed=transposed, tokens=tokens, k=config.rows, n=config.cols)
+        rows = {"source": tokens, "operand": config.cols if transposed else config.rows, "destination": tokens}[side]
+        step.fields[side] = depth - rows
+        program.append(step)
+    for side in ("source", "destination"):
+        step = small_matmul(config, WeightFormat.INT8, tokens)
+        stride = step.fields["input_stride" if side == "source" else "output_stride"]
+        program.append(Step(step.fields | {side: depth - tokens * stride}, step.layer))
+    run(program)
 
-    async def bench(ctx: Any) -> None:
-        commands = commands_of(layer, tokens, config, source=depth - words_in, destination=depth - words_out)
-        await start(ctx, dut, commands)
-        while ctx.get(dut.busy):
-            await ctx.tick()
-        await ctx.tick().repeat(TRAILING_CYCLES)
-        assert not ctx.get(dut.range_error)
-        assert not ctx.get(dut.stream_error)
 
-    async def accesses(ctx: Any) -> None:
-        signals = (dut.read_en, dut.read_addr, dut.write_en, dut.write_addr)
-        async for _, _, read, read_addr, write, write_addr in ctx.tick().sample(*signals):
-            last["read"] = max(last["read"], read and read_addr)
-            last["write"] = max(last["write"], write and write_addr)
-
-    rng = seeded(10)
-    words = stream_words(layer, config, 1)
-    sources = [
-        lambda ctx: send(ctx, dut.weights, words, rng=rng),
-        lambda ctx: send(ctx, dut.layers, [layer_command(layer, config)], rng=rng),
-    ]
-    run_benches(dut, bench, cycles=3000, background=(accesses, *sources))
-    assert last == {"read": depth - 1, "write": depth - 1}
+def test_refuses_what_is_no_configuration() -> None:
+    with pytest.raises(TypeError, match="config must be a CoreConfig"):
+        MatmulEngine(config=PRESETS)  # type: ignore[arg-type]
