@@ -66,8 +66,8 @@ class Group(data.StructLayout):
 class Unpacker(wiring.Component):
     """Sends every word of a weight stream where it belongs, in the order of `ssvq_gen.format.StreamFormat`.
 
-    One stream word is taken per cycle, except in the codebook, of which at most 64 bits are written per cycle, and
-    except for the cycle in which a layer's command is taken. Index planes are collected in a shift register, most
+    One stream word is taken per cycle, across layers when the next one's command is there, except in the codebook, of
+    which at most 64 bits are written per cycle. Index planes are collected in a shift register, most
     significant plane first, and handed over together with the last one: latency 0 cycles from the last plane to
     `groups`, and to `signs` and `parameters`.
 
@@ -173,28 +173,33 @@ class Unpacker(wiring.Component):
                 m.d.comb += ends_layer.eq(1)
                 m.d.sync += words_left.eq(padding_words - 1)
                 with m.If(self.i.payload.last):
-                    m.next = "IDLE"
+                    start_layer()
                 with m.Else():
                     m.next = "PADDING"
+
+        def start_layer() -> None:
+            following = self.commands.payload
+            m.d.comb += self.commands.ready.eq(1)
+            m.d.sync += [layer.eq(following), columns_left.eq(following.n_tiles - 1)]
+            with m.If(self.commands.valid):
+                start_column(following)
+                if config.has_codebook:
+                    with m.If(following.weight_format != WeightFormat.INT8):
+                        m.next = "CODEBOOK"
+                if config.attention:
+                    with m.If(following.is_product):
+                        m.next = "PRODUCT"
+            with m.Else():
+                m.next = "IDLE"
 
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
-                following = self.commands.payload
-                m.d.comb += self.commands.ready.eq(1)
-                m.d.sync += [layer.eq(following), columns_left.eq(following.n_tiles - 1)]
-                with m.If(self.commands.valid):
-                    start_column(following)
-                    if config.has_codebook:
-                        with m.If(following.weight_format != WeightFormat.INT8):
-                            m.next = "CODEBOOK"
-                    if config.attention:
-                        with m.If(following.is_product):
-                            m.next = "PRODUCT"
+                start_layer()
             if config.has_codebook:
                 self._codebook_state(m, layer, start_column)
             if config.attention:
-                self._product_states(m, layer, columns_left)
+                self._product_states(m, layer, columns_left, start_layer)
             with m.State("PARAMETERS"):
                 m.d.comb += [self.parameters.valid.eq(self.i.valid), self.i.ready.eq(self.parameters.ready)]
                 with m.If(took):
@@ -226,7 +231,7 @@ class Unpacker(wiring.Component):
                 with m.If(took):
                     m.d.sync += words_left.eq(words_left - 1)
                     with m.If(self.i.payload.last):
-                        m.next = "IDLE"
+                        start_layer()
 
         # The word that ends a layer is the last of its stream, but for padding; no other word is the last.
         early = took & self.i.payload.last & ~ends_layer & ~in_padding
@@ -273,7 +278,7 @@ class Unpacker(wiring.Component):
                     m.d.sync += [address.eq(0), page.eq(~page)]
                     start_column(layer)
 
-    def _product_states(self, m: Module, layer: Shape, columns_left: Signal) -> None:
+    def _product_states(self, m: Module, layer: Shape, columns_left: Signal, start_layer: Callable[[], None]) -> None:
         """A marker to the decoder, then the parameters of `n_tiles` columns for each product of the batch."""
         products_left = Signal(16)
         with m.State("PRODUCT"):
@@ -290,4 +295,4 @@ class Unpacker(wiring.Component):
                     m.d.sync += [columns_left.eq(layer.n_tiles - 1), products_left.eq(products_left - 1)]
                     with m.If(products_left == 0):
                         m.d.comb += self.ends.eq(1)
-                        m.next = "IDLE"
+                        start_layer()

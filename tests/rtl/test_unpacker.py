@@ -273,17 +273,14 @@ def test_the_codebook_takes_two_words_a_cycle(lanes: int, size: int) -> None:
 
 @pytest.mark.parametrize("first", [INT8, SSVQ, VQ])
 @pytest.mark.parametrize("second", [INT8, SSVQ, VQ])
-def test_a_cycle_between_layers(first: WeightFormat, second: WeightFormat) -> None:
-    """Without padding, the words of consecutive layers are a cycle apart; codebooks wait for nobody."""
+def test_no_cycle_between_layers(first: WeightFormat, second: WeightFormat) -> None:
+    """Without padding, the words of consecutive layers follow each other; codebooks wait for nobody."""
     rng = seeded(33)
     codes = {INT8: (INT8, 256, 1), SSVQ: (SSVQ, 64, 8), VQ: (VQ, 4, 2)}
     layers = [layer_of(rng, SQUARE, codes[kind], k_tiles=2, n_tiles=1, tag=0) for kind in (first, second, first)]
     bench = UnpackerBench(SQUARE, rng)
     bench.run(layers, cycles=3000)
-    ends = np.cumsum([len(words) for _, words in layers])[:-1]
-    expected = np.ones(len(bench.taken) - 1, int)
-    expected[ends - 1] = 2
-    assert np.diff(bench.taken).tolist() == expected.tolist()
+    assert set(np.diff(bench.taken).tolist()) == {1}
 
 
 def test_a_product_has_its_columns_filled_one_a_cycle() -> None:

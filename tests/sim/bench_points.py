@@ -33,7 +33,7 @@ def make_point(
         codebook_size=codebook_size,
         vector_dim=vector_dim,
         bytes_per_cycle=rate,
-        latency=100,
+        latency=0 if job == "layer" else 100,
         array_macs=ARRAY_MACS,
         cycles=cycles,
         compute_cycles=compute,

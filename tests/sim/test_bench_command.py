@@ -38,10 +38,14 @@ def test_sweep(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert code == 1  # the stand-in's overhead is too much for networks of this size
     assert "every output is bit-exact" in text
     data = json.loads((tmp_path / "bench" / "bench.json").read_text())
-    assert len(data["points"]) == 2 * (6 + 8) + 2 * 2 * 2
+    assert len(data["points"]) == 2 * 2 * (6 + 8) + 2 * 2 * 2
     assert all(point["bit_exact"] for point in data["points"])
-    assert {point["latency"] for point in data["points"]} == {7}
-    assert len(data["speed_ups"]) == 2 * 6 + 2 * 2
+    assert {(point["job"], point["latency"]) for point in data["points"]} == {
+        ("layer", 0),
+        ("layer", 7),
+        ("deit-tiny", 7),
+    }
+    assert len(data["speed_ups"]) == 2 * 2 * 6 + 2 * 2
     assert {curve["kind"] for curve in data["curves"]} == {"sum of rooflines", "bound with prefetch"}
     for name in ("roofline.svg", "roofline.png", "speed-up.svg", "speed-up.png"):
         assert (tmp_path / "bench" / name).exists()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .points import SMALL_LAYERS, Point, SpeedUp, speed_ups
+from .points import IDEAL_LATENCY, SMALL_LAYERS, Point, SpeedUp, speed_ups
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
 
@@ -52,12 +52,16 @@ class Verdict:
         return not _COMPARISONS[self.target.comparison](self.figure, self.target.limit)
 
 
+def _is_layer(point: Point) -> bool:
+    return point.job == "layer" and point.latency == IDEAL_LATENCY
+
+
 def _is_large_layer(point: Point) -> bool:
-    return point.job == "layer" and point.layer not in SMALL_LAYERS
+    return _is_layer(point) and point.layer not in SMALL_LAYERS
 
 
 def _is_small_layer(point: Point) -> bool:
-    return point.job == "layer" and point.layer in SMALL_LAYERS
+    return _is_layer(point) and point.layer in SMALL_LAYERS
 
 
 def _is_headline(entry: SpeedUp) -> bool:
@@ -123,6 +127,13 @@ TARGETS: tuple[Target, ...] = (
         figure=lambda p: p.mac_utilisation_of_possible,
         comparison=">=",
         limit=0.95,
+    ),
+    Target(
+        name="any layer behind memory latency: cycles over roofline",
+        applies=lambda p: p.job == "layer" and p.latency != IDEAL_LATENCY,
+        figure=lambda p: p.ratio,
+        comparison="<=",
+        limit=None,
     ),
     Target(
         name="DeiT-tiny: cycles over roofline",

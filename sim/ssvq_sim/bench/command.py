@@ -23,7 +23,7 @@ from ..simulator import BuildError, Simulator, build_simulator
 from .checks import Verdict, judge
 from .curves import Curve, speed_up_curves
 from .measurement import Measurement
-from .points import Point, pace, to_json
+from .points import IDEAL_LATENCY, Point, pace, to_json
 from .report import tables, verdict_table
 from .run import BenchError, Runner
 from .sweep import (
@@ -52,7 +52,8 @@ _EPILOG = """\
 Three jobs are measured, each against its roofline, the larger of the array's and the weight stream's cycles:
 
   gemv       two layers of MiniLM for one token: how much of the bus's peak the core turns into weights
-  layer      every matrix product of DeiT-tiny alone, its input on the core and its output staying there
+  layer      every matrix product of DeiT-tiny alone, its input on the core and its output staying there; with no
+             latency as well, since a job of one descriptor waits for the memory twice
   deit-tiny  all 74 products as one job: "latency" loads an image and gives its logits, "steady" computes on an
              image that is there while the next one is loaded
 
@@ -134,7 +135,9 @@ def _plan(options: Options, networks: Networks) -> list[Measurement]:
     if GEMV_JOB in options.only:
         result += gemv_measurements(config, slow)
     if LAYER_JOB in options.only:
-        result += layer_measurements(config, slow, networks)
+        latencies = sorted({IDEAL_LATENCY, options.latency})
+        both = [bus for latency in latencies for bus in buses(config, rates, latency)]
+        result += layer_measurements(config, both, networks)
     if NETWORK_JOB in options.only:
         whole = options.rates or (QUICK_NETWORK_RATES if options.quick else RATES)
         result += network_measurements(config, buses(config, whole, options.latency), networks)

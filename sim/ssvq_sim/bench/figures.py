@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from .curves import Curve
-from .points import Point
+from .points import IDEAL_LATENCY, Point
 from .roofline_figure import roofline_figure
 from .speed_up_figure import speed_up_figure
 
@@ -32,7 +32,7 @@ def draw(points: Sequence[Point], curves: Sequence[Curve], folder: Path) -> list
     """Write the figures for which there are points, and return their files."""
     with mpl.rc_context(_STYLE):
         written = []
-        if layers := [p for p in points if p.job in ("gemv", "layer")]:
+        if layers := [p for p in points if p.job == "gemv" or (p.job == "layer" and p.latency == IDEAL_LATENCY)]:
             written += _save(roofline_figure(layers), folder / ROOFLINE_FIGURE)
         if any(p.job == "deit-tiny" for p in points):
             written += _save(speed_up_figure(points, curves), folder / SPEED_UP_FIGURE)

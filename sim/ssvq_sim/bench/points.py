@@ -8,6 +8,9 @@ from typing import Any
 
 SMALL_LAYERS = ("scores", "values", "head")
 """Products with so few cycles that filling and draining the array shows."""
+IDEAL_LATENCY = 0
+"""Latency at which single products are held against the roofline: a job that consists of one descriptor waits for the
+memory twice, which no core can hide, and which a job of many descriptors does once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,8 @@ class Point:
         """Which point this is."""
         job = self.job if self.variant is None else f"{self.job} ({self.variant})"
         layer = "" if self.layer == "all" else f" {self.layer}"
-        return f"{job}{layer}, {self.format_name}, {self.config} at {self.bytes_per_cycle} B/cycle"
+        bus = f"{self.bytes_per_cycle} B/cycle, latency {self.latency}"
+        return f"{job}{layer}, {self.format_name}, {self.config} at {bus}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -94,9 +94,9 @@ def tables(points: Sequence[Point]) -> list[Table]:
     """Those of all jobs that were run."""
     shown = []
     for job, title in (("gemv", "Matrix-vector products (one token)"), ("layer", "Matrix products of DeiT-tiny alone")):
-        for config in dict.fromkeys(p.config for p in points if p.job == job):
-            chosen = [p for p in points if (p.job, p.config) == (job, config)]
-            shown.append(product_table(chosen, f"{title}, {config}"))
+        for config, latency in dict.fromkeys((p.config, p.latency) for p in points if p.job == job):
+            chosen = [p for p in points if (p.job, p.config, p.latency) == (job, config, latency)]
+            shown.append(product_table(chosen, f"{title}, {config}, memory latency {latency} cycles"))
     networks = [p for p in points if p.job == "deit-tiny"]
     if networks:
         shown.append(network_table(networks, "All matrix products of DeiT-tiny as one job"))

@@ -48,7 +48,7 @@ def roofline_figure(points: Sequence[Point]) -> Figure:
         ylim=(bottom, peak * 2),
         xlabel="arithmetic intensity: MACs per byte of weight stream",
         ylabel="MACs per cycle",
-        title=f"Every product alone on {points[0].config}, memory latency {points[0].latency} cycles",
+        title=f"Every product alone on {points[0].config}",
     )
     axes.grid(which="major", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
