@@ -171,7 +171,7 @@ class SsvqCore(wiring.Component):
             control.descriptor_count.eq(registers.descriptor_count),
             control.watchdog_cycles.eq(registers.watchdog_cycles),
             control.finished.eq(executor.finished),
-            control.index.eq(executor.index),
+            control.index.eq(executor.oldest),
             fetch.start.eq(control.fetch_start),
             fetch.addr.eq(registers.memory_base + registers.descriptor_offset),
             fetch.count.eq(registers.descriptor_count),

@@ -39,6 +39,7 @@ class Executor(wiring.Component):
     loads, stores, matmuls : descriptors of a kind that are not complete
     load_begins, store_begins : pulses, with `index`
     index : of the descriptor that began last or waits to begin; 0 from reset
+    oldest : of the first one that is not complete, a cycle late; `index` when all that began are
     finished : pulse, the job is complete
     error_code, error_addr : why the descriptor in hand cannot be run, NONE otherwise; where its transfer begins, an
         activation word for ACTIVATION_RANGE and else a bus address
@@ -64,6 +65,7 @@ class Executor(wiring.Component):
                 "load_begins": Out(1),
                 "store_begins": Out(1),
                 "index": Out(INDEX_WIDTH),
+                "oldest": Out(INDEX_WIDTH),
                 "finished": Out(1),
                 "error_code": Out(ERROR_CODE_WIDTH),
                 "error_addr": Out(64),
@@ -83,12 +85,22 @@ class Executor(wiring.Component):
             self.load_begins.eq(load.valid & load.ready),
             self.store_begins.eq(store.valid & store.ready),
         ]
+        oldest: Value = self.index
         for count, begins, done in (
             (self.loads, self.load_begins, self.load_done),
             (self.stores, self.store_begins, self.store_done),
             (self.matmuls, begins_matmul, self.matmul_done),
         ):
             m.d.sync += count.eq(count + begins - done)
+            first, second = Signal(INDEX_WIDTH), Signal(INDEX_WIDTH)  # of this kind, which has no third
+            with m.If(begins):
+                m.d.sync += second.eq(self.index)
+            with m.If(begins & (count == done)):
+                m.d.sync += first.eq(self.index)
+            with m.Elif(done):
+                m.d.sync += first.eq(second)
+            oldest = Mux((count != 0) & (first < oldest), first, oldest)
+        m.d.sync += self.oldest.eq(oldest)
         idle = (self.loads == 0) & (self.stores == 0) & (self.matmuls == 0)
 
         # May the descriptor in hand begin?

@@ -32,7 +32,7 @@ class JobControl(wiring.Component):
     fetch_start : pulse, with the registers valid
     finished : pulse from the executor
     error_valid, error : an engine reports `JobError`; the first one counts
-    index : the descriptor that runs, for errors that belong to no transfer
+    index : the first descriptor that is not complete, for errors that belong to no transfer
     progress : something moved in this cycle
     bus_idle : no transaction is open
     quiet : ... and no weight stream is being taken apart; a finished job waits for it

@@ -70,7 +70,7 @@ def _work(*layers: tuple[WeightFormat, int, int, int], seed: int) -> Work:
 
 
 GOOD = _work((WeightFormat.SSVQ, 30, 20, 5), (WeightFormat.INT8, 8, 9, 70), seed=1)
-"""LOAD, MATMUL, STORE three times: the second layer is in two chunks. It also follows every job that fails."""
+"""Three LOADs, MATMULs and STOREs: the second layer is in two chunks. It also follows every job that fails."""
 OTHER = _work((WeightFormat.VQ, 19, 12, 3), seed=2)
 """What is in the core before a job that fails is not what comes after it."""
 LONG_LOAD = _work((WeightFormat.INT8, 240, 8, 64), seed=3)
@@ -172,7 +172,15 @@ def malformed_descriptors() -> Iterator[ErrorCase]:
         (ssvq, {"magic": 0x5B}),
         (store, {"magic": 0xDA}),
         (load, {"flags": 1}),
-        (int8, {"flags": 0x8000}),
+        (int8, {"flags": 8}),
+        (load, {"batch_last": 1}),
+        (int8, {"batch_last": 65535}),
+        (ssvq, {"residency": 1, "cache_offset": CONFIG.weight_cache_bytes}),
+        (ssvq, {"residency": 2, "cache_offset": 32}),
+        (int8, {"residency": 3}),
+        (ssvq, {"opcode": 4, "dram_bytes": 0, "last_columns": 0}),
+        (ssvq, {"opcode": 4, "dram_bytes": 0, "last_columns": CONFIG.cols + 1}),
+        (ssvq, {"opcode": 4, "last_columns": 1}),
         (load, {"dram_bytes": 0}),
         (store, {"dram_bytes": 0}),
         (ssvq, {"dram_bytes": 0}),
@@ -229,8 +237,8 @@ def out_of_range() -> Iterator[ErrorCase]:
         (ssvq, {"source": depth}, depth),
         (ssvq, {"source": 0xFFFF_FFFF}, 0xFFFF_FFFF),
         (ssvq, {"source": depth - 1}, depth - 1 + strides[ssvq]["input_stride"]),
-        (ssvq, {"input_stride": 600}, 2400),
-        (int8, {"input_stride": 65535}, 65535),
+        (ssvq, {"input_stride": 600}, strides[ssvq]["source"] + 4 * 600),
+        (int8, {"input_stride": 65535}, strides[int8]["source"] + 65535),
         (ssvq, {"destination": depth}, depth),
         (ssvq, {"destination": 0xFFFF_FFFF}, 0xFFFF_FFFF),
         (int8, {"destination": depth - 1}, depth - 1 + strides[int8]["output_stride"]),

@@ -56,8 +56,8 @@ class LayerCase:
     activations: str
     weights: str
     parameters: str
-    records: str
     seed: int
+    records: str = "wide"
 
     def build(self, name: str) -> tuple[IntegerLayer, npt.NDArray[np.int8]]:
         """The layer and its input, int8 (T, K)."""

@@ -128,7 +128,7 @@ def test_one_activation_every_three_cycles_in_the_same_place() -> None:
 def test_limits_of_int32(lowest: bool) -> None:
     """Sums of either sign up to the ends of int32, in every column."""
     rng = seeded(72)
-    config = TALL.replace(rows=128)
+    config = TALL.replace(rows=128, activation_bytes=128 * 26)
     step = 1 << (config.partial_width - 1)
     if lowest:
         steps = [-step] * ((1 << (ACCUMULATOR_WIDTH - 1)) // step)
