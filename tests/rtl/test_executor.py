@@ -70,6 +70,10 @@ class Engines:
         """A descriptor and its code, from the cycle after it was taken."""
         self._last_begun = False
         self._index = 0
+        self._indices: dict[str, deque[int]] = {kind: deque() for kind in KINDS}
+        """Of the incomplete descriptors of each kind."""
+        self._oldest = 0
+        """In the cycle before."""
 
     @property
     def idle(self) -> bool:
@@ -84,14 +88,17 @@ class Engines:
             begun = self._begun(ctx)
             taken = self._taken(ctx)
             finishes = self._last_begun and self.idle
+            self._oldest = min([self._index, *(indices[0] for indices in self._indices.values() if indices)])
             await ctx.tick()
             if finishes:
                 self._last_begun = False
             for kind in done:
                 self._left[kind].popleft()
+                self._indices[kind].popleft()
                 self.completed += 1
             if begun is not None:
                 self._left[begun].append(self._rng.randint(1, self._longest))
+                self._indices[begun].append(self._index)
                 assert self._in_hand is not None
                 self._last_begun |= self._in_hand["last"]
                 self._in_hand = None
@@ -122,6 +129,7 @@ class Engines:
         counts = tuple(ctx.get(s) for s in (dut.loads, dut.stores, dut.matmuls))
         assert counts == tuple(len(self._left[kind]) for kind in KINDS)
         assert ctx.get(dut.index) == self._index
+        assert ctx.get(dut.oldest) == self._oldest
         assert ctx.get(dut.finished) == finishes
         if finishes:
             self.finished_after.append(self.completed)
