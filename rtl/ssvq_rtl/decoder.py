@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ssvq_gen.config import CODEBOOK_WORD_WIDTH, LANE_WEIGHTS, CoreConfig, WeightFormat
 
 from .checks import require_config
-from .unpacker import Group
+from .layer_shape import Group
 
 
 class DecodedStep(data.StructLayout):

@@ -12,7 +12,7 @@ from .bus import ERROR_CODE_WIDTH, WeightCommand
 from .checks import require_config
 from .descriptor import FetchedDescriptor
 from .descriptor_check import DescriptorCheck
-from .unpacker import LayerShape
+from .layer_shape import LayerShape
 
 QUEUE_DEPTH = 8
 """Descriptors that wait behind those that run; their weights are already on the way."""

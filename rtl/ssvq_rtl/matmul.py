@@ -14,10 +14,11 @@ from .checks import require_config
 from .decoder import DecodedStep, Decoder
 from .descriptor import INDEX_WIDTH
 from .feeder import FeedCommand, Feeder, Token
+from .layer_shape import LayerShape
 from .operand import OperandLoader
 from .operand_words import OperandCommand
 from .scoreboard import Scoreboard
-from .unpacker import LayerShape, Unpacker
+from .unpacker import Unpacker
 from .writeback import Writeback, WritebackCommand
 
 
@@ -186,7 +187,7 @@ class MatmulEngine(wiring.Component):
         m.submodules.operand_loader = loader = OperandLoader(config=self._config)
         connect(m, wiring.flipped(self.operand_commands), loader.commands)
         connect(m, loader.read, wiring.flipped(self.operand_read))
-        # With one token, the array may be fed with the next descriptor while the last rows of a PRODUCT are loaded. The
+        # With few tokens, the array may be fed with the next descriptor while the last rows of a PRODUCT are loaded. The
         # next one was only taken because all before the PRODUCT was complete.
         overtaken = Signal()
         index = Signal(INDEX_WIDTH, reset_less=True)

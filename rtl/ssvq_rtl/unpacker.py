@@ -7,60 +7,15 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ssvq_gen.arithmetic import EXPONENT_WIDTH, MANTISSA_WIDTH
 from ssvq_gen.config import CODEBOOK_PAGES, CODEBOOK_WORD_WIDTH, CoreConfig, WeightFormat
 from ssvq_gen.format import PARAMETER_UNIT_WIDTH
 
 from .bus import TAG_WIDTH, StreamWord
 from .checks import require_config
-from .parameters import BIAS_SHIFT_WIDTH, UNIT_WORDS_MAX, ParameterWord, unit_words
-
-
-class LayerShape(data.StructLayout):
-    """What the unpacker has to know of a layer, as in its descriptor. With `is_product` it has no stream."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            {
-                "weight_format": WeightFormat,
-                "index_width": 4,
-                "vector_dim_log2": 3,
-                "k_tiles": 16,
-                "n_tiles": 16,
-                "narrow_bias": 1,
-                "shared_multiplier": 1,
-                "bias_shift": BIAS_SHIFT_WIDTH,
-                "mantissa": MANTISSA_WIDTH,
-                "exponent": EXPONENT_WIDTH,
-                "is_product": 1,
-                "batch_last": 16,
-                "index": TAG_WIDTH,
-            }
-        )
-
+from .layer_shape import Group, LayerShape
+from .parameters import UNIT_WORDS_MAX, ParameterWord, unit_words
 
 Shape: TypeAlias = "data.View[LayerShape]"
-
-
-class Group(data.StructLayout):
-    """The index planes of one group of decode steps. Plane p holds bit p of every index.
-
-    codebook_page : which of the codebooks in the lanes' RAM the indices are for
-    is_product : not a group, but the place of a PRODUCT among the layers, whose weights do not come from the stream
-    """
-
-    def __init__(self, config: CoreConfig) -> None:
-        super().__init__(
-            {
-                "planes": data.ArrayLayout(config.stream_width, config.plane_count),
-                "steps": 6,
-                "weight_format": WeightFormat,
-                "index_width": 4,
-                "vector_dim_log2": 3,
-                "codebook_page": range(CODEBOOK_PAGES),
-                "is_product": 1,
-            }
-        )
 
 
 class Unpacker(wiring.Component):

@@ -12,9 +12,9 @@ from ssvq.integer_layer import IntegerLayer
 from ssvq.weight_stream import pack_stream, stream_format_of
 from ssvq_gen.config import CoreConfig
 from ssvq_rtl.feeder import FeedCommand
+from ssvq_rtl.layer_shape import LayerShape
 from ssvq_rtl.matmul import MatmulEngine
 from ssvq_rtl.operand import OperandCommand
-from ssvq_rtl.unpacker import LayerShape
 from ssvq_rtl.writeback import WritebackCommand
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, send
 

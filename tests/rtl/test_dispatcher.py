@@ -8,7 +8,7 @@ from small_configs import CACHED, CONFIGS, NO_PRODUCTS, SQUARE, name_of
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_gen.format import DRAM_ALIGNMENT, ErrorCode, Opcode, Residency
 from ssvq_rtl.dispatcher import QUEUE_DEPTH, Dispatcher
-from ssvq_rtl.unpacker import LayerShape
+from ssvq_rtl.layer_shape import LayerShape
 from ssvq_sim.stream_bench import TRAILING_CYCLES, Receiver, run_benches, seeded, send
 
 CYCLES_OF_COPY = 3
