@@ -57,7 +57,7 @@ class MatmulEngine(wiring.Component):
     hold : In, the feeder takes no command
     operand_read, read, write : activation memory
     busy : outputs are to be written
-    unpacking : a weight stream is being taken apart
+    unpacking, streaming : a layer is with the unpacker, and its words are taken from the weight stream
     progress : something moved, for the watchdog
     status : `MatmulStatus`
     stream_error, stream_tag : a weight stream does not match its layer
@@ -79,6 +79,7 @@ class MatmulEngine(wiring.Component):
                 "write": Out(WritePort(config)),
                 "busy": Out(1),
                 "unpacking": Out(1),
+                "streaming": Out(1),
                 "progress": Out(1),
                 "status": Out(MatmulStatus()),
                 "stream_error": Out(1),
@@ -162,6 +163,7 @@ class MatmulEngine(wiring.Component):
         m.d.comb += [
             self.busy.eq(writeback.busy),
             self.unpacking.eq(unpacker.busy),
+            self.streaming.eq(unpacker.streaming),
             self.progress.eq(feeder.issue | writeback.write.en | unpacker.codebook_en | array.step_valid),
             self.stream_error.eq(unpacker.error),
             self.stream_tag.eq(unpacker.error_tag),

@@ -38,7 +38,7 @@ class Monitor(wiring.Component):
     begins : In, a job starts
     running : In, a job runs
     matmul, transfers : In, `MatmulStatus` and `TransferStatus`
-    stalled : In, there are weights in the buffer that the unpacker does not take
+    stalled : In, the unpacker does not take the next word of its layer, which is there
     draining : In, a matrix descriptor is not complete
     beats : In, one bit for each traffic counter
     values : `CounterLayout`

@@ -38,6 +38,7 @@ class Unpacker(wiring.Component):
     groups : index planes; accepted when the steps of the group before are issued
     signs : one word for each SSVQ step
     busy : a layer is in hand
+    streaming : ... whose words are taken, not a PRODUCT
     begins, ends, index : the first or last word of a layer is taken, or first and last item of a PRODUCT; `index` is
         that of its descriptor
     error, error_tag : the stream of descriptor `error_tag` is longer or shorter than its layer; stays until reset
@@ -56,6 +57,7 @@ class Unpacker(wiring.Component):
                 "groups": Out(stream.Signature(Group(config))),
                 "signs": Out(stream.Signature(config.stream_width)),
                 "busy": Out(1),
+                "streaming": Out(1),
                 "begins": Out(1),
                 "ends": Out(1),
                 "index": Out(TAG_WIDTH),
@@ -80,6 +82,7 @@ class Unpacker(wiring.Component):
         took = Signal()  # a stream word is consumed in this cycle
         ends_layer = Signal()  # ... and the layer needs no other
         in_padding = Signal()
+        in_product = Signal()
         is_first = Signal()
         m.d.comb += [
             took.eq(self.i.valid & self.i.ready),
@@ -148,13 +151,13 @@ class Unpacker(wiring.Component):
                 m.next = "IDLE"
 
         with m.FSM() as fsm:
-            m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
+            m.d.comb += [self.busy.eq(~fsm.ongoing("IDLE")), self.streaming.eq(self.busy & ~in_product)]
             with m.State("IDLE"):
                 start_layer()
             if config.has_codebook:
                 self._codebook_state(m, layer, start_column)
             if config.attention:
-                self._product_states(m, layer, columns_left, start_layer)
+                self._product_states(m, layer, columns_left, in_product, start_layer)
             with m.State("PARAMETERS"):
                 m.d.comb += [self.parameters.valid.eq(self.i.valid), self.i.ready.eq(self.parameters.ready)]
                 with m.If(took):
@@ -233,17 +236,19 @@ class Unpacker(wiring.Component):
                     m.d.sync += [address.eq(0), page.eq(~page)]
                     start_column(layer)
 
-    def _product_states(self, m: Module, layer: Shape, columns_left: Signal, start_layer: Callable[[], None]) -> None:
+    def _product_states(
+        self, m: Module, layer: Shape, columns_left: Signal, in_product: Signal, start_layer: Callable[[], None]
+    ) -> None:
         """A marker to the decoder, then the parameters of `n_tiles` columns for each product of the batch."""
         products_left = Signal(16)
         with m.State("PRODUCT"):
-            m.d.comb += [self.groups.valid.eq(1), self.groups.payload.is_product.eq(1)]
+            m.d.comb += [in_product.eq(1), self.groups.valid.eq(1), self.groups.payload.is_product.eq(1)]
             m.d.sync += products_left.eq(layer.batch_last)
             with m.If(self.groups.ready):
                 m.d.comb += self.begins.eq(1)
                 m.next = "FILL"
         with m.State("FILL"):
-            m.d.comb += [self.parameters.valid.eq(1), self.parameters.payload.fill.eq(1)]
+            m.d.comb += [in_product.eq(1), self.parameters.valid.eq(1), self.parameters.payload.fill.eq(1)]
             with m.If(self.parameters.ready):
                 m.d.sync += columns_left.eq(columns_left - 1)
                 with m.If(columns_left == 0):
