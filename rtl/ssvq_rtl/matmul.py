@@ -189,8 +189,8 @@ class MatmulEngine(wiring.Component):
         m.submodules.operand_loader = loader = OperandLoader(config=self._config)
         connect(m, wiring.flipped(self.operand_commands), loader.commands)
         connect(m, loader.read, wiring.flipped(self.operand_read))
-        # With few tokens, the array may be fed with the next descriptor while the last rows of a PRODUCT are loaded. The
-        # next one was only taken because all before the PRODUCT was complete.
+        # With few tokens, the array may be fed with the next descriptor while the last rows of a PRODUCT are loaded.
+        # That one was only taken because all before the PRODUCT was complete.
         overtaken = Signal()
         index = Signal(INDEX_WIDTH, reset_less=True)
         with m.If(self.operand_commands.valid & self.operand_commands.ready):
