@@ -84,7 +84,7 @@ def formats_markdown(config: CoreConfig) -> str:
             [
                 ("array, rows x cols", f"{config.rows} x {config.cols}"),
                 ("activation memory, words x bytes", f"{config.activation_depth} x {config.word_bytes}"),
-                ("activations in an accumulator half", config.accumulator_depth),
+                ("activations that the accumulators hold", config.accumulator_depth),
                 ("weight stream word, bits", config.stream_width),
                 ("alignment of a layer's stream, bytes", config.stream_alignment),
                 ("decode lanes", config.decode_lanes),
