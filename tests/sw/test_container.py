@@ -201,7 +201,11 @@ LAYER_CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "a\n"}, "layer 0", "name must be 1..1024 printable characters"),
     ({"name": "x" * 1025}, "layer 0", "name must be 1..1024 printable characters"),
     ({"name": "other"}, "block.fc1.", "must belong to a layer of the metadata"),
-    ({"format": "zip"}, "layer block.fc1", "format must be one of ssvq, vq, int8, float, not 'zip'"),
+    (
+        {"format": "zip"},
+        "layer block.fc1",
+        "format must be one of ssvq, vq, mvq, int8, int4, int3, int2, float, not 'zip'",
+    ),
     ({"format": ["ssvq"]}, "layer block.fc1", "format must be one of"),
     ({"format": "vq"}, "block.fc1.signs", "must belong to a layer of the metadata"),
     ({"kind": "conv2d"}, "layer block.fc1", "weight_shape must be 4 sizes for a conv2d, not (6, 13)"),

@@ -1,4 +1,4 @@
-"""k-means: exact search on both backends, tails, weights, repair, determinism."""
+"""k-means: weights of points and elements, repair, determinism."""
 
 from __future__ import annotations
 
@@ -8,45 +8,21 @@ from torch import Tensor
 
 from ssvq.quantize import _faiss
 from ssvq.quantize._threads import PARALLEL_PRODUCTS_MIN, threads_for
-from ssvq.quantize.kmeans import Backend, Subvectors, first_occurrences, kmeans, nearest, update_codebook
+from ssvq.quantize.kmeans import Subvectors, kmeans, seed_codebook, update_codebook
+from ssvq.quantize.search import Backend, nearest
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def points(values: Tensor, weights: Tensor | None = None) -> Subvectors:
-    return Subvectors(values=values, weights=torch.ones(len(values)) if weights is None else weights)
+def points(values: Tensor, weights: Tensor | None = None, elements: Tensor | None = None) -> Subvectors:
+    return Subvectors(values=values, weights=torch.ones(len(values)) if weights is None else weights, elements=elements)
 
 
 def error(problem: Subvectors, codebook: Tensor) -> float:
-    _, distances = nearest(problem.values, codebook, tail=problem.tail, tail_width=problem.tail_width)
+    _, distances = problem.nearest(codebook)
     return float((distances.double() * problem.weights).sum())
-
-
-@pytest.mark.parametrize("backend", ["faiss", "torch"])
-@pytest.mark.parametrize(("size", "dim"), [(2, 2), (16, 8), (64, 5), (256, 32)])
-def test_search_is_exact(backend: Backend, size: int, dim: int) -> None:
-    values, codebook = torch.randn(500, dim, generator=generator()), torch.randn(size, dim, generator=generator(1))
-    indices, distances = nearest(values, codebook, backend=backend)
-    table = (values[:, None] - codebook).square().sum(2)
-    assert torch.equal(indices, table.argmin(1))
-    torch.testing.assert_close(distances, table.amin(1), atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("backend", ["faiss", "torch"])
-def test_tails_ignore_the_padding_and_equal_codewords_give_the_lowest_index(backend: Backend) -> None:
-    codebook = torch.tensor([[5.0, 5, 5], [1, 2, 90], [1, 2, 3], [1, 2, 3]])
-    values = torch.tensor([[1.0, 2, 0], [1, 2, 3], [1, 2, 0]])
-    tail = torch.tensor([True, False, False])
-    indices, distances = nearest(values, codebook, tail=tail, tail_width=2, backend=backend)
-    assert indices.tolist() == [1, 2, 2]
-    torch.testing.assert_close(distances, torch.tensor([0.0, 0.0, 9.0]))
-
-
-def test_first_occurrences() -> None:
-    codebook = torch.tensor([[3, 1], [0, 0], [3, 1], [0, 0], [2, 2]])
-    assert first_occurrences(codebook).tolist() == [0, 1, 4]
 
 
 def test_separate_clusters_are_found_exactly() -> None:
@@ -63,12 +39,42 @@ def test_weights_pull_the_mean(backend: Backend) -> None:
     assert sorted(codebook[:, 0].tolist()) == [0.25, 9.0]
 
 
-def test_padding_does_not_bias_the_means() -> None:
-    values = torch.tensor([[1.0, 4.0], [3.0, 0.0]])
-    tail = torch.tensor([False, True])
-    problem = Subvectors(values=values, weights=torch.ones(2), tail=tail, tail_width=1)
-    codebook = update_codebook(problem, torch.zeros(2, dtype=torch.int64), torch.zeros(2), torch.zeros(1, 2))
-    assert codebook.tolist() == [[2.0, 4.0]]
+def test_elements_pull_their_own_mean() -> None:
+    values = torch.tensor([[1.0, 4.0, 2.0], [3.0, 0.0, 8.0]])
+    elements = torch.tensor([[1.0, 1.0, 0.0], [2.0, 0.0, 0.0]])
+    problem = points(values, torch.tensor([2.0, 1.0]), elements)
+    updated = update_codebook(problem, torch.zeros(2, dtype=torch.int64), torch.zeros(2), torch.full((1, 3), 9.0))
+    assert updated.tolist() == [[(2 * 1 + 2 * 3) / 4, 4.0, 9.0]]  # what does not count anywhere keeps its value
+
+
+@pytest.mark.parametrize("backend", ["faiss", "torch"])
+def test_equal_elements_change_nothing(backend: Backend) -> None:
+    values = torch.randn(2000, 4, generator=generator())
+    plain, counted = (
+        kmeans(problem, 16, iterations=10, generator=generator(1), backend=backend)
+        for problem in (points(values), points(values, elements=torch.full_like(values, 2.0)))
+    )
+    torch.testing.assert_close(counted, plain, atol=1e-5, rtol=1e-5)
+
+
+def test_elements_that_do_not_count_do_not_disturb() -> None:
+    """Two clusters in the first two elements, and noise in the others, which do not count."""
+    values = 0.01 * torch.randn(400, 4, generator=generator())
+    values[200:, :2] += 1
+    values[:, 2:] = 100 * torch.randn(400, 2, generator=generator(1))
+    elements = torch.tensor([1.0, 1, 0, 0]).expand(400, 4).contiguous()
+    problem = points(values, elements=elements)
+    codebook = kmeans(problem, 2, iterations=10, generator=generator(2))
+    torch.testing.assert_close(codebook[:, :2].sort(0).values, torch.tensor([[0.0, 0], [1, 1]]), atol=0.01, rtol=0)
+    assert error(problem, codebook) < 0.2
+
+
+def test_the_start_counts_elements() -> None:
+    """The second point differs from the first only in an element that does not count: the third is always chosen."""
+    values = torch.tensor([[0.0, 0], [0, 50], [1, 0]])
+    problem = points(values, elements=torch.tensor([[1.0, 0], [1, 0], [1, 1]]))
+    for seed in range(10):
+        assert seed_codebook(problem, 2, generator(seed))[:, 0].sort().values.tolist() == [0, 1]
 
 
 def test_an_empty_cluster_restarts_at_the_worst_point() -> None:

@@ -108,7 +108,7 @@ def test_assignment_is_the_nearest_codeword(format: WeightFormat) -> None:
 
 
 def test_assign_needs_a_codebook_format() -> None:
-    with pytest.raises(ValueError, match="format must be ssvq or vq to assign codewords, not int8"):
+    with pytest.raises(ValueError, match="format must be ssvq, vq or mvq to assign codewords, not int8"):
         assign(weights(2, 2), torch.zeros(2, 2, dtype=torch.int8), torch.ones(1), format=WeightFormat.INT8)
 
 
@@ -244,7 +244,7 @@ def test_encode_refuses_a_bias_that_is_not_finite() -> None:
     ("change", "text"),
     [
         ({"name": ""}, "name must be 1..1024 printable characters, not ''"),
-        ({"kind": "conv3d"}, "kind must be 'linear' or 'conv2d', not 'conv3d'"),
+        ({"kind": "conv3d"}, "kind must be one of 'linear', 'conv2d', 'conv_transpose2d', not 'conv3d'"),
         ({"format": "ssvq"}, "format must be a WeightFormat, not 'ssvq'"),
         ({"weight_shape": (4, 16, 1)}, "weight_shape must be 2 sizes for a linear, not (4, 16, 1)"),
         ({"weight_shape": (0, 16)}, "weight_shape must be in 1..2147483647, not 0"),

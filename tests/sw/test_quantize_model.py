@@ -64,9 +64,9 @@ def test_a_model_that_is_one_layer() -> None:
 @pytest.mark.parametrize(
     ("rules", "text"),
     [
-        (["*", "missing.*"], r"rule 1 matches no Linear or Conv2d layer: 'missing\.\*'"),
+        (["*", "missing.*"], r"rule 1 matches no Linear, Conv2d or ConvTranspose2d layer: 'missing\.\*'"),
         (["*", "4"], "rule 1 matches only layers that earlier rules decide: '4'"),
-        (["1"], "rule 0 matches no Linear or Conv2d layer: '1'"),
+        (["1"], "rule 0 matches no Linear, Conv2d or ConvTranspose2d layer: '1'"),
     ],
 )
 def test_a_rule_must_decide_something(rules: list[str], text: str) -> None:

@@ -1,15 +1,30 @@
-"""Compression of the weights of PyTorch layers: SSVQ, conventional VQ, int8 and float through one interface."""
+"""Compression of the weights of PyTorch layers: SSVQ, conventional and masked VQ, integers and float alike."""
 
-from ssvq.quantize.description import LayerDescription, LayerError, LayerKind, from_rows, to_rows
+from ssvq.quantize.description import (
+    LayerDescription,
+    LayerError,
+    LayerKind,
+    canonical_weight,
+    from_canonical,
+    from_rows,
+    to_rows,
+)
 from ssvq.quantize.encode import Assignment, assign, encode, sqnr_db
-from ssvq.quantize.formats import QuantizeConfig, ScaleKind, WeightFormat
-from ssvq.quantize.layer import CompressedLayer, Storage
-from ssvq.quantize.model import CompressionResult, LayerReport, Rule, compress_model, encode_module
+from ssvq.quantize.formats import ClipKind, QuantizeConfig, ScaleKind, WeightFormat
+from ssvq.quantize.importance import expand_importance
+from ssvq.quantize.layer import Activation, CompressedLayer
+from ssvq.quantize.masks import choose_mask, pack_mask, pattern_bits, unpack_mask
+from ssvq.quantize.model import CompressibleModule, CompressionResult, LayerReport, Rule, compress_model, encode_module
 from ssvq.quantize.packing import pack_bits, unpack_bits
+from ssvq.quantize.storage import Storage
+from ssvq.quantize.uniform import round_uniform, uniform_scale
 
 __all__ = [
+    "Activation",
     "Assignment",
+    "ClipKind",
     "CompressedLayer",
+    "CompressibleModule",
     "CompressionResult",
     "LayerDescription",
     "LayerError",
@@ -21,12 +36,21 @@ __all__ = [
     "Storage",
     "WeightFormat",
     "assign",
+    "canonical_weight",
+    "choose_mask",
     "compress_model",
     "encode",
     "encode_module",
+    "expand_importance",
+    "from_canonical",
     "from_rows",
     "pack_bits",
+    "pack_mask",
+    "pattern_bits",
+    "round_uniform",
     "sqnr_db",
     "to_rows",
+    "uniform_scale",
     "unpack_bits",
+    "unpack_mask",
 ]

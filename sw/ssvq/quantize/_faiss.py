@@ -31,6 +31,16 @@ def nearest(
     return indices[:, 0], distances[:, 0]
 
 
+def largest_product(queries: npt.NDArray[np.float32], base: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """Index (n,) of the row of `base` (k, d) with the largest inner product with each of `queries` (n, d).
+
+    Both are C-contiguous; of equal products the first counts.
+    """
+    _, indices = faiss.knn(queries, base, 1, metric=faiss.METRIC_INNER_PRODUCT)
+    found: npt.NDArray[np.int64] = indices[:, 0]
+    return found
+
+
 def get_threads() -> int:
     """Threads that a search uses."""
     return int(faiss.omp_get_max_threads())

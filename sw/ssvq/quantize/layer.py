@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from ssvq.quantize.description import LayerDescription, LayerError, from_rows, padded
+from ssvq.quantize.description import LayerDescription, LayerError, from_canonical, from_rows
 from ssvq.quantize.formats import CODEWORD_MAX, WeightFormat
+from ssvq.quantize.masks import mask_problem
+from ssvq.quantize.storage import Storage, count_bits
+from ssvq.reference import ActivationScale
 
+Activation = Literal["none", "relu", "relu6"]
 
-@dataclass(frozen=True, kw_only=True)
-class Storage:
-    """Bits of each part of a compressed layer. The bias is not counted: it is the same in every format.
-
-    Attributes:
-        indices: log2(k) bits for every subvector, padded ones included.
-        signs: one bit for every sign, those of padding included.
-        codebook: 8 bits for every element of the codebook.
-        scales: 32 bits for every scale.
-        weights: the dense weights of the formats without a codebook.
-        padding: those of the bits of `indices` and `signs` that exist because of padding, in proportion.
-    """
-
-    indices: int
-    signs: int
-    codebook: int
-    scales: int
-    weights: int
-    padding: float
-
-    @property
-    def total(self) -> int:
-        """All bits; `padding` is a part of the others."""
-        return self.indices + self.signs + self.codebook + self.scales + self.weights
+FORMAT_TENSORS = ("codebook", "indices", "signs", "mask", "weight_int8", "weight_float")
+"""Tensors that a format has or has not."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,28 +25,36 @@ class CompressedLayer(LayerDescription):
     """One layer in a stored representation. Checked when made; raises `LayerError` naming the field and the rule.
 
     Attributes (further to those of `LayerDescription`):
-        codebook: int8 (k, d), 0..127 for SSVQ and -127..127 for VQ.
+        codebook: int8 (k, d), 0..127 for SSVQ, -127..127 for VQ and MVQ.
         indices: int16 (N, P, Kpad / d), 0..k-1.
         signs: bool (N, P, Kpad), True = negative; SSVQ only. False in the padding and where the codeword element is
             zero, so that equal weights have one representation.
-        weight_int8: int8 (N, P, K), -127..127; INT8 only.
+        mask: bool (N, P, Kpad), True = kept; MVQ only. Exactly `keep` of every group are True, those of the padding
+            only as `ssvq.quantize.masks` says.
+        weight_int8: int8 (N, P, K), the integers of the uniform formats, each within its `integer_range`.
         weight_float: float32 of `weight_shape`; FLOAT only.
         scale: float32 (N,) or (1,), >= 0; (1,) of 1.0 and not stored for FLOAT.
         bias: float32 (N,) or None.
+        input_scale, output_scale: what the int8 activations before and behind the layer mean, when that is known.
+        activation: "none", "relu" or "relu6", applied to the outputs before they become int8.
     """
 
     codebook: Tensor | None = None
     indices: Tensor | None = None
     signs: Tensor | None = None
+    mask: Tensor | None = None
     weight_int8: Tensor | None = None
     weight_float: Tensor | None = None
     scale: Tensor
     bias: Tensor | None = None
+    input_scale: ActivationScale | None = None
+    output_scale: ActivationScale | None = None
+    activation: Activation = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         shapes = self.weight_tensors()
-        for field in ("codebook", "indices", "signs", "weight_int8", "weight_float"):
+        for field in FORMAT_TENSORS:
             tensor = getattr(self, field)
             if (tensor is None) != (field not in shapes):
                 rule = "must be given" if field in shapes else "must be None"
@@ -78,12 +69,14 @@ class CompressedLayer(LayerDescription):
             raise LayerError("scale", "must be a single 1.0 for format float")
         if self.bias is not None:
             _check_tensor("bias", self.bias, torch.float32, (rows,))
-        self._check_ranges()
+        self._check_values()
+        self._check_activations()
 
-    def _check_ranges(self) -> None:
-        low = 0 if self.format is WeightFormat.SSVQ else -CODEWORD_MAX
-        limits = {"codebook": (low, CODEWORD_MAX), "weight_int8": (low, CODEWORD_MAX)}
-        limits["indices"] = (0, (self.codebook_size or 1) - 1)
+    def _check_values(self) -> None:
+        limits = {"indices": (0, (self.codebook_size or 1) - 1)}
+        limits["codebook"] = (0 if self.format is WeightFormat.SSVQ else -CODEWORD_MAX, CODEWORD_MAX)
+        if self.format.is_uniform:
+            limits["weight_int8"] = self.format.integer_range
         for field, (least, most) in limits.items():
             tensor: Tensor | None = getattr(self, field)
             if tensor is not None and not least <= int(tensor.min()) <= int(tensor.max()) <= most:
@@ -91,6 +84,19 @@ class CompressedLayer(LayerDescription):
                 raise LayerError(field, f"must hold values in {least}..{most}, not {found}")
         if self.signs is not None and bool((self.signs & (self._words() == 0)).any()):
             raise LayerError("signs", "must be False in the padding and where the codeword element is 0")
+        if self.mask is not None and self.keep is not None and self.group is not None:
+            problem = mask_problem(self.mask, self.keep, self.group, self.weight_shape[1])
+            if problem is not None:
+                raise LayerError("mask", problem)
+
+    def _check_activations(self) -> None:
+        for field in ("input_scale", "output_scale"):
+            value = getattr(self, field)
+            if value is not None and not isinstance(value, ActivationScale):
+                raise LayerError(field, f"must be an ActivationScale or None, not {value!r:.80}")
+        if self.activation not in get_args(Activation):
+            known = ", ".join(get_args(Activation))
+            raise LayerError("activation", f"must be one of {known}, not {self.activation!r:.80}")
 
     def _words(self) -> Tensor:
         """Codewords in place of the indices, zero in the padding: int8 (N, P, Kpad)."""
@@ -101,7 +107,9 @@ class CompressedLayer(LayerDescription):
         return words
 
     def integer_weight(self) -> Tensor:
-        """The integers that the hardware multiplies: int8 (N, P, K), `codebook[index] * (1 - 2 * sign)`.
+        """The integers that the scale multiplies: int8 (N, P, K).
+
+        Of the formats with a codebook `codebook[index]`, times `1 - 2 * sign` for SSVQ and times `mask` for MVQ.
 
         Raises:
             ValueError: the format is FLOAT, which has no integers.
@@ -111,6 +119,8 @@ class CompressedLayer(LayerDescription):
         words = self._words()
         if self.signs is not None:
             words = torch.where(self.signs, -words, words)
+        if self.mask is not None:
+            words = words * self.mask
         return words[..., : self.weight_shape[1]].contiguous()
 
     def decode(self) -> Tensor:
@@ -119,29 +129,18 @@ class CompressedLayer(LayerDescription):
             return self.weight_float.clone()
         return from_rows(self.scale[:, None, None] * self.integer_weight().to(torch.float32), self.weight_shape)
 
+    def module_weight(self) -> Tensor:
+        """`decode()` in the shape that the weight has in the layer's PyTorch module."""
+        return from_canonical(self.decode(), self.kind, self.groups).contiguous()
+
     @property
     def storage(self) -> Storage:
         """Bits of every part."""
-        if self.codebook_size is None or self.vector_dim is None:
-            bits = 8 if self.format is WeightFormat.INT8 else 32
-            scales = 32 * self.scale.numel() if self.format is WeightFormat.INT8 else 0
-            return Storage(indices=0, signs=0, codebook=0, scales=scales, weights=bits * self.weight_count, padding=0.0)
-        channels = self.weight_shape[1]
-        padded_count = self.weight_count // channels * padded(channels, self.vector_dim)
-        indices = padded_count // self.vector_dim * (self.codebook_size.bit_length() - 1)
-        signs = padded_count if self.format is WeightFormat.SSVQ else 0
-        return Storage(
-            indices=indices,
-            signs=signs,
-            codebook=8 * self.codebook_size * self.vector_dim,
-            scales=32 * self.scale.numel(),
-            weights=0,
-            padding=(indices + signs) * (padded_count - self.weight_count) / padded_count,
-        )
+        return count_bits(self, self.scale.numel())
 
     @property
     def storage_bits(self) -> int:
-        """All bits of the weights: indices and signs with their padding, codebook, scales; the bias is not counted."""
+        """All bits of the weights: indices, signs and mask with padding, codebook, scales; the bias is not counted."""
         return self.storage.total
 
     @property

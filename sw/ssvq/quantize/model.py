@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from torch import nn
+from torch import Tensor, nn
 
-from ssvq.quantize.description import LayerKind
+from ssvq.quantize.description import LayerKind, canonical_weight
 from ssvq.quantize.encode import encode, sqnr_db
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
-from ssvq.quantize.layer import CompressedLayer, Storage
+from ssvq.quantize.layer import CompressedLayer
+from ssvq.quantize.storage import Storage
+
+CompressibleModule = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+_KINDS = "Linear, Conv2d or ConvTranspose2d"
 
 ROOT_NAME = "root"
 """Name of the layer when the model itself is one."""
@@ -89,7 +93,9 @@ class CompressionResult:
         return table
 
 
-def encode_module(module: nn.Linear | nn.Conv2d, config: QuantizeConfig, *, name: str = "layer") -> CompressedLayer:
+def encode_module(
+    module: CompressibleModule, config: QuantizeConfig, importance: Tensor | None = None, *, name: str = "layer"
+) -> CompressedLayer:
     """`encode` the weights of a layer, with its bias and, for a convolution, its geometry.
 
     Raises:
@@ -97,11 +103,12 @@ def encode_module(module: nn.Linear | nn.Conv2d, config: QuantizeConfig, *, name
             or that does not pad with zeros.
     """
     if isinstance(module, nn.Linear):
-        return encode(module.weight, config, bias=module.bias, name=name)
+        return encode(module.weight, config, importance, bias=module.bias, name=name)
     if module.padding_mode != "zeros":
         raise ValueError(f"{name}: padding_mode must be 'zeros', not {module.padding_mode!r}")
+    kind: LayerKind = "conv_transpose2d" if isinstance(module, nn.ConvTranspose2d) else "conv2d"
     geometry = {}
-    for field in ("stride", "padding", "dilation"):
+    for field in ("stride", "padding", "dilation", "output_padding"):
         value = getattr(module, field)
         if value == "valid":
             value = (0, 0)
@@ -113,25 +120,37 @@ def encode_module(module: nn.Linear | nn.Conv2d, config: QuantizeConfig, *, name
         if value[0] != value[1]:
             raise ValueError(f"{name}: {field} must be the same in both directions, not {value}")
         geometry[field] = int(value[0])
-    return encode(module.weight, config, bias=module.bias, name=name, groups=module.groups, **geometry)
+    weight = canonical_weight(module.weight, kind, module.groups)
+    return encode(weight, config, importance, bias=module.bias, name=name, kind=kind, groups=module.groups, **geometry)
 
 
 def compress_model(
-    model: nn.Module, rules: Sequence[Rule], *, progress: bool = True, console: Console | None = None
+    model: nn.Module,
+    rules: Sequence[Rule],
+    importance: Mapping[str, Tensor] | None = None,
+    *,
+    progress: bool = True,
+    console: Console | None = None,
 ) -> CompressionResult:
     """Compress the linear and convolution layers of a model. The model is left as it is.
 
     Args:
-        model: any module; its `nn.Linear` and `nn.Conv2d` submodules are the candidates.
+        model: any module; its `nn.Linear`, `nn.Conv2d` and `nn.ConvTranspose2d` submodules are the candidates.
         rules: the first rule whose pattern matches a layer's name decides; a layer that none matches is left out.
+        importance: of the layers by name, as in `encode`; the weights of a layer without an entry count alike.
         progress: show a progress bar.
         console: where to draw it; the standard one when None.
 
     Raises:
-        ValueError: a rule decides about no layer, or a layer cannot be compressed; the text names the rule or layer.
+        ValueError: a rule decides about no layer, `importance` names a layer that there is not, or a layer cannot be
+            compressed; the text names the rule or layer.
     """
-    candidates = {name or ROOT_NAME: m for name, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
-    chosen: list[tuple[str, nn.Linear | nn.Conv2d, QuantizeConfig]] = []
+    candidates = {name or ROOT_NAME: m for name, m in model.named_modules() if isinstance(m, CompressibleModule)}
+    importance = importance or {}
+    for name in importance:
+        if name not in candidates:
+            raise ValueError(f"importance is given for {name!r}, which is no {_KINDS} layer")
+    chosen: list[tuple[str, CompressibleModule, QuantizeConfig]] = []
     used: set[int] = set()
     for name, module in candidates.items():
         for number, rule in enumerate(rules):
@@ -143,7 +162,7 @@ def compress_model(
     for number, rule in enumerate(rules):
         if number not in used:
             shadowed = any(fnmatchcase(name, rule.pattern) for name in candidates)
-            why = "matches only layers that earlier rules decide" if shadowed else "matches no Linear or Conv2d layer"
+            why = "matches only layers that earlier rules decide" if shadowed else f"matches no {_KINDS} layer"
             raise ValueError(f"rule {number} {why}: {rule.pattern!r}")
 
     layers: dict[str, CompressedLayer] = {}
@@ -154,10 +173,10 @@ def compress_model(
         for name, module, config in chosen:
             bar.update(task, description=name)
             start = time.perf_counter()
-            layer = encode_module(module, config, name=name)
+            layer = encode_module(module, config, importance.get(name), name=name)
             seconds = time.perf_counter() - start
             layers[name] = layer
-            reports.append(_report(layer, sqnr_db(module.weight, layer.decode()), seconds))
+            reports.append(_report(layer, sqnr_db(module.weight, layer.module_weight()), seconds))
             bar.advance(task)
     return CompressionResult(layers=layers, reports=tuple(reports))
 

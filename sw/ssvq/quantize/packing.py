@@ -20,7 +20,7 @@ def pack_bits(values: Tensor, width: int) -> Tensor:
 
 
 def unpack_bits(packed: Tensor, width: int, count: int) -> Tensor:
-    """Inverse of `pack_bits`: int16 (count,). Width is at most 12.
+    """Inverse of `pack_bits`: int16 (count,). Width is at most 15.
 
     Raises:
         ValueError: wrong number of bytes, or bits after the last value are not zero.
