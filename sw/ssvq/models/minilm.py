@@ -102,16 +102,20 @@ class MiniLM(nn.Module):
             x = layer(x, mask[:, None, None, :])
         return x
 
+    def embed_tokens(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Sentence embeddings of length 1, (B, WIDTH), of what `tokenize` gives; gradients flow through."""
+        states = self(tokens, mask) * mask[:, :, None]
+        return functional.normalize(states.sum(1) / mask.sum(1, keepdim=True), dim=1)
+
     def embed(self, sentences: Sequence[str]) -> Tensor:
         """Sentence embeddings of length 1, (B, WIDTH): the mean over the tokens."""
         tokens, mask = self.tokenize(sentences)
         with torch.inference_mode():
-            states = self(tokens, mask) * mask[:, :, None]
-            return functional.normalize(states.sum(1) / mask.sum(1, keepdim=True), dim=1)
+            return self.embed_tokens(tokens, mask)
 
 
 def load_minilm() -> MiniLM:
-    """The pretrained model in evaluation mode.
+    """The pretrained model in evaluation mode; to train it, call `requires_grad_()` and `train()`.
 
     Raises:
         MissingPackageError: its package is not installed.
