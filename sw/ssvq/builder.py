@@ -7,7 +7,8 @@ from ssvq_gen.format import DRAM_ALIGNMENT, FormatError, Opcode, Residency, pack
 
 from . import footprint
 from .activation_tensor import ActivationTensor
-from .integer_layer import CompileError, IntegerLayer
+from .integer_layer import IntegerLayer
+from .layer_arithmetic import CompileError
 from .product import IntegerProduct
 from .program import Program
 from .program_image import Entry, ProgramImage, Transfer

@@ -14,7 +14,8 @@ from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import FormatError, Residency
 
 from .builder import ActivationTensor, ProgramBuilder
-from .integer_layer import CompileError, IntegerLayer
+from .integer_layer import IntegerLayer
+from .layer_arithmetic import CompileError
 from .program import DESCRIPTORS_MAX, Program
 from .residency import plan_residency
 from .tiling import Tiling, choose_tiling

@@ -8,27 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN, ArithmeticRangeError
+from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
 from ssvq_gen.config import WeightFormat
 from ssvq_gen.format import FIELD_BY_NAME, NARROW_BIAS_WIDTH
 
-from .channel_parameters import channel_parameters, narrow_biases
+from .layer_arithmetic import CompileError, layer_arithmetic
 from .reference import ActivationScale, Int8Array, Int64Array, Trace, matmul_reference
-
-_ACTIVATIONS = ("none", "relu", "relu6")
-
 
 if TYPE_CHECKING:  # compiling and running need no PyTorch
     from .quantize.layer import CompressedLayer
-
-
-class CompileError(ValueError):
-    """A layer cannot run on the core; `layer` and `rule` say which and why."""
-
-    def __init__(self, layer: str, rule: str) -> None:
-        super().__init__(f"layer {layer!r}: {rule}")
-        self.layer = layer
-        self.rule = rule
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,24 +101,22 @@ class IntegerLayer:
         _check_shape(layer)
         out_channels, in_channels = (int(n) for n in layer.weight_shape[:2])
         weight = np.asarray(layer.integer_weight(), dtype=np.int8).reshape(out_channels, in_channels)
-        bias, mantissa, exponent = _parameters(layer, weight, input_scale, output_scale)
-        sums_abs = np.abs(weight.astype(np.int64)).sum(axis=1)
-        narrow = None if exact_bias else narrow_biases(bias, mantissa, exponent, weight_sums_abs=sums_abs)
-        shift, bias = narrow if narrow is not None else (None, bias)
-        clamp_min, clamp_max = _clamp(layer.name, activation, output_scale)
+        arithmetic = layer_arithmetic(
+            layer, weight, input_scale, output_scale, activation=activation, exact_bias=exact_bias
+        )
         return cls(
             name=layer.name,
             weight_format=weight_format,
             weight=weight,
-            bias=bias,
-            mantissa=mantissa,
-            exponent=exponent,
-            bias_shift=shift,
-            shared_multiplier=_all_equal(mantissa, exponent),
+            bias=arithmetic.bias,
+            mantissa=arithmetic.mantissa,
+            exponent=arithmetic.exponent,
+            bias_shift=arithmetic.bias_shift,
+            shared_multiplier=_all_equal(arithmetic.mantissa, arithmetic.exponent),
             input_scale=input_scale,
             output_scale=output_scale,
-            clamp_min=clamp_min,
-            clamp_max=clamp_max,
+            clamp_min=arithmetic.clamp_min,
+            clamp_max=arithmetic.clamp_max,
             **_codes(layer, weight_format),
         )
 
@@ -202,35 +188,3 @@ def _codes(layer: CompressedLayer, weight_format: WeightFormat) -> dict[str, Any
     if weight_format is WeightFormat.SSVQ:
         codes["signs"] = np.asarray(layer.signs, dtype=np.bool_)[:, 0]
     return codes
-
-
-def _parameters(
-    layer: CompressedLayer, weight: Int8Array, input_scale: ActivationScale, output_scale: ActivationScale
-) -> tuple[Int64Array, Int64Array, Int64Array]:
-    channels, wide = weight.shape[0], weight.astype(np.int64)
-    scale = np.broadcast_to(np.asarray(layer.scale, dtype=np.float64), (channels,))
-    bias = np.zeros(channels) if layer.bias is None else np.asarray(layer.bias, dtype=np.float64)
-    sums, sums_abs = wide.sum(axis=1), np.abs(wide).sum(axis=1)
-    result = np.empty((3, channels), dtype=np.int64)
-    for n in range(channels):
-        try:
-            result[:, n] = channel_parameters(
-                bias=float(bias[n]),
-                step=input_scale.scale * float(scale[n]),
-                input_channels=weight.shape[1],
-                weight_sum=int(sums[n]),
-                weight_sum_abs=int(sums_abs[n]),
-                input_scale=input_scale,
-                output_scale=output_scale,
-            )
-        except ArithmeticRangeError as error:
-            raise CompileError(layer.name, f"output channel {n}: {error}") from error
-    return result[0], result[1], result[2]
-
-
-def _clamp(name: str, activation: str, output_scale: ActivationScale) -> tuple[int, int]:
-    if activation not in _ACTIVATIONS:
-        raise CompileError(name, f"activation must be one of {', '.join(_ACTIVATIONS)}, not {activation!r}")
-    low = ACTIVATION_MIN if activation == "none" else output_scale.zero_point
-    high = int(output_scale.quantize(6.0)) if activation == "relu6" else ACTIVATION_MAX
-    return low, high

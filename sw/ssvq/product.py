@@ -16,7 +16,7 @@ from ssvq_gen.arithmetic import (
     encode_multiplier,
 )
 
-from .integer_layer import CompileError
+from .layer_arithmetic import CompileError
 from .reference import ActivationScale, Int8Array, matmul_reference
 
 

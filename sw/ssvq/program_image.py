@@ -11,7 +11,8 @@ from ssvq_gen.arithmetic import ArithmeticRangeError
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, FormatError, Opcode, pack_descriptor
 
-from .integer_layer import CompileError, IntegerLayer
+from .integer_layer import IntegerLayer
+from .layer_arithmetic import CompileError
 from .overlap import schedule
 from .program import DESCRIPTORS_MAX, MEMORY_BYTES_MAX, Job, Piece, Program, Region
 from .reference import ActivationScale

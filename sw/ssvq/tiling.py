@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import FIELD_BY_NAME
 
-from .integer_layer import CompileError, IntegerLayer
+from .integer_layer import IntegerLayer
+from .layer_arithmetic import CompileError
 
 BUFFERS_MAX = 2
 """One to compute with, one to move."""

@@ -14,8 +14,9 @@ from ssvq.quantize.formats import ClipKind, QuantizeConfig, ScaleKind, WeightFor
 from ssvq.quantize.importance import expand_importance
 from ssvq.quantize.layer import Activation, CompressedLayer
 from ssvq.quantize.masks import choose_mask, pack_mask, pattern_bits, unpack_mask
-from ssvq.quantize.model import CompressibleModule, CompressionResult, LayerReport, Rule, compress_model, encode_module
+from ssvq.quantize.model import CompressionResult, LayerReport, compress_layers, compress_model, encode_module
 from ssvq.quantize.packing import pack_bits, unpack_bits
+from ssvq.quantize.rules import Layer, Rule, select_layers
 from ssvq.quantize.storage import Storage
 from ssvq.quantize.uniform import round_uniform, uniform_scale
 
@@ -24,8 +25,8 @@ __all__ = [
     "Assignment",
     "ClipKind",
     "CompressedLayer",
-    "CompressibleModule",
     "CompressionResult",
+    "Layer",
     "LayerDescription",
     "LayerError",
     "LayerKind",
@@ -38,6 +39,7 @@ __all__ = [
     "assign",
     "canonical_weight",
     "choose_mask",
+    "compress_layers",
     "compress_model",
     "encode",
     "encode_module",
@@ -48,6 +50,7 @@ __all__ = [
     "pack_mask",
     "pattern_bits",
     "round_uniform",
+    "select_layers",
     "sqnr_db",
     "to_rows",
     "uniform_scale",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,30 +15,8 @@ from ssvq.quantize.description import LayerKind, canonical_weight
 from ssvq.quantize.encode import encode, sqnr_db
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq.quantize.layer import CompressedLayer
+from ssvq.quantize.rules import Layer, Rule, select_layers
 from ssvq.quantize.storage import Storage
-
-CompressibleModule = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
-_KINDS = "Linear, Conv2d or ConvTranspose2d"
-
-ROOT_NAME = "root"
-"""Name of the layer when the model itself is one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """What to do with the layers whose name matches.
-
-    Attributes:
-        pattern: shell pattern (`*`, `?`, `[...]`) for the whole name, as in `encoder.layer.*.query`.
-        config: settings of the encoder; None leaves the layers out of the result.
-    """
-
-    pattern: str
-    config: QuantizeConfig | None
-
-    def __post_init__(self) -> None:
-        if not self.pattern:
-            raise ValueError("pattern must not be empty")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +71,7 @@ class CompressionResult:
 
 
 def encode_module(
-    module: CompressibleModule, config: QuantizeConfig, importance: Tensor | None = None, *, name: str = "layer"
+    module: Layer, config: QuantizeConfig, importance: Tensor | None = None, *, name: str = "layer"
 ) -> CompressedLayer:
     """`encode` the weights of a layer, with its bias and, for a convolution, its geometry.
 
@@ -126,7 +103,7 @@ def encode_module(
 
 def compress_model(
     model: nn.Module,
-    rules: Sequence[Rule],
+    rules: Sequence[Rule[QuantizeConfig]],
     importance: Mapping[str, Tensor] | None = None,
     *,
     progress: bool = True,
@@ -142,38 +119,41 @@ def compress_model(
         console: where to draw it; the standard one when None.
 
     Raises:
-        ValueError: a rule decides about no layer, `importance` names a layer that there is not, or a layer cannot be
-            compressed; the text names the rule or layer.
+        ValueError: a rule decides about no layer, `importance` names a layer that is not compressed, or a layer cannot
+            be compressed; the text names the rule or layer.
     """
-    candidates = {name or ROOT_NAME: m for name, m in model.named_modules() if isinstance(m, CompressibleModule)}
+    chosen = select_layers(model, rules)
+    return compress_layers(
+        {name: module for name, (module, _) in chosen.items()},
+        {name: config for name, (_, config) in chosen.items()},
+        importance,
+        progress=progress,
+        console=console,
+    )
+
+
+def compress_layers(
+    modules: Mapping[str, Layer],
+    configs: Mapping[str, QuantizeConfig],
+    importance: Mapping[str, Tensor] | None = None,
+    *,
+    progress: bool = True,
+    console: Console | None = None,
+) -> CompressionResult:
+    """Compress layers, each with its settings of the same name; arguments and errors as of `compress_model`."""
     importance = importance or {}
     for name in importance:
-        if name not in candidates:
-            raise ValueError(f"importance is given for {name!r}, which is no {_KINDS} layer")
-    chosen: list[tuple[str, CompressibleModule, QuantizeConfig]] = []
-    used: set[int] = set()
-    for name, module in candidates.items():
-        for number, rule in enumerate(rules):
-            if fnmatchcase(name, rule.pattern):
-                used.add(number)
-                if rule.config is not None:
-                    chosen.append((name, module, rule.config))
-                break
-    for number, rule in enumerate(rules):
-        if number not in used:
-            shadowed = any(fnmatchcase(name, rule.pattern) for name in candidates)
-            why = "matches only layers that earlier rules decide" if shadowed else f"matches no {_KINDS} layer"
-            raise ValueError(f"rule {number} {why}: {rule.pattern!r}")
-
+        if name not in modules:
+            raise ValueError(f"importance is given for {name!r}, which is no layer to compress")
     layers: dict[str, CompressedLayer] = {}
     reports: list[LayerReport] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not progress) as bar:
-        task = bar.add_task("compress", total=len(chosen))
-        for name, module, config in chosen:
+        task = bar.add_task("compress", total=len(modules))
+        for name, module in modules.items():
             bar.update(task, description=name)
             start = time.perf_counter()
-            layer = encode_module(module, config, importance.get(name), name=name)
+            layer = encode_module(module, configs[name], importance.get(name), name=name)
             seconds = time.perf_counter() - start
             layers[name] = layer
             reports.append(_report(layer, sqnr_db(module.weight, layer.module_weight()), seconds))

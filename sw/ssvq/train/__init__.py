@@ -1,0 +1,1 @@
+"""Training of compressed layers: parametrizations of PyTorch modules, fake-quantized activations, conversion."""
