@@ -1,0 +1,1 @@
+"""Training of compressed layers: codewords, scales and signs learn together."""
