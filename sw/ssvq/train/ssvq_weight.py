@@ -32,9 +32,9 @@ class _Decode(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, latent: Tensor, codewords: Tensor, scale: Tensor, indices: Tensor) -> Tensor:
-        ctx.save_for_backward(torch.signbit(latent), codewords, scale, indices)
+        ctx.save_for_backward(latent < 0, codewords, scale, indices)
         magnitudes = functional.embedding(indices, codewords).view_as(latent)
-        return magnitudes.copysign_(latent).mul_(scale[:, None, None])
+        return magnitudes.copysign_(latent + 0.0).mul_(scale[:, None, None])  # -0 is positive, as for `<`
 
     @staticmethod
     @once_differentiable
@@ -59,8 +59,7 @@ class _Decode(torch.autograd.Function):
 class SsvqWeight(WeightParametrization):
     """Sign-splitting vector quantization with learnable signs.
 
-    The original is the latent sign L in the layout of the weight, negative where its sign bit is set; it starts at
-    `alpha * W`.
+    The original is the latent sign L in the layout of the weight, negative below 0; it starts at `alpha * W`.
 
     Members:
         codebook: float32 (k, d), `CODEWORD_STEP` times the magnitudes; decoding rounds it to integers in 0..127.
@@ -87,7 +86,7 @@ class SsvqWeight(WeightParametrization):
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """The latent signs with which a float weight starts."""
-        return self.alpha * weight.detach() + 0.0  # a zero becomes a positive one, whatever its sign was
+        return self.alpha * weight.detach()
 
     def forward(self, original: Tensor) -> Tensor:
         """The decoded weight, in the layout of the module."""
@@ -100,7 +99,7 @@ class SsvqWeight(WeightParametrization):
     def compress(self, original: Tensor) -> CompressedLayer:
         """See `WeightParametrization`."""
         codebook = integer_codebook(self.codebook, low=0).to(torch.int8)
-        signs = torch.signbit(self._rows(original)) & (functional.embedding(self.indices, codebook).flatten(2) != 0)
+        signs = (self._rows(original) < 0) & (functional.embedding(self.indices, codebook).flatten(2) != 0)
         signs[..., self.description.weight_shape[1] :] = False
         return self._compressed(
             codebook=codebook, indices=self.indices.to(torch.int16), signs=signs, scale=self.scale() * CODEWORD_STEP
