@@ -21,34 +21,46 @@ from ssvq.train.ranges import RangeKind, RangeObserver
 from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
 
 
-def quantize_activation(x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
-    """float32 integers -128..127 of real values, any shape; scale and zero point have one element.
+def activation_steps(x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+    """`q - zero_point` of real values, any shape, as float32 integers; scale and zero point have one element.
 
     The one place where training, conversion and the integer model turn real activations into integers. It computes in
     float32; `ActivationScale.quantize` does in float64, and differs only where `x / scale` is within rounding of a tie.
     """
-    return (x / scale).add_(0.5).floor_().add_(zero_point).clamp_(ACTIVATION_MIN, ACTIVATION_MAX)
+    return _nearest_steps(x, scale).clamp_(*_step_limits(zero_point))
+
+
+def _nearest_steps(x: Tensor, scale: Tensor) -> Tensor:
+    half = torch.full_like(scale, 0.5)
+    return torch.addcmul(half, x, scale.reciprocal()).floor_()
+
+
+def _step_limits(zero_point: Tensor) -> tuple[Tensor, Tensor]:
+    return (ACTIVATION_MIN - zero_point).to(torch.float32), (ACTIVATION_MAX - zero_point).to(torch.float32)
 
 
 class _FakeQuantize(torch.autograd.Function):
-    """Gradient: straight through inside the range, none outside; for the scale that of LSQ (Esser et al. 2020)."""
+    """Gradient: straight through inside the range, none outside; for the scale that of LSQ (Esser et al. 2020).
+
+    Between forward and backward it keeps one byte for each value, and the value itself only where the scale learns.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
-        ctx.save_for_backward(x, scale, zero_point)
-        return quantize_activation(x, scale, zero_point).sub_(zero_point).mul_(scale)
+        nearest = _nearest_steps(x, scale)
+        steps = nearest.clamp(*_step_limits(zero_point))
+        inside = nearest == steps
+        ctx.save_for_backward(inside, scale, zero_point, x if ctx.needs_input_grad[1] else None)
+        return steps.mul_(scale)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        x, scale, zero_point = ctx.saved_tensors
-        low = (ACTIVATION_MIN - 0.5 - zero_point) * scale
-        high = (ACTIVATION_MAX + 0.5 - zero_point) * scale
-        inside = (x >= low) & (x < high)
+        inside, scale, zero_point, x = ctx.saved_tensors
         for_scale = None
         if ctx.needs_input_grad[1]:
-            steps = quantize_activation(x, scale, zero_point).sub_(zero_point)
-            for_scale = steps.sub_(inside * x / scale).mul_(gradient).sum().view_as(scale)
+            slope = activation_steps(x, scale, zero_point).sub_(inside * x / scale)
+            for_scale = slope.mul_(gradient).sum().view_as(scale)
         return gradient * inside, for_scale, None
 
 

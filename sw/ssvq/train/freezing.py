@@ -137,6 +137,11 @@ class SignFreezer:
         """Which signs of one latent tensor are frozen: bool of its shape."""
         return self._histories[name].frozen().view(self._latents[name].shape)
 
+    def state_bytes(self) -> int:
+        """Bytes of all that is held beside the latents, working memory included."""
+        kept = [tensor for history in self._histories.values() for tensor in history.tensors().values()]
+        return sum(tensor.nbytes for tensor in (*kept, *self._scratch.values()))
+
     def stats(self) -> FreezeStats:
         """Counts after the latest step. Takes a pass over all flags."""
         layers = {

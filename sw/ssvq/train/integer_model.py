@@ -19,7 +19,7 @@ from ssvq.layer_arithmetic import CompileError, layer_arithmetic
 from ssvq.quantize.description import from_canonical, from_rows
 from ssvq.quantize.layer import CompressedLayer
 from ssvq.quantize.rules import LAYER_TYPES, ROOT_NAME
-from ssvq.train.activations import quantize_activation
+from ssvq.train.activations import activation_steps
 from ssvq.train.prepare import remove_form
 from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN, requantize
 
@@ -109,7 +109,7 @@ class IntegerArithmetic(nn.Module):
 
     def integers(self, x: Tensor) -> Tensor:
         """`q - zero_point` of real inputs, in `dtype`."""
-        return quantize_activation(x, self.input_step, self.input_zero).sub_(self.input_zero).to(self.dtype)
+        return activation_steps(x, self.input_step, self.input_zero).to(self.dtype)
 
     def outputs(self, sums: Tensor) -> Tensor:
         """int8 outputs of exact sums, as int64."""
