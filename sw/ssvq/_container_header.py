@@ -7,26 +7,29 @@ from __future__ import annotations
 
 import json
 import math
-from typing import BinaryIO, Never
+from dataclasses import dataclass
+from typing import BinaryIO, Never, get_args
 
 import torch
 
+from ssvq._container_tensors import StoredShape, stored_tensors
 from ssvq.quantize.description import NAME_LENGTH_MAX, LayerDescription, LayerError
 from ssvq.quantize.formats import WeightFormat
-from ssvq.quantize.packing import packed_bytes
+from ssvq.quantize.layer import Activation, CompressedLayer
+from ssvq.reference import ActivationScale
 
 METADATA_KEY = "ssvq"
-VERSION = 1
+VERSION = 2
 HEADER_BYTES_MAX = 1 << 24
 LENGTH_BYTES = 8
 DESCRIPTION_KEYS = (
     *("name", "kind", "format", "weight_shape", "codebook_size", "vector_dim"),
-    *("stride", "padding", "dilation", "groups"),
+    *("keep", "group"),
+    *("stride", "padding", "dilation", "groups", "output_padding"),
 )
-_LAYER_KEYS = {*DESCRIPTION_KEYS, "scale_count", "has_bias"}
+SCALE_KEYS = ("input_scale", "output_scale")
+_LAYER_KEYS = {*DESCRIPTION_KEYS, *SCALE_KEYS, "scale_count", "has_bias", "activation"}
 _DTYPES = {torch.uint8: "U8", torch.int8: "I8", torch.float32: "F32"}
-
-StoredShape = tuple[torch.dtype, tuple[int, ...]]
 
 
 class ContainerError(Exception):
@@ -43,23 +46,49 @@ class ContainerError(Exception):
         self.problem = problem
 
 
-def bit_width(layer: LayerDescription, field: str) -> int:
-    """Bits of one value of the packed tensors `indices` and `signs`."""
-    return 1 if field == "signs" else (layer.codebook_size or 1).bit_length() - 1
+@dataclass(frozen=True, kw_only=True)
+class StoredLayer:
+    """What the metadata say about a layer.
 
+    Attributes:
+        description: of the layer.
+        scale_count: number of scales.
+        has_bias: whether there is a bias.
+        input_scale, output_scale, activation: as in `CompressedLayer`.
+    """
 
-def stored_tensors(layer: LayerDescription, scale_count: int, *, has_bias: bool) -> dict[str, StoredShape]:
-    """dtype and shape in the file of every tensor of a layer."""
-    stored: dict[str, StoredShape] = {}
-    for field, (dtype, shape) in layer.weight_tensors().items():
-        if field in ("indices", "signs"):
-            dtype, shape = torch.uint8, (packed_bytes(math.prod(shape), bit_width(layer, field)),)
-        stored[field] = (dtype, shape)
-    if layer.format is not WeightFormat.FLOAT:
-        stored["scale"] = (torch.float32, (scale_count,))
-    if has_bias:
-        stored["bias"] = (torch.float32, (layer.weight_shape[0],))
-    return stored
+    description: LayerDescription
+    scale_count: int
+    has_bias: bool
+    input_scale: ActivationScale | None
+    output_scale: ActivationScale | None
+    activation: Activation
+
+    @classmethod
+    def of(cls, layer: CompressedLayer) -> StoredLayer:
+        """That of a layer."""
+        return cls(
+            description=layer,
+            scale_count=layer.scale.numel(),
+            has_bias=layer.bias is not None,
+            input_scale=layer.input_scale,
+            output_scale=layer.output_scale,
+            activation=layer.activation,
+        )
+
+    def tensors(self) -> dict[str, StoredShape]:
+        """dtype and shape in the file of every tensor."""
+        return stored_tensors(self.description, self.scale_count, has_bias=self.has_bias)
+
+    def to_entry(self) -> dict[str, object]:
+        """The layer's entry in the metadata; the inverse of `_parse_layer`."""
+        entry = {key: getattr(self.description, key) for key in DESCRIPTION_KEYS}
+        entry |= {"scale_count": self.scale_count, "has_bias": self.has_bias, "activation": self.activation}
+        for key in SCALE_KEYS:
+            value: ActivationScale | None = getattr(self, key)
+            # converted, as they may be NumPy's
+            entry[key] = value and {"scale": float(value.scale), "zero_point": int(value.zero_point)}
+        return entry
 
 
 def read_exactly(file: BinaryIO, count: int) -> bytes:
@@ -110,8 +139,8 @@ def _parse_json(part: str, text: str | bytes) -> dict[str, object]:
     return parsed
 
 
-def parse_metadata(metadata: object) -> list[tuple[LayerDescription, int, bool]]:
-    """Description, number of scales and presence of a bias of every layer."""
+def parse_metadata(metadata: object) -> list[StoredLayer]:
+    """What the metadata of a file say about every layer."""
     text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) and len(metadata) == 1 else None
     if not isinstance(text, str):
         raise ContainerError("metadata", f"must have the one entry {METADATA_KEY!r}")
@@ -122,16 +151,17 @@ def parse_metadata(metadata: object) -> list[tuple[LayerDescription, int, bool]]
     layers = content.get("layers")
     if set(content) != {"version", "layers"} or not isinstance(layers, list):
         raise ContainerError("metadata", "must have a version and a list of layers, and nothing else")
-    found: dict[str, tuple[LayerDescription, int, bool]] = {}
+    found: dict[str, StoredLayer] = {}
     for number, entry in enumerate(layers):
-        description, scale_count, has_bias = _parse_layer(f"layer {number}", entry)
-        if description.name in found:
-            raise ContainerError(f"layer {description.name}", "must not occur twice")
-        found[description.name] = (description, scale_count, has_bias)
+        layer = _parse_layer(f"layer {number}", entry)
+        name = layer.description.name
+        if name in found:
+            raise ContainerError(f"layer {name}", "must not occur twice")
+        found[name] = layer
     return list(found.values())
 
 
-def _parse_layer(part: str, entry: object) -> tuple[LayerDescription, int, bool]:
+def _parse_layer(part: str, entry: object) -> StoredLayer:
     if not isinstance(entry, dict) or set(entry) != _LAYER_KEYS:
         raise ContainerError(part, f"must have exactly the keys {', '.join(sorted(_LAYER_KEYS))}")
     name = entry["name"]
@@ -147,13 +177,38 @@ def _parse_layer(part: str, entry: object) -> tuple[LayerDescription, int, bool]
         description = LayerDescription(**fields)
     except LayerError as error:
         raise ContainerError(part, str(error)) from error
-    scale_count, has_bias = entry["scale_count"], entry["has_bias"]
+    scale_count, has_bias, activation = entry["scale_count"], entry["has_bias"], entry["activation"]
     allowed = {1} if description.format is WeightFormat.FLOAT else {1, description.weight_shape[0]}
     if type(scale_count) is not int or scale_count not in allowed:
         raise ContainerError(part, f"scale_count must be one of {sorted(allowed)}, not {scale_count!r:.40}")
     if type(has_bias) is not bool:
         raise ContainerError(part, f"has_bias must be true or false, not {has_bias!r:.40}")
-    return description, scale_count, has_bias
+    if activation not in get_args(Activation):
+        known = ", ".join(get_args(Activation))
+        raise ContainerError(part, f"activation must be one of {known}, not {activation!r:.40}")
+    return StoredLayer(
+        description=description,
+        scale_count=scale_count,
+        has_bias=has_bias,
+        input_scale=_parse_scale(part, "input_scale", entry),
+        output_scale=_parse_scale(part, "output_scale", entry),
+        activation=activation,
+    )
+
+
+def _parse_scale(part: str, key: str, entry: dict[str, object]) -> ActivationScale | None:
+    value = entry[key]
+    if value is None:
+        return None
+    if not isinstance(value, dict) or set(value) != {"scale", "zero_point"}:
+        raise ContainerError(part, f"{key} must be null or have exactly a scale and a zero_point, not {value!r:.40}")
+    scale, zero_point = value["scale"], value["zero_point"]
+    if type(scale) is not float or type(zero_point) is not int:
+        raise ContainerError(part, f"{key} must have a scale with a point and an integer zero_point, not {value!r:.80}")
+    try:
+        return ActivationScale(scale=scale, zero_point=zero_point)
+    except ValueError as error:
+        raise ContainerError(part, f"{key}: {error}") from error
 
 
 def check_tensor_table(table: dict[str, object], expected: dict[str, StoredShape], data_bytes: int) -> None:

@@ -1,10 +1,15 @@
 """Files of compressed layers: safetensors with one metadata entry, `ssvq`, that describes the layers.
 
-The entry is JSON: `{"version": 1, "layers": [{"name", "kind", "format", "weight_shape", "codebook_size", "vector_dim",
-"stride", "padding", "dilation", "groups", "scale_count", "has_bias"}, ...]}`. The tensors of layer `L` are named
-`L.codebook`, `L.indices`, `L.signs`, `L.weight_int8`, `L.weight_float`, `L.scale` and `L.bias`, as its format has them.
-Indices are packed into log2(k) bits each and signs into one, in row-major order, the first in the least significant
-bits of the first byte, and zeros fill the last byte; so the file holds the bits that `storage_bits` counts.
+The entry is JSON: `{"version": 2, "layers": [{"name", "kind", "format", "weight_shape", "codebook_size", "vector_dim",
+"keep", "group", "stride", "padding", "dilation", "groups", "output_padding", "scale_count", "has_bias", "activation",
+"input_scale", "output_scale"}, ...]}`, an activation's scale being null or `{"scale", "zero_point"}`. The tensors of
+layer `L` are named `L.codebook`, `L.indices`, `L.signs`, `L.mask`, `L.weight_int8`, `L.weight_float`, `L.scale` and
+`L.bias`, as its format has them.
+
+Some are packed, values in row-major order, the first in the least significant bits of the first byte, and zeros fill
+the last byte; so the file holds the bits that `storage_bits` counts. Packed are indices, into log2(k) bits each; signs,
+into one; masks, the number of each group's pattern into ceil(log2(C(group, keep))) bits (`ssvq.quantize.masks` says
+which number); the integers of INT4, INT3 and INT2, two's complement, into that many bits. Those of INT8 are bytes.
 
 A file is data from anywhere: `load` checks everything it uses before it uses it, runs nothing from the file, and
 allocates no more than a fixed multiple of the file's size.
@@ -13,7 +18,6 @@ allocates no more than a fixed multiple of the file's size.
 from __future__ import annotations
 
 import json
-import math
 import os
 import stat
 import uuid
@@ -31,18 +35,18 @@ from ssvq._container_header import (
     HEADER_BYTES_MAX,
     LENGTH_BYTES,
     METADATA_KEY,
+    SCALE_KEYS,
     VERSION,
     ContainerError,
-    bit_width,
+    StoredLayer,
     check_tensor_table,
     parse_metadata,
     read_exactly,
     read_header,
-    stored_tensors,
 )
-from ssvq.quantize.description import LayerDescription, LayerError
+from ssvq._container_tensors import restore_tensor, store_tensor
+from ssvq.quantize.description import LayerError
 from ssvq.quantize.layer import CompressedLayer
-from ssvq.quantize.packing import pack_bits, unpack_bits
 
 __all__ = ["ContainerError", "load", "save"]
 
@@ -63,13 +67,10 @@ def save(path: str | os.PathLike[str], layers: Iterable[CompressedLayer] | Mappi
     for layer in layers.values() if isinstance(layers, Mapping) else layers:
         if layer.name in entries:
             raise ContainerError(f"layer {layer.name}", "must have a name of its own")
-        entry = {key: getattr(layer, key) for key in DESCRIPTION_KEYS}
-        entries[layer.name] = entry | {"scale_count": layer.scale.numel(), "has_bias": layer.bias is not None}
-        for field in stored_tensors(layer, layer.scale.numel(), has_bias=layer.bias is not None):
-            tensor: Tensor = getattr(layer, field).detach().cpu().contiguous()
-            if field in ("indices", "signs"):
-                tensor = pack_bits(tensor, bit_width(layer, field))
-            tensors[f"{layer.name}.{field}"] = tensor
+        stored = StoredLayer.of(layer)
+        entries[layer.name] = stored.to_entry()
+        for field in stored.tensors():
+            tensors[f"{layer.name}.{field}"] = store_tensor(layer, field, getattr(layer, field))
     description = json.dumps({"version": VERSION, "layers": list(entries.values())}, separators=(",", ":"))
     data = safetensors.torch.save(tensors, metadata={METADATA_KEY: description})
     header_bytes = int.from_bytes(data[:LENGTH_BYTES], "little")
@@ -94,11 +95,9 @@ def load(path: str | os.PathLike[str]) -> dict[str, CompressedLayer]:
         file_bytes = os.fstat(file.fileno()).st_size
         prefix, header = read_header(file, file_bytes)
         data_bytes = file_bytes - len(prefix)
-        descriptions = parse_metadata(header.pop("__metadata__", None))
+        layers = parse_metadata(header.pop("__metadata__", None))
         expected = {
-            f"{description.name}.{field}": shape
-            for description, scale_count, has_bias in descriptions
-            for field, shape in stored_tensors(description, scale_count, has_bias=has_bias).items()
+            f"{layer.description.name}.{field}": shape for layer in layers for field, shape in layer.tensors().items()
         }
         check_tensor_table(header, expected, data_bytes)
         content = read_exactly(file, data_bytes)
@@ -106,7 +105,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, CompressedLayer]:
         tensors = safetensors.torch.load(prefix + content)
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise ContainerError("file", f"is refused by safetensors: {error}") from error
-    return {d.name: _restore(d, scale_count, has_bias, tensors) for d, scale_count, has_bias in descriptions}
+    return {layer.description.name: _restore(layer, tensors) for layer in layers}
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
@@ -129,20 +128,17 @@ def _write_atomically(path: Path, data: bytes) -> None:
             os.close(directory)
 
 
-def _restore(
-    description: LayerDescription, scale_count: int, has_bias: bool, tensors: dict[str, Tensor]
-) -> CompressedLayer:
+def _restore(layer: StoredLayer, tensors: dict[str, Tensor]) -> CompressedLayer:
+    description = layer.description
     fields: dict[str, Any] = {key: getattr(description, key) for key in DESCRIPTION_KEYS}
-    for field in stored_tensors(description, scale_count, has_bias=has_bias):
-        tensor = tensors[f"{description.name}.{field}"]
-        if field in ("indices", "signs"):
-            dtype, shape = description.weight_tensors()[field]
-            try:
-                tensor = unpack_bits(tensor, bit_width(description, field), math.prod(shape)).view(shape).to(dtype)
-            except ValueError as error:
-                raise ContainerError(f"{description.name}.{field}", str(error)) from error
-        fields[field] = tensor
-    fields.setdefault("scale", torch.ones(1))
+    fields |= {key: getattr(layer, key) for key in (*SCALE_KEYS, "activation")}
+    fields["scale"] = torch.ones(1)
+    for field in layer.tensors():
+        part = f"{description.name}.{field}"
+        try:
+            fields[field] = restore_tensor(description, field, tensors[part])
+        except ValueError as error:
+            raise ContainerError(part, str(error)) from error
     try:
         return CompressedLayer(**fields)
     except LayerError as error:

@@ -86,19 +86,22 @@ class IntegerLayer:
         cls,
         layer: CompressedLayer,
         *,
-        input_scale: ActivationScale,
-        output_scale: ActivationScale,
-        activation: str = "none",
+        input_scale: ActivationScale | None = None,
+        output_scale: ActivationScale | None = None,
+        activation: str | None = None,
         exact_bias: bool = False,
     ) -> IntegerLayer:
-        """Fix a compressed layer's arithmetic for given input and output scales.
+        """Fix a compressed layer's arithmetic for given input and output scales; None takes the layer's own.
 
         `activation` is "none", "relu" or "relu6" and becomes the output's clamp. Biases are rounded to narrow ones
         when that moves no output by more than `narrow_biases` allows, unless `exact_bias`.
-        Raises CompileError when the layer or its numbers do not fit the core.
+        Raises CompileError when a scale is given nowhere, or the layer or its numbers do not fit the core.
         """
         weight_format = _supported_format(layer)
         _check_shape(layer)
+        input_scale = _given_scale(layer.name, "input_scale", input_scale, layer.input_scale)
+        output_scale = _given_scale(layer.name, "output_scale", output_scale, layer.output_scale)
+        activation = layer.activation if activation is None else activation
         out_channels, in_channels = (int(n) for n in layer.weight_shape[:2])
         weight = np.asarray(layer.integer_weight(), dtype=np.int8).reshape(out_channels, in_channels)
         arithmetic = layer_arithmetic(
@@ -151,6 +154,13 @@ def _all_equal(*values: Int64Array) -> bool:
     return all(bool((array == array[:1]).all()) for array in values)
 
 
+def _given_scale(layer: str, field: str, given: ActivationScale | None, own: ActivationScale | None) -> ActivationScale:
+    scale = own if given is None else given
+    if scale is None:
+        raise CompileError(layer, f"{field} must be given, the layer has none")
+    return scale
+
+
 def _supported_format(layer: CompressedLayer) -> WeightFormat:
     try:
         return WeightFormat[layer.format.value.upper()]
@@ -170,6 +180,7 @@ def _check_shape(layer: CompressedLayer) -> None:
         ("stride", layer.stride, 1),
         ("padding", layer.padding, 0),
         ("groups", layer.groups, 1),
+        ("output_padding", layer.output_padding, 0),
     ):
         if found != wanted:
             raise CompileError(layer.name, f"a convolution must have {field} {wanted}, not {found}")

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from torch import Tensor
 
 from ssvq.container import ContainerError, load, save
-from ssvq.quantize import CompressedLayer, QuantizeConfig, WeightFormat, encode, pack_bits, unpack_bits
+from ssvq.quantize import (
+    Activation,
+    CompressedLayer,
+    LayerKind,
+    QuantizeConfig,
+    ScaleKind,
+    WeightFormat,
+    encode,
+    pack_bits,
+    unpack_bits,
+)
+from ssvq.quantize.layer import FORMAT_TENSORS
+from ssvq.reference import ActivationScale
 
 Header = dict[str, Any]
-TENSORS = ("codebook", "indices", "signs", "weight_int8", "weight_float", "scale", "bias")
+TENSORS = (*FORMAT_TENSORS, "scale", "bias")
+NAMES = ["block.fc1", "conv", "dense", "plain", "masked", "up", "three"]
 
 
 def weights(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def coded(format: WeightFormat, size: int, dim: int) -> QuantizeConfig:
-    return QuantizeConfig(format=format, codebook_size=size, vector_dim=dim, iterations=2, refine_rounds=1)
+def coded(format: WeightFormat, size: int, dim: int, **more: Any) -> QuantizeConfig:
+    return QuantizeConfig(format=format, codebook_size=size, vector_dim=dim, iterations=2, refine_rounds=1, **more)
 
 
 def example() -> list[CompressedLayer]:
@@ -39,6 +55,22 @@ def example() -> list[CompressedLayer]:
         ),
         encode(weights(4, 6), QuantizeConfig(format=WeightFormat.INT8, scale="layer"), name="dense"),
         encode(weights(4, 6), QuantizeConfig(format=WeightFormat.FLOAT), bias=weights(4), name="plain"),
+        replace(
+            encode(weights(5, 19), coded(WeightFormat.MVQ, 4, 8, keep=3, group=8), name="masked"),
+            input_scale=ActivationScale(scale=0.1, zero_point=-128),
+            output_scale=ActivationScale(scale=2.5e-7),
+            activation="relu6",
+        ),
+        encode(
+            weights(6, 5, 3, 3),
+            QuantizeConfig(format=WeightFormat.INT4),
+            name="up",
+            kind="conv_transpose2d",
+            stride=2,
+            output_padding=1,
+            groups=3,
+        ),
+        encode(weights(3, 7), QuantizeConfig(format=WeightFormat.INT3), name="three"),
     ]
 
 
@@ -83,25 +115,90 @@ def test_round_trip_is_exact(tmp_path: Path, valid: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(valid)
     found = load(path)
-    assert list(found) == ["block.fc1", "conv", "dense", "plain"]
+    assert list(found) == NAMES
     assert all(equal(found[layer.name], layer) for layer in example())
     save(path, found)
     assert path.read_bytes() == valid
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_round_trip_of_any_layer(tmp_path: Path, data: st.DataObject) -> None:
-    format = data.draw(st.sampled_from([WeightFormat.SSVQ, WeightFormat.VQ]))
-    size, dim = 2 ** data.draw(st.integers(1, 12)), data.draw(st.integers(2, 32))
-    channels = data.draw(st.integers(1, 40))
-    rows = -(-size // -(-channels // dim)) + data.draw(st.integers(0, 5))
-    layer = encode(weights(rows, channels, seed=size), coded(format, size, dim))
+@st.composite
+def layers(draw: st.DrawFn) -> CompressedLayer:
+    """Any format, kind and geometry; the weights are few but need padding, groups and masks of all sizes."""
+    format = draw(st.sampled_from(WeightFormat))
+    kind = draw(st.sampled_from(get_args(LayerKind)))
+    shape = [draw(st.integers(1, 12)), draw(st.integers(1, 40))]
+    geometry: dict[str, int] = {}
+    if kind != "linear":
+        shape = [shape[0], draw(st.integers(1, 9)), draw(st.integers(1, 3)), draw(st.integers(1, 3))]
+        groups = draw(st.sampled_from([1, shape[0]] + [2] * (shape[0] % 2 == 0)))
+        names = ("stride", "dilation", "padding")
+        geometry = {name: draw(st.integers(name != "padding", 3)) for name in names} | {"groups": groups}
+    if kind == "conv_transpose2d":
+        geometry["output_padding"] = draw(st.integers(0, max(geometry["stride"], geometry["dilation"]) - 1))
+    sizes: dict[str, int] = {}
+    if format is WeightFormat.MVQ:
+        sizes["group"] = draw(st.integers(2, 16))
+        sizes["keep"] = draw(st.integers(1, sizes["group"] - 1))
+    if format.has_codebook:
+        step = sizes.get("group", 1)
+        sizes["vector_dim"] = step * draw(st.integers(-(-2 // step), 32 // step))
+        count = math.prod(shape) // shape[1] * -(-shape[1] // sizes["vector_dim"])
+        if count < 2:
+            shape[0] *= 2
+            count *= 2
+        sizes["codebook_size"] = 1 << draw(st.integers(1, min(12, count.bit_length() - 1)))
+    scale = draw(st.sampled_from(get_args(ScaleKind)))
+    config = QuantizeConfig(format=format, **sizes, scale=scale, iterations=2, refine_rounds=1)  # type: ignore[arg-type]
+    bias = weights(shape[0]) if draw(st.booleans()) else None
+    weight = weights(*shape, seed=draw(st.integers(0, 99)))
+    scales = st.none() | st.builds(ActivationScale, scale=st.floats(5e-324, 1e300), zero_point=st.integers(-128, 127))
+    return replace(
+        encode(weight, config, bias=bias, kind=kind, **geometry),
+        input_scale=draw(scales),
+        output_scale=draw(scales),
+        activation=draw(st.sampled_from(get_args(Activation))),
+    )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(layer=layers())
+def test_round_trip_of_any_layer(tmp_path: Path, layer: CompressedLayer) -> None:
     path = tmp_path / "any"
     save(path, [layer])
-    assert equal(load(path)["layer"], layer)
+    found = load(path)["layer"]
+    assert equal(found, layer)
+    assert torch.equal(found.module_weight(), layer.module_weight())
     data_bytes = path.stat().st_size - 8 - int.from_bytes(path.read_bytes()[:8], "little")
-    assert layer.storage_bits / 8 <= data_bytes < layer.storage_bits / 8 + 2
+    bits = layer.storage_bits + (0 if layer.bias is None else 32 * layer.bias.numel())
+    assert bits / 8 <= data_bytes < bits / 8 + 3
+    saved = path.read_bytes()
+    save(path, [found])
+    assert path.read_bytes() == saved
+
+
+def test_a_large_codebook(tmp_path: Path) -> None:
+    layer = encode(weights(1024, 13), coded(WeightFormat.VQ, 4096, 3))
+    save(tmp_path / "file", [layer])
+    assert equal(load(tmp_path / "file")["layer"], layer)
+
+
+@pytest.mark.parametrize("format", [WeightFormat.INT4, WeightFormat.INT3, WeightFormat.INT2])
+def test_integers_are_packed_as_twos_complement(tmp_path: Path, format: WeightFormat) -> None:
+    low, high = format.integer_range
+    values = torch.arange(low, high + 1, dtype=torch.int8)
+    layer = encode(torch.ones(1, len(values)), QuantizeConfig(format=format))
+    save(tmp_path / "file", [replace(layer, weight_int8=values[None, None])])
+    header, content = split((tmp_path / "file").read_bytes())
+    begin, end = header["layer.weight_int8"]["data_offsets"]
+    width = format.bits
+    whole = sum((int(value) % (1 << width)) << (width * place) for place, value in enumerate(values))
+    assert content[begin:end] == whole.to_bytes(-(-width * len(values) // 8), "little")
+
+
+def test_scales_of_numpy_are_saved(tmp_path: Path) -> None:
+    scale = ActivationScale(scale=np.float64(1), zero_point=np.int64(3))  # type: ignore[arg-type]
+    save(tmp_path / "file", [replace(example()[2], input_scale=scale)])
+    assert load(tmp_path / "file")["dense"].input_scale == ActivationScale(scale=1.0, zero_point=3)
 
 
 def test_no_layers(tmp_path: Path) -> None:
@@ -109,7 +206,7 @@ def test_no_layers(tmp_path: Path) -> None:
     assert load(tmp_path / "none") == {}
 
 
-@given(width=st.integers(1, 12), data=st.data())
+@given(width=st.integers(1, 15), data=st.data())
 def test_packing(width: int, data: st.DataObject) -> None:
     values = data.draw(st.lists(st.integers(0, 2**width - 1), max_size=50))
     packed = pack_bits(torch.tensor(values, dtype=torch.int16), width)
@@ -156,7 +253,7 @@ def test_a_file_that_is_missing_or_no_file(tmp_path: Path) -> None:
 
 # Each of these changes the header of a valid file: the function, the part at fault and the problem.
 HEADER_CHANGES: list[tuple[Callable[[Header], object], str, str]] = [
-    (lambda h: h.pop("conv.indices"), "conv.indices", "is missing"),
+    (lambda h: h.pop("up.weight_int8"), "up.weight_int8", "is missing"),
     (lambda h: h.update(extra=h["conv.indices"]), "extra", "must belong to a layer of the metadata"),
     (lambda h: h.update({"dense.bias": h["block.fc1.bias"]}), "dense.bias", "must belong to a layer of the metadata"),
     (lambda h: h["conv.codebook"].update(dtype="U8"), "conv.codebook", "dtype must be I8, not 'U8'"),
@@ -217,6 +314,33 @@ LAYER_CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"codebook_size": 24}, "layer block.fc1", "codebook_size must be a power of two, not 24"),
     ({"codebook_size": None}, "layer block.fc1", "codebook_size must be an int, not None"),
     ({"vector_dim": 64}, "layer block.fc1", "vector_dim must be in 2..32, not 64"),
+    ({"keep": 4}, "layer block.fc1", "keep must be None for format ssvq, not 4"),
+    ({"group": [4]}, "layer block.fc1", "group must be None for format ssvq, not [4]"),
+    ({"output_padding": 1}, "layer block.fc1", "output_padding must be 0 for a linear, not 1"),
+    ({"activation": "gelu"}, "layer block.fc1", "activation must be one of none, relu, relu6, not 'gelu'"),
+    ({"activation": None}, "layer block.fc1", "activation must be one of none, relu, relu6, not None"),
+    ({"input_scale": 0.5}, "layer block.fc1", "input_scale must be null or have exactly a scale and a zero_point"),
+    ({"output_scale": {"scale": 0.5}}, "layer block.fc1", "output_scale must be null or have exactly a scale and a z"),
+    (
+        {"input_scale": {"scale": 1, "zero_point": 0}},
+        "layer block.fc1",
+        "input_scale must have a scale with a point and an integer zero_point, not {'scale': 1, 'zero_point': 0}",
+    ),
+    (
+        {"input_scale": {"scale": 0.5, "zero_point": True}},
+        "layer block.fc1",
+        "input_scale must have a scale with a point and an integer zero_point, not {'scale': 0.5, 'zero_point': True}",
+    ),
+    (
+        {"input_scale": {"scale": 0.5, "zero_point": 128}},
+        "layer block.fc1",
+        "input_scale: zero_point must be from -128 to 127, not 128",
+    ),
+    (
+        {"output_scale": {"scale": -0.5, "zero_point": 0}},
+        "layer block.fc1",
+        "output_scale: scale must be positive and finite, not -0.5",
+    ),
     ({"stride": 2}, "layer block.fc1", "stride, padding, dilation, groups must be 1, 0, 1, 1 for a linear layer"),
     ({"groups": 0}, "layer block.fc1", "groups must be in 1..2147483647, not 0"),
     ({"scale_count": 2}, "layer block.fc1", "scale_count must be one of [1, 6], not 2"),
@@ -241,12 +365,12 @@ def test_wrong_description(tmp_path: Path, valid: bytes, change: dict[str, Any],
 @pytest.mark.parametrize(
     ("description", "problem"),
     [
-        ({"version": 2, "layers": []}, "version must be 1, not 2"),
-        ({"version": True, "layers": []}, "version must be 1, not True"),
-        ({"layers": []}, "version must be 1, not None"),
-        ({"version": 1}, "must have a version and a list of layers, and nothing else"),
-        ({"version": 1, "layers": {}}, "must have a version and a list of layers, and nothing else"),
-        ({"version": 1, "layers": [], "run": "code"}, "must have a version and a list of layers, and nothing else"),
+        ({"version": 1, "layers": []}, "version must be 2, not 1"),
+        ({"version": True, "layers": []}, "version must be 2, not True"),
+        ({"layers": []}, "version must be 2, not None"),
+        ({"version": 2}, "must have a version and a list of layers, and nothing else"),
+        ({"version": 2, "layers": {}}, "must have a version and a list of layers, and nothing else"),
+        ({"version": 2, "layers": [], "run": "code"}, "must have a version and a list of layers, and nothing else"),
     ],
 )
 def test_wrong_version(tmp_path: Path, valid: bytes, description: Header, problem: str) -> None:
@@ -261,6 +385,11 @@ CONTENT_CHANGES: list[tuple[str, int, bytes, str]] = [
     ("block.fc1.codebook", 0, b"\xff", "must hold values in 0..127, not -1.."),
     ("conv.codebook", 0, b"\x80", "must hold values in -127..127, not -128.."),
     ("dense.weight_int8", 3, b"\x80", "must hold values in -127..127, not -128.."),
+    ("masked.codebook", 0, b"\x80", "must hold values in -127..127, not -128.."),
+    ("masked.mask", 0, b"\xff", "must hold pattern numbers below 56, not 63"),
+    ("masked.mask", 2, b"\x0f", "must keep channels of the padding only in place of real ones"),
+    ("masked.mask", 11, b"\xff", "must have zeros in the unused bits of the last byte"),
+    ("three.weight_int8", 7, b"\xff", "must have zeros in the unused bits of the last byte"),
     ("block.fc1.scale", 4, b"\x00\x00\x80\xbf", "must be at least 0, not -1.0"),
     ("block.fc1.scale", 4, b"\x00\x00\x80\x7f", "must be finite"),
     ("block.fc1.bias", 0, b"\x00\x00\xc0\x7f", "must be finite"),

@@ -110,6 +110,56 @@ def test_float_weights_are_refused() -> None:
         IntegerLayer.from_compressed(layer, input_scale=scale, output_scale=scale)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        QuantizeConfig(format=WeightFormat.MVQ, codebook_size=16, vector_dim=8, keep=2, group=4),
+        QuantizeConfig(format=WeightFormat.INT4),
+    ],
+)
+def test_formats_that_the_core_does_not_know_are_refused(config: QuantizeConfig) -> None:
+    scale = ActivationScale(scale=0.1)
+    rule = f"format {config.format.value} cannot run on the core, only int8, ssvq, vq"
+    with pytest.raises(CompileError, match=rule):
+        IntegerLayer.from_compressed(encode_module(linear(), config), input_scale=scale, output_scale=scale)
+
+
+def test_a_layer_may_bring_its_scales_and_its_activation() -> None:
+    plain = encode_module(linear(), FORMATS[0], name="fc")
+    scales = {"input_scale": ActivationScale(scale=0.1, zero_point=3), "output_scale": ActivationScale(scale=0.2)}
+    layer = replace(plain, activation="relu6", **scales)
+    own, given = IntegerLayer.from_compressed(layer), IntegerLayer.from_compressed(plain, activation="relu6", **scales)
+    assert (own.input_scale, own.output_scale, own.clamp_min, own.clamp_max) == (*scales.values(), 0, 30)
+    np.testing.assert_array_equal(own.bias, given.bias)
+    assert given.clamp_max == 30
+    other = ActivationScale(scale=0.3, zero_point=-128)
+    changed = IntegerLayer.from_compressed(layer, input_scale=other, output_scale=other, activation="none")
+    assert (changed.input_scale, changed.output_scale, changed.clamp_max) == (other, other, 127)
+
+
+@pytest.mark.parametrize("missing", ["input_scale", "output_scale"])
+def test_scales_must_come_from_somewhere(missing: str) -> None:
+    scale = ActivationScale(scale=0.1)
+    layer = replace(encode_module(linear(), FORMATS[0], name="fc"), input_scale=scale, output_scale=scale)
+    with pytest.raises(CompileError) as caught:
+        IntegerLayer.from_compressed(replace(layer, **{missing: None}))  # type: ignore[arg-type]
+    assert caught.value.rule == f"{missing} must be given, the layer has none"
+
+
+def test_a_pointwise_transposed_convolution_is_a_matmul() -> None:
+    torch.manual_seed(1)
+    module = torch.nn.ConvTranspose2d(24, 10, 1)
+    layer = encode_module(module, FORMATS[3], name="up")
+    x = torch.randn(9, 24)
+    fixed, y = integers(layer, x)
+    with torch.no_grad():
+        torch.testing.assert_close(module(x[:, :, None, None]).flatten(1), y, atol=0.05, rtol=0)
+    np.testing.assert_array_equal(fixed.weight, layer.integer_weight()[:, 0].numpy())
+    padded = encode_module(torch.nn.ConvTranspose2d(8, 8, 1, dilation=2, output_padding=1), FORMATS[3], name="up")
+    with pytest.raises(CompileError, match="a convolution must have output_padding 0, not 1"):
+        IntegerLayer.from_compressed(padded, input_scale=fixed.input_scale, output_scale=fixed.output_scale)
+
+
 def test_unknown_activation_is_refused() -> None:
     layer = encode_module(linear(), FORMATS[3], name="fc")
     scale = ActivationScale(scale=0.1)

@@ -1,4 +1,4 @@
-"""encode, decode, assign: layout, signs, scales, padding, bits; each compared with a plain loop or a formula."""
+"""CompressedLayer: decoding against a plain loop, bits against formulas, and the rules that a layer checks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import hypothesis.strategies as st
 import pytest
 import torch
-from hypothesis import given, settings
 from torch import Tensor
 
-from ssvq.quantize import CompressedLayer, LayerError, QuantizeConfig, WeightFormat, assign, encode, sqnr_db, to_rows
+from ssvq.quantize import CompressedLayer, LayerError, QuantizeConfig, WeightFormat, encode, to_rows
+from ssvq.reference import ActivationScale
 
-CODED = [WeightFormat.SSVQ, WeightFormat.VQ]
+CODED = [WeightFormat.SSVQ, WeightFormat.VQ, WeightFormat.MVQ]
 
 
 def weights(*shape: int, seed: int = 0) -> Tensor:
@@ -22,6 +21,9 @@ def weights(*shape: int, seed: int = 0) -> Tensor:
 
 
 def coded(format: WeightFormat, size: int = 16, dim: int = 8, **more: Any) -> QuantizeConfig:
+    """MVQ keeps one of every two channels, or of three, unless told otherwise."""
+    if format is WeightFormat.MVQ and "keep" not in more:
+        more |= {"keep": 1, "group": next(group for group in (2, 3, dim) if dim % group == 0)}
     return QuantizeConfig(format=format, codebook_size=size, vector_dim=dim, **more)
 
 
@@ -43,6 +45,8 @@ def decoded_by_loop(layer: CompressedLayer) -> Tensor:
                 value = float(word[channel % dim])
                 if layer.signs is not None and bool(layer.signs[n, position, channel]):
                     value = -value
+                if layer.mask is not None and not bool(layer.mask[n, position, channel]):
+                    value = 0.0
                 scale = layer.scale[n if layer.scale.numel() > 1 else 0]
                 result[n, channel, position // width, position % width] = scale * value
     return result.view(layer.weight_shape)
@@ -61,6 +65,7 @@ def test_decode_is_the_definition(
     assert layer.scale.shape == ((rows,) if scale == "channel" else (1,))
     assert require(layer.codebook).shape == (size, dim)
     assert require(layer.codebook).abs().max() == 127
+    assert (layer.mask is None) == (format is not WeightFormat.MVQ)
     assert require(layer.indices).shape == (rows, positions, padded // dim)
     assert require(layer.indices).dtype == torch.int16
     if format is WeightFormat.SSVQ:
@@ -70,86 +75,6 @@ def test_decode_is_the_definition(
     assert layer.integer_weight().shape == (rows, positions, channels)
     assert layer.integer_weight().dtype == torch.int8
     assert torch.equal(layer.decode(), decoded_by_loop(layer))
-
-
-@settings(max_examples=60, deadline=None)
-@given(data=st.data())
-def test_assigning_decoded_weights_gives_the_same_representation(data: st.DataObject) -> None:
-    format = data.draw(st.sampled_from(CODED))
-    linear = data.draw(st.booleans())
-    sizes = st.integers(1, 24)
-    shape = (data.draw(sizes), data.draw(sizes)) + (() if linear else (data.draw(st.integers(1, 3)), 3))
-    dim = data.draw(st.integers(2, 32))
-    count = math.prod(shape) // shape[1] * math.ceil(shape[1] / dim)
-    if count < 2:
-        return
-    size = 2 ** data.draw(st.integers(1, min(12, int(math.log2(count)))))
-    weight = weights(*shape, seed=data.draw(st.integers(0, 1000))) * 10.0 ** data.draw(st.integers(-12, 12))
-    sparsity = data.draw(st.sampled_from([0.0, 0.5, 1.0]))
-    weight[torch.rand(shape, generator=torch.Generator().manual_seed(1)) < sparsity] = 0
-    layer = encode(weight, coded(format, size, dim, scale=data.draw(st.sampled_from(["channel", "layer"]))))
-    again = assign(layer.decode(), require(layer.codebook), layer.scale, format=format)
-    assert torch.equal(again.indices, require(layer.indices))
-    assert (again.signs is None) == (layer.signs is None)
-    if again.signs is not None:
-        assert torch.equal(again.signs, require(layer.signs))
-
-
-@pytest.mark.parametrize("format", CODED)
-def test_assignment_is_the_nearest_codeword(format: WeightFormat) -> None:
-    weight = weights(8, 32)
-    layer = encode(weight, coded(format, 16, 4))
-    target = (weight / layer.scale[:, None]).view(8, 1, 8, 4)
-    if format is WeightFormat.SSVQ:
-        target = target.abs()
-    table = (target[..., None, :] - require(layer.codebook).float()).square().sum(-1)
-    found = table.gather(3, require(layer.indices).long()[..., None])[..., 0]
-    torch.testing.assert_close(found, table.amin(3), atol=1e-2, rtol=1e-4)
-
-
-def test_assign_needs_a_codebook_format() -> None:
-    with pytest.raises(ValueError, match="format must be ssvq, vq or mvq to assign codewords, not int8"):
-        assign(weights(2, 2), torch.zeros(2, 2, dtype=torch.int8), torch.ones(1), format=WeightFormat.INT8)
-
-
-def test_zero_is_positive_and_a_zero_channel_decodes_to_zero() -> None:
-    weight = weights(4, 16)
-    weight[1] = 0
-    weight[2, 3] = 0
-    weight[3] = -0.0
-    layer = encode(weight, coded(WeightFormat.SSVQ, 4, 8))
-    assert not require(layer.signs)[1].any()
-    assert not require(layer.signs)[2, 0, 3]
-    assert not require(layer.signs)[3].any()
-    assert layer.scale[1] == 0
-    assert torch.equal(layer.decode()[1], torch.zeros(16))
-
-
-@pytest.mark.parametrize("format", [WeightFormat.SSVQ, WeightFormat.VQ, WeightFormat.INT8])
-@pytest.mark.parametrize("scale", ["channel", "layer"])
-def test_all_zero_weights(format: WeightFormat, scale: Any) -> None:
-    config = coded(format, 4, 4, scale=scale) if format.has_codebook else QuantizeConfig(format=format, scale=scale)
-    layer = encode(torch.zeros(4, 8), config)
-    assert torch.equal(layer.decode(), torch.zeros(4, 8))
-    assert sqnr_db(torch.zeros(4, 8), layer.decode()) == math.inf
-
-
-def test_few_distinct_subvectors_are_exact() -> None:
-    words = torch.tensor([[1.0, 127, 3, 5], [100, 0, 0, 50]])
-    picked = torch.randint(2, (16, 6), generator=torch.Generator().manual_seed(0))
-    weight = words[picked].flatten(1) * (1 - 2 * torch.randint(2, (16, 24), generator=torch.Generator().manual_seed(1)))
-    layer = encode(weight, coded(WeightFormat.SSVQ, 2, 4, scale="layer"))
-    assert sqnr_db(weight, layer.decode()) > 120
-
-
-def test_int8() -> None:
-    weight = weights(6, 10, 3, 3)
-    layer = encode(weight, QuantizeConfig(format=WeightFormat.INT8))
-    assert layer.bits_per_weight == 8 + 32 * 6 / weight.numel()
-    assert (layer.integer_weight().abs().amax((1, 2)) == 127).all()
-    assert ((layer.decode() - weight).abs() <= layer.scale[:, None, None, None] * 0.5001).all()
-    again = encode(layer.decode(), QuantizeConfig(format=WeightFormat.INT8))
-    assert torch.equal(again.integer_weight(), layer.integer_weight())
 
 
 def test_float_is_exact() -> None:
@@ -173,76 +98,29 @@ def test_bits_are_counted_with_codebook_scales_and_padding() -> None:
     assert layer.bits_per_weight == layer.storage_bits / (64 * 21)
 
 
+def test_bits_of_masks() -> None:
+    layer = encode(weights(64, 21), coded(WeightFormat.MVQ, 16, 8, keep=2, group=8))
+    storage = layer.storage
+    assert (storage.indices, storage.signs) == (64 * 3 * 4, 0)
+    assert storage.mask == 64 * 3 * 5  # C(8, 2) = 28 patterns
+    assert storage.padding == (64 * 3 * 4 + 64 * 3 * 5) * 3 / 24
+    assert storage.total == layer.storage_bits == 64 * 3 * (4 + 5) + 16 * 8 * 8 + 64 * 32
+
+
 def test_large_layer_approaches_one_and_a_half_bits() -> None:
     layer = encode(weights(1024, 512), coded(WeightFormat.SSVQ, 16, 8, scale="layer", iterations=2, refine_rounds=1))
     assert 1.5 < layer.bits_per_weight < 1.503
 
 
-def test_channel_scales_are_better_when_channels_differ() -> None:
-    weight = weights(64, 64) * torch.logspace(-2, 0, 64)[:, None]
-    found = {
-        s: sqnr_db(weight, encode(weight, coded(WeightFormat.SSVQ, scale=s)).decode()) for s in ("channel", "layer")
-    }
-    assert found["channel"] > found["layer"] + 1
-    assert found["channel"] > 6.5
-
-
-def test_more_codewords_are_better() -> None:
-    weight = weights(128, 128)
-    found = [sqnr_db(weight, encode(weight, coded(WeightFormat.SSVQ, size, 4)).decode()) for size in (2, 16, 256)]
-    assert found[0] + 2 < found[1] < found[2] - 2
-
-
-def test_training_on_a_sample_still_assigns_everything() -> None:
-    weight = weights(256, 256)
-    full, sampled = (
-        sqnr_db(weight, encode(weight, coded(WeightFormat.SSVQ, train_subvectors=n)).decode()) for n in (10**6, 2048)
-    )
-    assert abs(full - sampled) < 0.2
-
-
-def test_same_arguments_give_the_same_layer() -> None:
-    first, same, other = (encode(weights(32, 32), coded(WeightFormat.SSVQ, seed=n)) for n in (5, 5, 6))
-    assert torch.equal(require(first.indices), require(same.indices))
-    assert torch.equal(require(first.codebook), require(same.codebook))
-    assert torch.equal(first.scale, same.scale)
-    assert not torch.equal(require(first.codebook), require(other.codebook))
-
-
-def test_encode_leaves_its_arguments_alone() -> None:
-    weight = torch.nn.Parameter(weights(8, 8))
-    bias = weights(8)
-    layer = encode(weight, QuantizeConfig(format=WeightFormat.FLOAT), bias=bias)
-    require(layer.weight_float).zero_()
-    require(layer.bias).zero_()
-    assert torch.equal(weight, weights(8, 8))
-    assert torch.equal(bias, weights(8))
-
-
-@pytest.mark.parametrize(
-    ("weight", "error", "text"),
-    [
-        (torch.ones(2, 4, dtype=torch.int8), TypeError, "fc: weight must be floating point, not torch.int8"),
-        (torch.ones(4), ValueError, r"fc: weight must be a non-empty \(N, K\) or \(N, K, kh, kw\), not \(4,\)"),
-        (torch.ones(0, 4), ValueError, "fc: weight must be a non-empty"),
-        (torch.tensor([[1.0, torch.nan, torch.inf]]), ValueError, "fc: weight must be finite, 2 of 3 values are not"),
-        (torch.full((4, 8), 1e31), ValueError, r"fc: weight must be at most 1e\+30 in magnitude"),
-        (torch.ones(3, 16), ValueError, "fc: codebook_size must be at most the layer's 6 subvectors, not 16"),
-    ],
-)
-def test_encode_refuses(weight: Tensor, error: type[Exception], text: str) -> None:
-    with pytest.raises(error, match=text):
-        encode(weight, coded(WeightFormat.SSVQ), name="fc")
-
-
-def test_encode_refuses_a_bias_that_is_not_finite() -> None:
-    with pytest.raises(ValueError, match="fc: bias must be finite, 1 of 2 values are not"):
-        encode(weights(2, 8), QuantizeConfig(format=WeightFormat.INT8), bias=torch.tensor([1.0, torch.nan]), name="fc")
-
-
 @pytest.mark.parametrize(
     ("change", "text"),
     [
+        ({"mask": torch.ones(4, 1, 16, dtype=torch.bool)}, "mask must be None for format ssvq"),
+        ({"keep": 1}, "keep must be None for format ssvq, not 1"),
+        ({"input_scale": 0.5}, "input_scale must be an ActivationScale or None, not 0.5"),
+        ({"output_scale": (0.5, 1)}, "output_scale must be an ActivationScale or None, not (0.5, 1)"),
+        ({"activation": "gelu"}, "activation must be one of none, relu, relu6, not 'gelu'"),
+        ({"activation": None}, "activation must be one of none, relu, relu6, not None"),
         ({"name": ""}, "name must be 1..1024 printable characters, not ''"),
         ({"kind": "conv3d"}, "kind must be one of 'linear', 'conv2d', 'conv_transpose2d', not 'conv3d'"),
         ({"format": "ssvq"}, "format must be a WeightFormat, not 'ssvq'"),
@@ -278,6 +156,64 @@ def test_signs_have_one_representation() -> None:
         replace(layer, signs=signs)
 
 
-def test_sqnr() -> None:
-    assert sqnr_db(torch.tensor([10.0]), torch.tensor([9.0])) == pytest.approx(20)
-    assert sqnr_db(torch.tensor([0.0]), torch.tensor([1.0])) == -math.inf
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"mask": None}, "mask must be given for format mvq"),
+        ({"mask": torch.ones(4, 1, 12, dtype=torch.bool)}, "mask must have shape (4, 1, 16), not (4, 1, 12)"),
+        ({"mask": torch.ones(4, 1, 16, dtype=torch.int8)}, "mask must be torch.bool, not torch.int8"),
+        ({"mask": torch.ones(4, 1, 16, dtype=torch.bool)}, "mask must keep 2 of every 4 channels"),
+        (
+            {"mask": torch.tensor([0, 0, 1, 1] * 16, dtype=torch.bool).view(4, 1, 16)},
+            "mask must keep channels of the padding only in place of real ones that are missing, the first of them",
+        ),
+        ({"keep": 4}, "keep must be in 1..3, not 4"),
+        ({"group": 3}, "group must divide the vector_dim 8, not be 3"),
+        ({"keep": None}, "keep must be an int, not None"),
+        (
+            {"codebook": torch.full((4, 8), -128, dtype=torch.int8)},
+            "codebook must hold values in -127..127, not -128..",
+        ),
+    ],
+)
+def test_a_masked_layer_checks_itself(change: dict[str, Any], text: str) -> None:
+    layer = encode(weights(4, 13), coded(WeightFormat.MVQ, 4, 8, keep=2, group=4))
+    with pytest.raises(LayerError) as caught:
+        replace(layer, **change)
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize("format", [f for f in WeightFormat if f.is_uniform])
+def test_integers_are_within_their_range(format: WeightFormat) -> None:
+    layer = encode(weights(2, 4), QuantizeConfig(format=format))
+    low, high = format.integer_range
+    values = torch.tensor([low, high, 0, 0] * 2, dtype=torch.int8).view(2, 1, 4)
+    assert torch.equal(replace(layer, weight_int8=values).integer_weight(), values)
+    if format is not WeightFormat.INT8:
+        values[0, 0, 0] = high + 1
+        with pytest.raises(LayerError, match=f"weight_int8 must hold values in {low}..{high}, not "):
+            replace(layer, weight_int8=values)
+    values[0, 0, 0] = low - 1
+    with pytest.raises(LayerError, match=f"weight_int8 must hold values in {low}..{high}, not {low - 1}"):
+        replace(layer, weight_int8=values)
+
+
+def test_activations_are_kept() -> None:
+    scale = ActivationScale(scale=0.5, zero_point=3)
+    plain = encode(weights(2, 4), QuantizeConfig(format=WeightFormat.INT8))
+    assert (plain.input_scale, plain.output_scale, plain.activation) == (None, None, "none")
+    layer = replace(plain, input_scale=scale, output_scale=scale, activation="relu")
+    assert (layer.input_scale, layer.output_scale, layer.activation) == (scale, scale, "relu")
+
+
+@pytest.mark.parametrize("format", [WeightFormat.SSVQ, WeightFormat.MVQ, WeightFormat.INT4, WeightFormat.FLOAT])
+def test_weights_for_a_transposed_convolution(format: WeightFormat) -> None:
+    config = coded(format, 4, 4) if format.has_codebook else QuantizeConfig(format=format)
+    layer = encode(weights(6, 4, 3, 3), config, kind="conv_transpose2d", groups=2)
+    assert layer.decode().shape == (6, 4, 3, 3)
+    weight = layer.module_weight()
+    assert weight.shape == torch.nn.ConvTranspose2d(8, 6, 3, groups=2).weight.shape
+    assert weight.is_contiguous()
+    assert torch.equal(weight[4 + 1, 2], layer.decode()[3 + 2, 1])
+    plain = encode(weights(6, 4, 3, 3), config, groups=2)
+    assert torch.equal(plain.module_weight(), layer.decode())

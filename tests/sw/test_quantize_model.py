@@ -61,6 +61,36 @@ def test_a_model_that_is_one_layer() -> None:
     assert list(compress_model(nn.Linear(8, 8), [Rule(pattern="*", config=INT8)], progress=False).layers) == ["root"]
 
 
+def test_importance_of_layers() -> None:
+    network = model()
+    importance = {"2": torch.rand(16, generator=torch.Generator().manual_seed(0)) ** 4}
+    rules = [Rule(pattern="*", config=SSVQ)]
+    plain, important = (compress_model(network, rules, given, progress=False).layers for given in (None, importance))
+    for name in plain:
+        assert torch.equal(plain[name].decode(), important[name].decode()) == (name != "2")
+    wanted = encode_module(network.get_submodule("2"), SSVQ, importance["2"])  # type: ignore[arg-type]
+    assert torch.equal(important["2"].decode(), wanted.decode())
+    with pytest.raises(ValueError, match="importance is given for '1', which is no Linear, Conv2d or ConvTranspose2d"):
+        compress_model(network, rules, {"1": torch.ones(16)}, progress=False)
+    with pytest.raises(ValueError, match=r"4: importance must have the shape \(32,\) or \(1, 32\), not \(3,\)"):
+        compress_model(network, rules, {"4": torch.ones(3)}, progress=False)
+
+
+def test_transposed_convolutions() -> None:
+    torch.manual_seed(0)
+    module = nn.ConvTranspose2d(8, 12, 3, stride=2, padding=1, output_padding=1, dilation=1, groups=2)
+    result = compress_model(module, [Rule(pattern="*", config=INT8)], progress=False)
+    layer = result.layers["root"]
+    assert (layer.kind, layer.weight_shape) == ("conv_transpose2d", (12, 4, 3, 3))
+    assert (layer.stride, layer.padding, layer.dilation, layer.groups, layer.output_padding) == (2, 1, 1, 2, 1)
+    assert result.reports[0].sqnr_db > 40
+    x = torch.randn(2, 8, 5, 5)
+    with torch.no_grad():
+        wanted = module(x)
+        module.weight.copy_(layer.module_weight())
+        torch.testing.assert_close(module(x), wanted, atol=0.02, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("rules", "text"),
     [
@@ -104,9 +134,13 @@ def test_geometry_of_convolutions() -> None:
         (nn.Conv2d(4, 8, 3, stride=(1, 2)), r"c: stride must be the same in both directions, not \(1, 2\)"),
         (nn.Conv2d(4, 8, (1, 3), padding="same"), r"c: padding must be the same in both directions, not \(0, 1\)"),
         (nn.Conv2d(4, 8, 2, padding="same"), r"c: padding 'same' must be even on both sides, kernel \(2, 2\)"),
+        (
+            nn.ConvTranspose2d(4, 8, 3, stride=2, output_padding=(0, 1)),
+            r"c: output_padding must be the same in both",
+        ),
         (nn.Conv2d(4, 8, 3, padding=1, padding_mode="reflect"), "c: padding_mode must be 'zeros', not 'reflect'"),
     ],
 )
-def test_convolutions_that_have_no_plain_geometry(module: nn.Conv2d, text: str) -> None:
+def test_convolutions_that_have_no_plain_geometry(module: nn.Conv2d | nn.ConvTranspose2d, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         encode_module(module, INT8, name="c")

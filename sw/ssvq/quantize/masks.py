@@ -64,7 +64,7 @@ def mask_problem(mask: Tensor, keep: int, group: int, channels: int) -> str | No
     missing = (keep - real.sum(-1, keepdim=True)).clamp(min=0)
     allowed = (~real).cumsum(-1) <= missing
     if bool((groups & ~real & ~allowed).any()):
-        return "must keep channels of the padding only in place of real ones that the group does not have, the first"
+        return "must keep channels of the padding only in place of real ones that are missing, the first of them"
     return None
 
 
