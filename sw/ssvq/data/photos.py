@@ -1,6 +1,7 @@
 """Natural colour photos that installed packages ship: unlabelled images to distil a model on, a few hundred in all.
 
-`foolbox` has the labelled photos that models are judged on here, so what is trained on them cannot be judged by them.
+The source "imagenet" has the labelled photos that models are judged on here, so what is trained on them cannot be
+judged by them.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from ssvq.data.random_source import RandomSource
 from ssvq.data.transforms import TrainingView, normalised
 from ssvq.models.packages import package_file
 
-SAMPLES = ("astronaut", "chelsea", "coffee", "motorcycle_left")
+SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 WALLPAPERS = (
     *("Bridge", "Dragonfly", "Picture_0B", "Picture_1A", "Wine", "aitzgorri", "free", "friends", "greentock", "life"),
     *("picosdeeuropa", "seeding", "sunset"),
 )
 """The others are drawn."""
 THINGS = ("animals", "food", "plants", "vehicles")
+BACKGROUNDS = "usr/share/backgrounds"
 STAMPS = "usr/share/tuxpaint/stamps"
 NO_PHOTOS = ("cartoon", "toys", "plastic")
 """Folders that have drawings or models of things."""
@@ -39,28 +41,29 @@ class PhotoSource(NamedTuple):
     """Files of a package.
 
     Attributes:
+        package: its name for pip or apt.
         module: the Python package; None for a Debian package.
         patterns: of the files in the package's folder.
         photos: how many there are in the version that was looked at.
     """
 
+    package: str
     module: str | None
     patterns: tuple[str, ...]
     photos: int
 
 
 SOURCES: Mapping[str, PhotoSource] = {
-    "foolbox": PhotoSource("foolbox", ("data/imagenet_*.jpg",), 20),
-    "matplotlib": PhotoSource("matplotlib", ("mpl-data/sample_data/grace_hopper.jpg",), 1),
-    "scikit-image": PhotoSource("skimage", (*(f"data/{name}.png" for name in SAMPLES), "data/rocket.jpg"), 5),
-    "scikit-learn": PhotoSource("sklearn", ("datasets/images/*.jpg",), 2),
-    "lomiri-wallpapers-16.04": PhotoSource(
-        None, tuple(f"usr/share/backgrounds/{name}*.jpg" for name in WALLPAPERS), 13
-    ),
-    "mate-backgrounds": PhotoSource(None, ("usr/share/backgrounds/mate/nature/*.jpg",), 12),
-    "tuxpaint-stamps-default": PhotoSource(None, tuple(f"{STAMPS}/{kind}/**/*.png" for kind in THINGS), 234),
+    "imagenet": PhotoSource("foolbox", "foolbox", ("data/imagenet_*.jpg",), 20),
+    "cifar": PhotoSource("foolbox", "foolbox", ("data/cifar10_*.png", "data/cifar100_*.png"), 40),
+    "hopper": PhotoSource("matplotlib", "matplotlib", ("mpl-data/sample_data/grace_hopper.jpg",), 1),
+    "scikit-image": PhotoSource("scikit-image", "skimage", tuple(f"data/{name}" for name in SAMPLES), 5),
+    "scikit-learn": PhotoSource("scikit-learn", "sklearn", ("datasets/images/*.jpg",), 2),
+    "lomiri": PhotoSource("lomiri-wallpapers-16.04", None, tuple(f"{BACKGROUNDS}/{name}*" for name in WALLPAPERS), 13),
+    "mate": PhotoSource("mate-backgrounds", None, (f"{BACKGROUNDS}/mate/nature/*.jpg",), 12),
+    "stamps": PhotoSource("tuxpaint-stamps-default", None, tuple(f"{STAMPS}/{kind}/**/*.png" for kind in THINGS), 234),
 }
-"""By the package's name. Debian packages, of 16, 46 and 161 MB, are fetched when they are asked for; the stamps are
+"""CIFAR's are of 32 x 32. Debian packages, of 16, 46 and 161 MB, are fetched when they are asked for; the stamps are
 objects cut out of photos."""
 
 
@@ -78,7 +81,10 @@ def photo_files(sources: Iterable[str]) -> list[Path]:
         if name not in SOURCES:
             raise ValueError(f"sources must be of {', '.join(SOURCES)}, not {name!r}")
         source = SOURCES[name]
-        root = debian_package(name) if source.module is None else package_file(source.module, name, "")
+        if source.module is None:
+            root = debian_package(source.package)
+        else:
+            root = package_file(source.module, source.package, "")
         found = sorted(file for pattern in source.patterns for file in root.glob(pattern))
         photos = [file for file in found if not set(NO_PHOTOS).intersection(file.parts)]
         if not photos:
