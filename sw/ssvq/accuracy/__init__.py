@@ -1,0 +1,1 @@
+"""The accuracy of compressed models: the sweep behind `docs/results`, `make accuracy`."""

@@ -1,0 +1,118 @@
+"""Rows for MiniLM: distilled from its own float outputs on WordNet's definitions."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ssvq.accuracy.methods import MAIN, MVQ, SSVQ, UNIFORM, VQ, Method, Table, method
+from ssvq.accuracy.study import Reconstruction, Row, Run
+
+LAYERS = "encoder.*"
+"""36 linear layers, 10.6 million weights."""
+BLOCKS = tuple(f"encoder.layer.{number}" for number in range(6))
+SHORT_STEPS, LONG_STEPS = 80, 500
+SEEDS = (0, 1, 2)
+LEARNING_RATE = 1e-3
+SIGN_LEARNING_RATE = 1e-3
+LOW_SIGN_RATE, HIGH_SIGN_RATE = 1e-4, 4e-3
+
+
+def table(rule: Mapping[str, Any], *, steps: int, seed: int, optimizer: Mapping[str, Any] | None = None) -> Table:
+    """The recipe of one run; all methods have the same but for the rule and the learning rates that suit it."""
+    rates = {"learning_rate": LEARNING_RATE, "sign_learning_rate": SIGN_LEARNING_RATE, "warmup": 0.05}
+    rates |= {"uncompressed_learning_rate": LEARNING_RATE} | dict(optimizer or {})
+    return {
+        "model": {"name": "minilm", "frozen": ["embeddings.*"]},
+        "data": {
+            "kind": "glosses",
+            "parts": ["noun", "verb", "adj", "adv"],
+            "batch_size": 64,
+            "held_out": 0.005,
+            "evaluation_batch_size": 64,
+        },
+        "distillation": {"hidden_weight": 1.0},
+        "optimizer": rates,
+        "training": {"steps": steps, "seed": seed, "log_steps": max(1, steps // 40), "evaluate_steps": steps + 1},
+        "rules": [{"pattern": LAYERS, **rule}],
+    }
+
+
+def _row(chosen: Method, variant: str, steps: int, seeds: Sequence[int], **changes: Any) -> Row:
+    """A row of trained models; `changes` are sections of the recipe that differ, and settings of the rule."""
+    sections, rule, optimizer = (dict(changes.get(part, {})) for part in ("sections", "rule", "optimizer"))
+    runs = []
+    for seed in seeds:
+        content = table({**chosen.rule, **rule}, steps=steps, seed=seed, optimizer={**chosen.optimizer, **optimizer})
+        runs.append(Run(family="minilm", table={**content, **copy.deepcopy(sections)}))
+    study = changes.get("study", "main")
+    return Row(model="minilm", method=chosen.name, bits=chosen.bits, variant=variant, runs=tuple(runs), study=study)
+
+
+def float_row() -> Row:
+    """The model as it is."""
+    content = table({}, steps=0, seed=0)
+    return Row(
+        model="minilm",
+        method="float",
+        bits=32,
+        variant="pretrained",
+        runs=(Run(family="minilm", table={**content, "rules": []}),),
+    )
+
+
+def post_training_rows() -> list[Row]:
+    """Without training: the encoder alone, weighted by the inputs' second moments, and reconstruction by blocks."""
+    rows = [_row(chosen, "post-training", 0, (0,)) for chosen in MAIN]
+    weighted = {"calibration": {"input_importance": True}}
+    for chosen in (*UNIFORM[1:], *VQ, *MVQ, *SSVQ):
+        rows.append(_row(chosen, "post-training, importance", 0, (0,), sections=weighted))
+    reconstruction = Reconstruction(blocks=BLOCKS, batches=8, steps=100, learning_rate=1e-3, sign_learning_rate=3e-4)
+    for chosen in UNIFORM[1:]:
+        rows.append(
+            _reconstructed(chosen, "post-training, FlexRound", reconstruction, rule={"rounding": "flexround"})
+        )
+    for chosen in (*VQ[:2], *SSVQ[:2]):
+        rows.append(_reconstructed(chosen, "post-training, reconstruction", reconstruction, sections=weighted))
+    return rows
+
+
+def _reconstructed(chosen: Method, variant: str, reconstruction: Reconstruction, **changes: Any) -> Row:
+    row = _row(chosen, variant, 0, (0,), **changes)
+    runs = tuple(Run(family="minilm", table=run.table, reconstruction=reconstruction) for run in row.runs)
+    return Row(model="minilm", method=row.method, bits=row.bits, variant=variant, runs=runs)
+
+
+def trained_rows(steps: Mapping[str, int], seeds: Sequence[int] = SEEDS) -> list[Row]:
+    """All methods after a short distillation; VQ and SSVQ after a long one."""
+    rows = [_row(chosen, "short", steps["short"], seeds) for chosen in MAIN]
+    for bits, count in ((1.5, len(seeds)), (2, 1)):
+        for name in ("vq", "ssvq"):
+            rows.append(_row(method(name, bits), "long", steps["long"], seeds[:count]))
+    return rows
+
+
+def ablation_rows(steps: Mapping[str, int], seeds: Sequence[int] = SEEDS) -> list[Row]:
+    """SSVQ at k=16, d=8: what the signs do. "learnable" at the default rate is the row of the main table."""
+    chosen = method("ssvq", 1.5)
+
+    def row(variant: str, budget: str = "short", **changes: Any) -> Row:
+        name = variant if budget == "short" else f"{variant}, {budget}"
+        return _row(chosen, name, steps[budget], seeds, study="ablation", **changes)
+
+    def freezing(**settings: Any) -> dict[str, Any]:
+        return {"freezing": settings}
+
+    rows = [row("fixed signs", budget, rule={"learn_signs": False}) for budget in ("short", "long")]
+    for label, rate in (("low", LOW_SIGN_RATE), ("high", HIGH_SIGN_RATE)):
+        rates = {"sign_learning_rate": rate}
+        rows.append(row(f"{label} sign rate", optimizer=rates))
+        rows.append(row(f"{label} sign rate, majority", optimizer=rates, sections=freezing(variant="majority")))
+    for variant in ("majority", "average", "final"):
+        rows.append(row(variant, sections=freezing(variant=variant)))
+    rows.append(row("majority", "long", sections=freezing(variant="majority")))
+    for fraction in (0.01, 0.05, 0.1):
+        settings = freezing(variant="majority", interval_fraction=fraction)
+        rows.append(row(f"majority, interval {fraction:g}", sections=settings))
+    return rows
