@@ -1,0 +1,116 @@
+"""Classification of labelled images, distillation of a teacher's outputs on images, and both together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssvq.train.processes import Part, Processes
+from ssvq.train.settings import DistillationSettings
+from ssvq.train.tasks.image_sources import ImageSource
+from ssvq.train.tasks.task import Batch, epoch_order, require_batches
+
+
+class ImageTask:
+    """A `Task` on batches of (images (B, C, H, W), labels (B,)); a model gives logits (B, classes), or any outputs.
+
+    Args:
+        source: of the images.
+        batch_size: samples of a training step.
+        seed: of order and views.
+        distillation: None learns the labels alone.
+
+    Raises:
+        ValueError: there are fewer training images than a batch has.
+    """
+
+    def __init__(
+        self, source: ImageSource, *, batch_size: int, seed: int, distillation: DistillationSettings | None
+    ) -> None:
+        self.steps_per_epoch = require_batches(source.train_count, batch_size)
+        self.batch_size = batch_size
+        self._source, self._seed, self._distillation = source, seed, distillation
+        labels = distillation is None or distillation.weight < 1
+        self.loss_names: tuple[str, ...] = (*(("label",) if labels else ()), *(("teacher",) if distillation else ()))
+        self._is_classifier = distillation is None or distillation.loss == "kl"
+        self.metric_names: tuple[str, ...] = (
+            ("accuracy", "cross_entropy") if self._is_classifier else ("relative_error",)
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """See `Task`."""
+        return {"training images": self._source.train_count, "evaluation images": self._source.evaluation_count}
+
+    def batches(self, epoch: int, part: Part, *, first: int = 0) -> Iterator[Batch]:
+        """See `Task`."""
+        order = epoch_order(self._source.train_count, self.batch_size, self._seed, epoch)
+        return self._source.training(order, epoch=epoch, first=first, part=part)
+
+    def calibration(self, count: int) -> Iterator[Batch]:
+        """See `Task`."""
+        size = min(self._source.evaluation_batch_size, self._source.train_count)
+        order = epoch_order(self._source.train_count, size, self._seed, 0)[:count]
+        return self._source.training(order, epoch=0, first=0, part=Part())
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        """See `Task`."""
+        return (batch[0],)
+
+    def losses(self, student: nn.Module, teacher: nn.Module | None, batch: Batch) -> dict[str, Tensor]:
+        """See `Task`.
+
+        Raises:
+            ValueError: there must be a teacher, and is none.
+        """
+        images, labels = batch
+        outputs = student(images)
+        about = self._distillation
+        if about is None:
+            return {"label": functional.cross_entropy(outputs, labels, reduction="none")}
+        with torch.no_grad():
+            targets = _required(teacher)(images)
+        losses = {"teacher": about.weight * _distance(outputs, targets, about)}
+        if about.weight < 1:
+            losses["label"] = (1 - about.weight) * functional.cross_entropy(outputs, labels, reduction="none")
+        return losses
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, teacher: nn.Module | None, processes: Processes) -> dict[str, float]:
+        """See `Task`. The share of right classes and mean cross-entropy, or the error of outputs of any meaning."""
+        sums = torch.zeros(3, dtype=torch.float64)
+        training = model.training
+        model.eval()
+        for images, labels in self._source.evaluation(processes.part):
+            images, labels = images.to(processes.device), labels.to(processes.device)
+            outputs = model(images)
+            if self._is_classifier:
+                right = (outputs.argmax(1) == labels).sum()
+                found = torch.stack((right, functional.cross_entropy(outputs, labels, reduction="sum")))
+            else:
+                targets = _required(teacher)(images)
+                found = torch.stack(((outputs - targets).square().sum(), targets.square().sum()))
+            sums += torch.cat((found.cpu().double(), torch.tensor([len(images)], dtype=torch.float64)))
+        model.train(training)
+        first, second, count = processes.total(sums).tolist()
+        if self._is_classifier:
+            return {"accuracy": first / count, "cross_entropy": second / count}
+        return {"relative_error": first / second}
+
+
+def _required(teacher: nn.Module | None) -> nn.Module:
+    if teacher is None:
+        raise ValueError("distillation must have a teacher")
+    return teacher
+
+
+def _distance(outputs: Tensor, targets: Tensor, about: DistillationSettings) -> Tensor:
+    """(B,) of outputs and the teacher's, (B, classes), or (B, ...) of any meaning."""
+    if about.loss == "mse":
+        return (outputs - targets).square().flatten(1).mean(1)
+    warm, warm_targets = ((logits / about.temperature).log_softmax(1) for logits in (outputs, targets))
+    divergence = functional.kl_div(warm, warm_targets, reduction="none", log_target=True).sum(1)
+    return divergence * about.temperature**2  # keeps the gradient's size as the temperature changes
