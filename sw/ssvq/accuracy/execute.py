@@ -116,7 +116,7 @@ def _adam(settings: Reconstruction) -> Callable[[nn.Module], torch.optim.Optimiz
         kinds = parameter_kinds(block)
         signs = [parameters[name] for name, kind in kinds.items() if kind is ParameterKind.SIGN]
         others = [parameters[name] for name, kind in kinds.items() if kind is not ParameterKind.SIGN]
-        groups = [{"params": signs, "lr": settings.sign_learning_rate}, {"params": others}]
+        groups: list[dict[str, Any]] = [{"params": signs, "lr": settings.sign_learning_rate}, {"params": others}]
         return torch.optim.Adam([group for group in groups if group["params"]], lr=settings.learning_rate)
 
     return make

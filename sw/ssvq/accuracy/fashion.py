@@ -1,4 +1,4 @@
-"""Rows for the ViT and the ResNet on all of Fashion-MNIST: trained in floating point, then compressed and fine-tuned."""
+"""Rows for the ViT and the ResNet on all of Fashion-MNIST: trained in floating point, compressed and fine-tuned."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def _compressed_run(model: Model, rule: Mapping[str, Any], start: Run, **about: 
     return Run(family=model, table=content, checkpoint=start)
 
 
-def rows(
-    model: Model, *, float_epochs: int, epochs: int, seeds: Sequence[int], steps: int | None = None
-) -> list[Row]:
+def rows(model: Model, *, float_epochs: int, epochs: int, seeds: Sequence[int], steps: int | None = None) -> list[Row]:
     """Float, and all methods after the same fine-tuning of the float model of the same seed.
 
     Args:

@@ -70,9 +70,7 @@ def post_training_rows() -> list[Row]:
         rows.append(_row(chosen, "post-training, importance", 0, (0,), sections=weighted))
     reconstruction = Reconstruction(blocks=BLOCKS, batches=8, steps=100, learning_rate=1e-3, sign_learning_rate=3e-4)
     for chosen in UNIFORM[1:]:
-        rows.append(
-            _reconstructed(chosen, "post-training, FlexRound", reconstruction, rule={"rounding": "flexround"})
-        )
+        rows.append(_reconstructed(chosen, "post-training, FlexRound", reconstruction, rule={"rounding": "flexround"}))
     for chosen in (*VQ[:2], *SSVQ[:2]):
         rows.append(_reconstructed(chosen, "post-training, reconstruction", reconstruction, sections=weighted))
     return rows

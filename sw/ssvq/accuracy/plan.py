@@ -26,12 +26,13 @@ def quick_plan() -> list[Row]:
     steps = {"short": 3, "long": 3}
     trained = [row for row in minilm.trained_rows(steps, (0,)) if row.bits == 1.5 and row.variant == "short"]
     post_training = [row for row in minilm.post_training_rows() if row.method == "ssvq" and row.bits == 1.5]
+    images = fashion.rows("fashion_vit", float_epochs=1, epochs=1, seeds=(0,), steps=4)
     return [
         minilm.float_row(),
         *trained,
         *(row for row in minilm.ablation_rows(steps, (0,)) if row.variant == "fixed signs"),
         *post_training,
-        *(row for row in fashion.rows("fashion_vit", float_epochs=1, epochs=1, seeds=(0,), steps=4) if row.bits in (1.5, 32)),
+        *(row for row in images if row.bits in (1.5, 32)),
     ]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -153,11 +155,22 @@ def _load(settings: ModelSettings, seed: int) -> nn.Module:
     if settings.checkpoint is not None:
         options["checkpoint"] = settings.checkpoint
     model = load_model(settings.name, options=options)
+    _freeze(model, settings.frozen)
     for name, values in [*model.named_parameters(), *model.named_buffers()]:
         wrong = int((~torch.isfinite(values)).sum())
         if wrong:
             raise ValueError(f"{settings.name}: {name} must be finite, {wrong} of {values.numel()} values are not")
     return model
+
+
+def _freeze(model: nn.Module, patterns: Sequence[str]) -> None:
+    """Keep the parameters whose names match from learning, in place."""
+    for pattern in patterns:
+        chosen = [parameter for name, parameter in model.named_parameters() if fnmatchcase(name, pattern)]
+        if not chosen:
+            raise ValueError(f"model.frozen matches no parameter: {pattern!r}")
+        for parameter in chosen:
+            parameter.requires_grad_(False)
 
 
 def _checkpoints(recipe: Recipe, task: Task) -> CheckpointFolder:

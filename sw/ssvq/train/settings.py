@@ -34,11 +34,14 @@ class ModelSettings:
         name: a model of this package, `timm:NAME`, or `file:PATH.py:FUNCTION`.
         options: arguments of the model, such as `classes`.
         checkpoint: file with weights of the model's names; None takes the model as it is made.
+        frozen: shell patterns for names of parameters that do not learn, such as `embeddings.*`; those of layers that
+            rules compress are learned all the same.
     """
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
     checkpoint: Path | None = field(default=None, metadata=DISPLAY)  # its contents count
+    frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
