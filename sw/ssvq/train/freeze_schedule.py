@@ -45,8 +45,9 @@ class FreezeVariant(StrEnum):
 class FreezeConfig:
     """Settings of progressive freezing; `FreezeSchedule` makes numbers of them for a training run.
 
-    The defaults gave the lowest error, or one within the noise of it, on a linear layer of 2048 signs and four
-    codewords learned with AdamW in 80 to 8000 steps.
+    The defaults were chosen on a linear layer of 2048 signs and four codewords that AdamW learned at two learning
+    rates: without freezing its relative error was 0.167 to 0.171 after 80 steps, 0.175 to 0.189 after 500 and 0.185 to
+    0.186 after 2000; with the defaults 0.167 to 0.170, 0.155 to 0.161 and 0.152 to 0.154.
 
     Attributes:
         variant: whether signs freeze, and at which sign.
