@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ssvq.train.freeze_schedule import THRESHOLD_MIN, FreezeConfig, FreezeSchedule, FreezeVariant
+from ssvq.train.freeze_schedule import FLIPS_LEAST, FreezeConfig, FreezeSchedule, FreezeVariant
 from ssvq.train.freezing import SignFreezer
 from ssvq.train.sign_memory import VOTE_FOLD_STEPS, VOTE_MAX, DecayingSum, MajorityVote, signs
 
@@ -19,7 +19,7 @@ FREEZING = [FreezeVariant.MAJORITY, FreezeVariant.AVERAGE, FreezeVariant.FINAL]
 
 def small_config(**changes: object) -> FreezeConfig:
     """Freezes often, after few flips."""
-    values: dict[str, object] = {"window_steps": 10, "freeze_interval": 3, "threshold_start": 3.0, "threshold_end": 1.5}
+    values = {"window_steps": 10, "freeze_interval": 3, "threshold_start": 0.4, "threshold_end": 0.15, "flips_min": 1.5}
     return FreezeConfig.from_dict({**values, **changes})
 
 
@@ -98,7 +98,9 @@ def follow(latents: Tensor, config: FreezeConfig, total_steps: int, factors: Ite
 @pytest.mark.parametrize("variant", [FreezeVariant.MAJORITY, FreezeVariant.AVERAGE])
 def test_longer_than_a_fold(variant: FreezeVariant) -> None:
     total_steps = 2 * VOTE_FOLD_STEPS + 200
-    config = small_config(variant=variant, window_steps=400, freeze_interval=700)
+    config = small_config(
+        variant=variant, window_steps=400, freeze_interval=700, threshold_start=0.0075, threshold_end=0.004
+    )
     latents = torch.randn(300, generator=torch.Generator().manual_seed(1))
     freezer = follow(latents, config, total_steps, trajectory(300, 2, torch.linspace(0, 0.02, 300)))
     assert 0.1 < freezer.stats().total.frozen_share < 0.9
@@ -123,10 +125,10 @@ def test_majority_is_exact_until_a_lead_is_cut() -> None:
 @pytest.mark.parametrize("total_steps", [20, 33, 100, 1_000, 10_000, 100_000])
 def test_one_flip_never_freezes_and_many_do(total_steps: int) -> None:
     schedule = FreezeSchedule(config=FreezeConfig(), total_steps=total_steps)
-    assert schedule.threshold_flips(total_steps) >= THRESHOLD_MIN
-    # sign number i flips once, in step flip_steps[i], but the last one flips at many steps of the first half
+    assert schedule.threshold_flips(total_steps) >= FLIPS_LEAST
+    # sign number i flips once, in step flip_steps[i]; the last one flips in every other step for a while
     flip_steps = torch.linspace(1, total_steps, 100).long()
-    often = set(range(1, total_steps // 2, max(1, schedule.window // 8)))
+    often = range(max(1, total_steps // 2 - 4 * schedule.window), total_steps // 2, 2)
     flips = DecayingSum(101, schedule.window, torch.device("cpu"))
     frozen = torch.zeros(101, dtype=torch.bool)
     for step in sorted({*flip_steps.tolist(), *often, *range(schedule.interval, total_steps + 1, schedule.interval)}):
@@ -330,6 +332,7 @@ def test_states_that_are_refused() -> None:
     first = layers["first"]
     for broken, text in (
         ({"step": 0}, "state must hold"),
+        (changed(step=-1), "step must be in 0..1000000000, not -1"),
         (changed(total_steps=81), "total_steps must be that of the state, 81, not 80"),
         (
             changed(config=small_config(variant="final").to_dict()),
@@ -357,18 +360,15 @@ def test_states_that_are_refused() -> None:
     ("values", "error", "text"),
     [
         ({"variant": "majority"}, TypeError, "variant must be a FreezeVariant, not 'majority'"),
-        ({"window_fraction": 0.0}, ValueError, "window_fraction must be above 0 and at most 1, not 0.0"),
+        ({"window_scale": 0.0}, ValueError, "window_scale must be above 0, not 0.0"),
+        ({"window_scale": float("nan")}, ValueError, "window_scale must be finite, not nan"),
         ({"interval_fraction": 1.5}, ValueError, "interval_fraction must be above 0 and at most 1, not 1.5"),
         ({"start_fraction": 1.0}, ValueError, "start_fraction must be at least 0 and below 1, not 1.0"),
         ({"start_fraction": "0"}, TypeError, "start_fraction must be a number, not '0'"),
-        ({"window_fraction": float("nan")}, ValueError, "window_fraction must be finite, not nan"),
-        ({"threshold_end": 1.0}, ValueError, "threshold_end must be in 1.25..512.0 flips per window, so that a single"),
-        ({"threshold_start": 513}, ValueError, "threshold_start must be in 1.25..512.0 flips per window"),
-        (
-            {"threshold_start": 3.0, "threshold_end": 3.5},
-            ValueError,
-            "threshold_end must be at most threshold_start, 3.0, not 3.5",
-        ),
+        ({"threshold_start": 1.0}, ValueError, "threshold_start must be above 0 and below 1 flip per step, not 1.0"),
+        ({"threshold_end": 0}, ValueError, "threshold_end must be above 0 and below 1 flip per step, not 0"),
+        ({"threshold_end": 0.25}, ValueError, "threshold_end must be at most threshold_start, 0.15, not 0.25"),
+        ({"flips_min": 1.0}, ValueError, "flips_min must be in 1.25..512.0, so that a single flip never .*, not 1.0"),
         ({"window_steps": 1}, ValueError, "window_steps must be in 2..1000000000, not 1"),
         ({"freeze_interval": 0}, ValueError, "freeze_interval must be in 1..1000000000, not 0"),
         ({"freeze_interval": True}, TypeError, "freeze_interval must be an int, not True"),
@@ -380,20 +380,54 @@ def test_settings_that_are_refused(values: dict[str, object], error: type[Except
 
 
 def test_schedule() -> None:
-    schedule = FreezeSchedule(config=FreezeConfig(window_fraction=0.05, interval_fraction=0.02), total_steps=1000)
-    assert (schedule.window, schedule.interval, schedule.start_step) == (50, 20, 100)
-    assert schedule.momentum == 0.98
-    assert [schedule.threshold_flips(step) for step in (1, 100, 550, 1000, 2000)] == [4, 4, pytest.approx(3), 2, 2]
-    assert schedule.threshold(1000) == 0.04
-    assert [step for step in range(1, 150) if schedule.is_due(step)] == [100, 120, 140]
+    schedule = FreezeSchedule(config=FreezeConfig(), total_steps=10_000)
+    assert (schedule.window, schedule.interval, schedule.start_step) == (100, 200, 1000)
+    assert schedule.momentum == 0.99
+    thresholds = [schedule.threshold(step) for step in (1, 1000, 5500, 10_000, 20_000)]
+    assert thresholds == pytest.approx([0.15, 0.15, 0.085, 0.02, 0.02])
+    assert schedule.threshold_flips(5500) == pytest.approx(8.5)
+    assert [step for step in range(1, 1500) if schedule.is_due(step)] == [1000, 1200, 1400]
+    assert not FreezeSchedule(config=FreezeConfig(variant=FreezeVariant.NONE), total_steps=10_000).is_due(1000)
 
-    fixed = FreezeSchedule(config=FreezeConfig(window_steps=100, freeze_interval=500), total_steps=12_500)
-    assert (fixed.window, fixed.interval) == (100, 500)
-    assert not FreezeSchedule(config=FreezeConfig(variant=FreezeVariant.NONE), total_steps=1000).is_due(100)
+    short = FreezeSchedule(config=FreezeConfig(), total_steps=20)
+    assert (short.window, short.interval, short.start_step) == (8, 1, 2)
+    assert short.threshold_flips(2) == short.threshold_flips(20) == short.config.flips_min
+
+    published = FreezeSchedule(config=FreezeConfig(window_steps=50, freeze_interval=500), total_steps=12_500)
+    assert (published.window, published.interval) == (50, 500)
+
+
+def test_schedules_that_are_refused() -> None:
     with pytest.raises(ValueError, match="total_steps must be in 1..1000000000, not 0"):
         FreezeSchedule(config=FreezeConfig(), total_steps=0)
-    with pytest.raises(ValueError, match="threshold_start must be below the window of 4 steps, .*, not 4.0"):
-        FreezeSchedule(config=FreezeConfig(window_steps=4), total_steps=100)
+    with pytest.raises(ValueError, match="flips_min must be below the window of 2 steps, .*, not 2.0"):
+        FreezeSchedule(config=FreezeConfig(window_steps=2), total_steps=100)
+    with pytest.raises(
+        ValueError, match="threshold_start must be at most 512.0 flips in the window of 4000 .*, not 600.0"
+    ):
+        FreezeSchedule(config=FreezeConfig(window_steps=4000), total_steps=100)
+
+
+def test_majority_finds_the_better_sign() -> None:
+    # each weight is sign * 1, its loss (weight - target)^2 / 2, so that the better sign is that of the target, and a
+    # sign oscillates the more evenly the smaller the target
+    def right(variant: FreezeVariant) -> float:
+        generator = torch.Generator().manual_seed(0)
+        target = 2 * torch.rand(2000, generator=generator) - 1
+        latents = target + torch.randn(2000, generator=generator)
+        freezer = SignFreezer({"layer": latents}, FreezeConfig(variant=variant), 400)
+        for _ in range(400):
+            gradient = torch.where(latents < 0, -1.0, 1.0) - target + torch.randn(2000, generator=generator)
+            latents -= 0.1 * gradient
+            freezer.step()
+        frozen = freezer.frozen("layer") if variant is not FreezeVariant.NONE else torch.ones(2000, dtype=torch.bool)
+        assert frozen.float().mean() > 0.5
+        return float(((latents < 0) == (target < 0))[frozen].float().mean())
+
+    shares = {variant: right(variant) for variant in FreezeVariant}
+    assert shares[FreezeVariant.MAJORITY] > shares[FreezeVariant.AVERAGE] > 0.85
+    # a sign passes the threshold right after flips, and thus often on its rarer side
+    assert shares[FreezeVariant.FINAL] < shares[FreezeVariant.NONE] < 0.8
 
 
 def test_config_as_plain_values() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssvq.train.freeze_schedule import FreezeConfig, FreezeSchedule, FreezeVariant
+from ssvq.quantize.formats import require_int
+from ssvq.train.freeze_schedule import STEPS_MAX, FreezeConfig, FreezeSchedule, FreezeVariant
 from ssvq.train.sign_history import SignHistory
 
 __all__ = ["FreezeConfig", "FreezeSchedule", "FreezeStats", "FreezeVariant", "SignFreezer", "SignStats"]
@@ -171,8 +172,8 @@ class SignFreezer:
         """Continue exactly where `state_dict` was called. Load the latents of that step before.
 
         Raises:
-            ValueError: another config, number of steps, names or shapes, or signs that are not those of the latents;
-                nothing has been changed.
+            TypeError, ValueError: another config, number of steps, names or shapes, or signs that are not those of the
+                latents; nothing has been changed.
         """
         own = self.state_dict()
         if state.keys() != own.keys():
@@ -180,6 +181,7 @@ class SignFreezer:
         for field in ("config", "total_steps"):
             if state[field] != own[field]:
                 raise ValueError(f"{field} must be that of the state, {state[field]}, not {own[field]}")
+        step = require_int("step", state["step"], 0, STEPS_MAX)
         if state["layers"].keys() != own["layers"].keys():
             differ = sorted(state["layers"].keys() ^ own["layers"].keys())
             raise ValueError(f"layers must be those of the state; only one of both has {differ}")
@@ -190,7 +192,7 @@ class SignFreezer:
                 raise ValueError(f"{name}: state {error}") from None
         for name, history in self._histories.items():
             history.load_state_dict(state["layers"][name])
-        self._step = int(state["step"])
+        self._step = step
 
     def _flat(self, name: str) -> Tensor:
         """The latents of a layer as (n,), sharing memory and without gradient."""

@@ -118,10 +118,11 @@ class MajorityVote:
 
     def advance(self, negative: Tensor, step: int) -> None:
         """Begin a step, with bit 0 of the uint8 tensor `negative` (n,) telling the signs before it."""
-        elapsed = step - 1 - self.base
+        elapsed = step - self.base
         if elapsed >= VOTE_FOLD_STEPS:
+            # V(step) does not depend on s(step): whether a sign flips in this step makes no difference
             self.votes.add_(signs(negative), alpha=elapsed).clamp_(-VOTE_MAX, VOTE_MAX)
-            self.base += elapsed
+            self.base = step
 
     def flip(self, index: Tensor, sign: Tensor, step: int) -> None:
         """Note that the signs at `index`, which were `sign`, flip in this step."""
