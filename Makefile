@@ -14,10 +14,10 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog cosim bench waves test test-large lint synth docs format clean
+.PHONY: help check setup verilog cosim bench accuracy accuracy-quick waves test test-large lint synth docs format clean
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "  CONFIG is a preset (tiny, edge, base, large) or a TOML file; it is $(CONFIG)."
 
 check: ## see whether the compiler, make, perl and Python are there
@@ -39,6 +39,12 @@ cosim: check $(STAMP) ## run real layers of real networks on the simulated core 
 
 bench: check $(STAMP) ## measure matrix products and a whole DeiT-tiny against their rooflines: build/bench
 	@$(RUN) -m ssvq_sim.bench $(BENCH_ARGS)
+
+accuracy: $(STAMP) ## accuracy against bits for all methods, hours: docs/results (an interrupted sweep goes on)
+	@$(RUN) -m ssvq.accuracy $(ACCURACY_ARGS)
+
+accuracy-quick: $(STAMP) ## a few steps of every kind of run of `make accuracy`, minutes: build/accuracy/quick
+	@$(RUN) -m ssvq.accuracy --quick $(ACCURACY_ARGS)
 
 waves: check $(STAMP) ## write an FST of a small run, for GTKWave or Surfer
 	@$(RUN) -m ssvq_sim.waves
