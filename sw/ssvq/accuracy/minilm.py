@@ -19,7 +19,9 @@ SIGN_LEARNING_RATE = 1e-3
 LOW_SIGN_RATE, HIGH_SIGN_RATE = 1e-4, 4e-3
 
 
-def table(rule: Mapping[str, Any], *, steps: int, seed: int, optimizer: Mapping[str, Any] | None = None) -> Table:
+def table(
+    rule: Mapping[str, Any] | None, *, steps: int, seed: int, optimizer: Mapping[str, Any] | None = None
+) -> Table:
     """The recipe of one run; all methods have the same but for the rule and the learning rates that suit it."""
     rates = {"learning_rate": LEARNING_RATE, "sign_learning_rate": SIGN_LEARNING_RATE, "warmup": 0.05}
     rates |= {"uncompressed_learning_rate": LEARNING_RATE} | dict(optimizer or {})
@@ -35,7 +37,7 @@ def table(rule: Mapping[str, Any], *, steps: int, seed: int, optimizer: Mapping[
         "distillation": {"hidden_weight": 1.0},
         "optimizer": rates,
         "training": {"steps": steps, "seed": seed, "log_steps": max(1, steps // 40), "evaluate_steps": steps + 1},
-        "rules": [{"pattern": LAYERS, **rule}],
+        "rules": [] if rule is None else [{"pattern": LAYERS, **rule}],
     }
 
 
@@ -52,13 +54,12 @@ def _row(chosen: Method, variant: str, steps: int, seeds: Sequence[int], **chang
 
 def float_row() -> Row:
     """The model as it is."""
-    content = table({}, steps=0, seed=0)
     return Row(
         model="minilm",
         method="float",
         bits=32,
         variant="pretrained",
-        runs=(Run(family="minilm", table={**content, "rules": []}),),
+        runs=(Run(family="minilm", table=table(None, steps=0, seed=0)),),
     )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ssvq.accuracy import fashion, minilm
 from ssvq.accuracy.study import Row, Run
+
+QUICK_STEPS = 3
 
 
 def full_plan() -> list[Row]:
@@ -22,18 +26,31 @@ def full_plan() -> list[Row]:
 
 
 def quick_plan() -> list[Row]:
-    """A look at every kind of run, with the same code in a few steps; its figures mean nothing."""
-    steps = {"short": 3, "long": 3}
-    trained = [row for row in minilm.trained_rows(steps, (0,)) if row.bits == 1.5 and row.variant == "short"]
-    post_training = [row for row in minilm.post_training_rows() if row.method == "ssvq" and row.bits == 1.5]
-    images = fashion.rows("fashion_vit", float_epochs=1, epochs=1, seeds=(0,), steps=4)
-    return [
-        minilm.float_row(),
-        *trained,
-        *(row for row in minilm.ablation_rows(steps, (0,)) if row.variant == "fixed signs"),
-        *post_training,
-        *(row for row in images if row.bits in (1.5, 32)),
+    """A look at every kind of run, with the same code on little data; its figures mean nothing."""
+    budgets = dict.fromkeys(("short", "long"), QUICK_STEPS)
+    sentences = [
+        *minilm.trained_rows(budgets, (0,)),
+        *(row for row in minilm.ablation_rows(budgets, (0,)) if row.variant in ("fixed signs", "majority")),
+        *(row for row in minilm.post_training_rows() if row.method in ("ssvq", "uniform")),
     ]
+    images = fashion.rows("fashion_vit", float_epochs=1, epochs=1, seeds=(0,), steps=QUICK_STEPS)
+    kinds: dict[tuple[str, str], Row] = {}
+    for row in (*sentences, *images):
+        if row.bits in ((2, 32) if row.method in ("uniform", "float") else (1.5,)):
+            kinds.setdefault((row.method, row.variant), row)
+    return [minilm.float_row(), *(replace(row, runs=tuple(map(_small, row.runs))) for row in kinds.values())]
+
+
+def _small(run: Run) -> Run:
+    """The same kind of run on little data."""
+    table = copy.deepcopy(dict(run.table))
+    if run.family == "minilm":
+        table["data"] |= {"parts": ["adv"], "batch_size": 8, "evaluation_batch_size": 8}
+        table["rules"] = [rule | {"pattern": f"{minilm.BLOCKS[0]}.*"} for rule in table["rules"]]
+    reconstruction = run.reconstruction
+    if reconstruction is not None:
+        reconstruction = replace(reconstruction, blocks=reconstruction.blocks[:1], steps=QUICK_STEPS)
+    return replace(run, table=table, reconstruction=reconstruction)
 
 
 def in_order(rows: Sequence[Row]) -> Iterator[tuple[Row, Run]]:

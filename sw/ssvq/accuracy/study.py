@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 NUMBERS_VERSION = 1
@@ -85,7 +85,6 @@ class Row:
     variant: str
     runs: tuple[Run, ...]
     study: Literal["main", "ablation"] = "main"
-    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
