@@ -65,15 +65,15 @@ def test_statistics_of_batch_norms_are_averaged() -> None:
 
 
 def test_more_processes_than_samples_are_refused(tmp_path: Path) -> None:
+    recipe, processes = write_recipe(tmp_path, rules=""), Processes.start()
+    processes.part = Part(count=17)
     with pytest.raises(ValueError, match="data.batch_size must be at least the 17 processes"):
-        trainer = ready(write_recipe(tmp_path)).trainer
-        trainer.processes.part = Part(count=17)
-        ready(tmp_path / "recipe.toml", processes=trainer.processes)
+        ready(recipe, processes=processes)
 
 
 def test_processes_that_cannot_be_joined_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")  # accelerate has started alone before, or has no way to join
-    Processes.start
+    Processes.start()
+    monkeypatch.setenv("WORLD_SIZE", "2")  # but accelerate has started alone before, and stays so
     with pytest.raises(RuntimeError, match="2 processes were started, but 1 can train together"):
         Processes.start()
 
