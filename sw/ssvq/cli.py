@@ -107,12 +107,12 @@ def info(file: Annotated[Path, typer.Argument(help="Container of compressed laye
     """Show the layers of a container, and what they take."""
     from rich.console import Console
 
-    from ssvq.container import load
+    from ssvq.container import ContainerError, load
     from ssvq.layer_table import layer_table
 
     try:
         layers = load(file)
-    except (ValueError, OSError) as error:
+    except (ContainerError, OSError) as error:
         _fail(error, BAD_INPUT)
     Console(width=None if sys.stdout.isatty() else 120).print(layer_table(layers.values()))
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from ssvq.train.checkpoint import CheckpointFolder
 from ssvq.train.deploy import deployed
 from ssvq.train.display import Display
@@ -69,6 +71,7 @@ class Window:
         return dict(zip(SIGN_COLUMNS, (flipped, total.changed_share, total.frozen_share), strict=True))
 
 
+@torch.no_grad()
 def evaluate(trainer: Trainer) -> dict[str, float]:
     """Metrics of the model as it would run on the core; see `ssvq.train.deploy`."""
     trainer.processes.average_statistics(trainer.model)
@@ -117,7 +120,7 @@ def train(
     while trainer.step < trainer.total_steps:
         epoch, first = divmod(trainer.step, per_epoch)
         for batch in trainer.task.batches(epoch, part, first=first):
-            report = trainer.advance(batch, stop=interrupt is not None and interrupt.signal is not None)
+            report = trainer.advance(batch, wants_stop=lambda: interrupt is not None and interrupt.signal is not None)
             sums.add(report)
             sums.seconds = time.monotonic() - begin
             if display is not None:

@@ -112,8 +112,9 @@ class Processes:
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Both for this process's device, with gradients averaged over all processes.
 
-        All processes get the first one's parameters and buffers.
+        All processes get the first one's parameters and buffers. One model trains at a time.
         """
+        self.accelerator.free_memory()  # it would keep all models that were ever trained
         wrapped, stepper = self.accelerator.prepare(model, optimizer)
         if isinstance(wrapped, DistributedDataParallel):
             # buffers are constants, such as indices; statistics of batch norms are averaged when they are read

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
+import torch
 
 from ssvq.container import save
 from ssvq.files import write_atomically
@@ -35,6 +36,7 @@ class Results:
     bits_per_weight: float | None
 
 
+@torch.no_grad()
 def write_results(run: Run) -> Results:
     """Evaluate a trained model and write `result.json`, `model.safetensors` and, of compressed layers, `model.ssvq`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -98,12 +98,12 @@ class Trainer:
             # after the wrapper, which has given all processes the first one's values
             self.freezer = SignFreezer(self._latents, settings, self.total_steps)
 
-    def advance(self, batch: Batch, *, stop: bool = False) -> StepReport:
+    def advance(self, batch: Batch, *, wants_stop: Callable[[], bool] = lambda: False) -> StepReport:
         """Do one step with this process's part of a batch.
 
         Args:
             batch: on any device.
-            stop: tell all processes that this one wants to stop after the step.
+            wants_stop: whether all processes should stop after this step, asked when this one's work is done.
 
         Raises:
             TrainingError: a loss or gradient is not finite; the parameters are as before the step.
@@ -116,7 +116,7 @@ class Trainer:
         self._wrapped.train()
         self._optimizer.zero_grad()
         sums = self._backward(batch)
-        *losses, stops = self.processes.total(torch.cat((sums, sums.new_tensor([float(stop)])))).tolist()
+        *losses, stops = self.processes.total(torch.cat((sums, sums.new_tensor([float(wants_stop())])))).tolist()
         means = {name: loss / self.task.batch_size for name, loss in zip(self.task.loss_names, losses, strict=True)}
         means[LOSS] = sum(means.values())
         self._require_finite(means[LOSS], "the loss")
