@@ -28,6 +28,7 @@ class MatmulStatus(data.StructLayout):
     issuing : an activation enters the array
     wait_weights, wait_operand, wait_activation : why none enters; the weights of a PRODUCT are its operand
     wait_array : ... sums are still to be stored or requantized, or the rows of the next weights to be swapped
+    rows_in_use : decoded weights are for rows whose last ones are not swapped
     unpacks_begin, unpacks_end : the stream of descriptor `unpacks_index` begins and has ended
     feeds_begin, feeds_end : first and last activation of `feeds_index`
     drains_begin : first outputs of `drains_index`
@@ -35,7 +36,7 @@ class MatmulStatus(data.StructLayout):
     """
 
     def __init__(self) -> None:
-        flags = ("issuing", "wait_weights", "wait_operand", "wait_activation", "wait_array")
+        flags = ("issuing", "wait_weights", "wait_operand", "wait_activation", "wait_array", "rows_in_use")
         events = ("unpacks_begin", "unpacks_end", "feeds_begin", "feeds_end", "drains_begin", "ends")
         indices = ("unpacks_index", "feeds_index", "drains_index", "ends_index")
         super().__init__({**dict.fromkeys(flags + events, 1), **dict.fromkeys(indices, INDEX_WIDTH)})
@@ -224,6 +225,7 @@ class MatmulEngine(wiring.Component):
             status.wait_operand.eq(no_weights & feeder.is_product),
             status.wait_array.eq(feeder.wait_accumulator | (feeder.wait_weights & rows_in_use)),
             status.wait_activation.eq(feeder.wait_activation),
+            status.rows_in_use.eq(rows_in_use),
             status.unpacks_begin.eq(unpacker.begins),
             status.unpacks_end.eq(unpacker.ends),
             status.unpacks_index.eq(unpacker.index),
