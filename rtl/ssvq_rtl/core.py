@@ -205,6 +205,7 @@ class SsvqCore(wiring.Component):
             monitor.begins.eq(control.begins),
             monitor.running.eq(control.busy),
             monitor.matmul.eq(matmul.status),
+            monitor.taken.eq(weights.o.valid & weights.o.ready),
             monitor.stalled.eq(weights.o.valid & ~weights.o.ready & matmul.streaming),
             monitor.draining.eq(executor.matmuls != 0),
             monitor.beats.weight_beats.eq(weights.beat),

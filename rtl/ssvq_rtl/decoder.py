@@ -2,6 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +10,9 @@ from ssvq_gen.config import CODEBOOK_WORD_WIDTH, LANE_WEIGHTS, CoreConfig, Weigh
 
 from .checks import require_config
 from .layer_shape import Group
+
+SIGNS_AHEAD = 2
+"""Sign words that may wait for their steps."""
 
 
 class DecodedStep(data.StructLayout):
@@ -83,12 +87,13 @@ class Decoder(wiring.Component):
         ends_group = Signal()
         issue = Signal()
         advance = Signal()
+        signs_ahead = self._signs_ahead(m)
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
-            issue.eq(active & (~is_ssvq | self.signs.valid) & advance),
+            issue.eq(active & (~is_ssvq | signs_ahead.valid) & advance),
             ends_step.eq(issue & (~halves | second_half)),
             ends_group.eq(ends_step & (steps_left == 1)),
-            self.signs.ready.eq(ends_step & is_ssvq),
+            signs_ahead.ready.eq(ends_step & is_ssvq),
             self.groups.ready.eq(~active | ends_group),
         ]
         stage1_valid = Signal()
@@ -128,7 +133,7 @@ class Decoder(wiring.Component):
                 stage1.row_mask.eq(mask),
                 stage1.completes_rows.eq(ends_step & (column_group == config.column_groups - 1)),
                 is_dense.eq(group.weight_format == WeightFormat.INT8),
-                signs.eq(self.signs.payload & is_ssvq.replicate(config.stream_width)),
+                signs.eq(signs_ahead.payload & is_ssvq.replicate(config.stream_width)),
             ]
             if WeightFormat.INT8 in config.formats:
                 with m.If(group.weight_format == WeightFormat.INT8):
@@ -162,6 +167,21 @@ class Decoder(wiring.Component):
                     flipped = (codewords[row][lane] ^ negative.replicate(8)) + negative
                     m.d.sync += o.weights[row][lane].eq(flipped)
         return m
+
+    def _signs_ahead(self, m: Module) -> stream.Interface:
+        """Sign words in hand: some may wait, so that steps of two cycles do not keep the next group's planes back."""
+        width = self._config.stream_width
+        m.submodules.sign_queue = queue = SyncFIFO(width=width, depth=SIGNS_AHEAD)
+        ahead = stream.Signature(width).create()
+        m.d.comb += [
+            ahead.valid.eq(queue.r_rdy | self.signs.valid),
+            ahead.payload.eq(Mux(queue.r_rdy, queue.r_data, self.signs.payload)),
+            self.signs.ready.eq(queue.w_rdy),
+            queue.r_en.eq(ahead.ready),
+            queue.w_data.eq(self.signs.payload),
+            queue.w_en.eq(self.signs.valid & (queue.r_rdy | ~ahead.ready)),
+        ]
+        return ahead
 
     def _chunk(self, m: Module, vector_dim_log2: Signal, step: Signal, second_half: Signal) -> Signal:
         """Which quarter of the index planes this step reads, see `ssvq_gen.format.StreamFormat`."""

@@ -26,9 +26,9 @@ class MatmulStatus(data.StructLayout):
     """What the engine does in a cycle, for counters and records.
 
     issuing : an activation enters the array
-    feeding : a command's activations are fed
     wait_weights, wait_operand, wait_activation : why none enters; the weights of a PRODUCT are its operand
     wait_array : ... sums are still to be stored or requantized, or the rows of the next weights to be swapped
+    rows_in_use : decoded weights are for rows whose last ones are not swapped
     unpacks_begin, unpacks_end : the stream of descriptor `unpacks_index` begins and has ended
     feeds_begin, feeds_end : first and last activation of `feeds_index`
     drains_begin : first outputs of `drains_index`
@@ -36,7 +36,7 @@ class MatmulStatus(data.StructLayout):
     """
 
     def __init__(self) -> None:
-        flags = ("issuing", "feeding", "wait_weights", "wait_operand", "wait_activation", "wait_array")
+        flags = ("issuing", "wait_weights", "wait_operand", "wait_activation", "wait_array", "rows_in_use")
         events = ("unpacks_begin", "unpacks_end", "feeds_begin", "feeds_end", "drains_begin", "ends")
         indices = ("unpacks_index", "feeds_index", "drains_index", "ends_index")
         super().__init__({**dict.fromkeys(flags + events, 1), **dict.fromkeys(indices, INDEX_WIDTH)})
@@ -56,7 +56,6 @@ class MatmulEngine(wiring.Component):
     operand_commands : the weights of a PRODUCT
     hold : In, the feeder takes no command
     operand_read, read, write : activation memory
-    busy : outputs are to be written
     unpacking, streaming : a layer is with the unpacker, and its words are taken from the weight stream
     progress : something moved, for the watchdog
     status : `MatmulStatus`
@@ -77,7 +76,6 @@ class MatmulEngine(wiring.Component):
                 "operand_read": Out(ReadPort(config)),
                 "read": Out(ReadPort(config)),
                 "write": Out(WritePort(config)),
-                "busy": Out(1),
                 "unpacking": Out(1),
                 "streaming": Out(1),
                 "progress": Out(1),
@@ -161,7 +159,6 @@ class MatmulEngine(wiring.Component):
         ]
 
         m.d.comb += [
-            self.busy.eq(writeback.busy),
             self.unpacking.eq(unpacker.busy),
             self.streaming.eq(unpacker.streaming),
             self.progress.eq(feeder.issue | writeback.write.en | unpacker.codebook_en | array.step_valid),
@@ -224,11 +221,11 @@ class MatmulEngine(wiring.Component):
         no_weights = feeder.wait_weights & ~rows_in_use
         m.d.comb += [
             status.issuing.eq(feeder.issue),
-            status.feeding.eq(feeder.busy),
             status.wait_weights.eq(no_weights & ~feeder.is_product),
             status.wait_operand.eq(no_weights & feeder.is_product),
             status.wait_array.eq(feeder.wait_accumulator | (feeder.wait_weights & rows_in_use)),
             status.wait_activation.eq(feeder.wait_activation),
+            status.rows_in_use.eq(rows_in_use),
             status.unpacks_begin.eq(unpacker.begins),
             status.unpacks_end.eq(unpacker.ends),
             status.unpacks_index.eq(unpacker.index),

@@ -1,6 +1,6 @@
 """Where the cycles of a job go: counters of all of them, and records of every descriptor."""
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,7 @@ from ssvq_gen.registers import TRAFFIC_COUNTERS
 
 from .checks import require_config
 from .counters import Counters
+from .decoder import SIGNS_AHEAD
 from .descriptor import INDEX_WIDTH
 from .matmul import MatmulStatus
 from .profiler import Profiler
@@ -38,7 +39,8 @@ class Monitor(wiring.Component):
     begins : In, a job starts
     running : In, a job runs
     matmul, transfers : In, `MatmulStatus` and `TransferStatus`
-    stalled : In, the unpacker does not take the next word of its layer, which is there
+    taken : In, a word leaves the weight stream
+    stalled : In, the next word of the layer that is unpacked is there and not taken
     draining : In, a matrix descriptor is not complete
     beats : In, one bit for each traffic counter
     values : `CounterLayout`
@@ -54,6 +56,7 @@ class Monitor(wiring.Component):
                 "running": In(1),
                 "matmul": In(MatmulStatus()),
                 "transfers": In(TransferStatus()),
+                "taken": In(1),
                 "stalled": In(1),
                 "draining": In(1),
                 "beats": In(data.StructLayout({name.lower(): 1 for name, _ in TRAFFIC_COUNTERS})),
@@ -69,15 +72,16 @@ class Monitor(wiring.Component):
         status, transfers = self.matmul, self.transfers
         m.submodules.counters = counters = Counters()
         classes = counters.classes
+        behind = self.stalled & ~self._is_ahead(m)
         m.d.comb += [
             counters.clear.eq(self.begins),
             counters.run.eq(self.running),
             classes.array_cycles.eq(status.issuing),
             classes.wait_weight_cycles.eq(status.wait_weights & ~self.stalled),
-            classes.wait_decode_cycles.eq(status.wait_weights & self.stalled),
+            classes.wait_decode_cycles.eq(status.wait_weights & behind),
             classes.wait_operand_cycles.eq(status.wait_operand),
             classes.wait_activation_cycles.eq(status.wait_activation),
-            classes.wait_array_cycles.eq(status.wait_array),
+            classes.wait_array_cycles.eq(status.wait_array | (status.wait_weights & self.stalled & ~behind)),
             classes.wait_output_cycles.eq(self.draining),
             classes.load_cycles.eq(transfers.loading),
             classes.store_cycles.eq(transfers.storing),
@@ -87,6 +91,22 @@ class Monitor(wiring.Component):
         if self._config.profile_depth:
             self._profile(m)
         return m
+
+    def _is_ahead(self, m: Module) -> Value:
+        """The decoder has taken more than a word for each cycle in which the array let it go on.
+
+        While a row waits for its place, planes and sign words are taken that have their turn later. That the next word
+        waits for them then costs nothing: the decoder was held up by the array, and is not slower than the bus.
+        """
+        config = self._config
+        words = config.plane_count + SIGNS_AHEAD  # no others count, such as those of the next codebook
+        most = words * max(1, config.stream_bytes // config.beat_bytes)
+        ahead = Signal(range(most + 1))
+        held = self.matmul.rows_in_use
+        gains = held & self.taken & (ahead != most)
+        loses = ~held & ~self.taken & (ahead != 0)
+        m.d.sync += ahead.eq(ahead + gains - loses)
+        return ahead != 0
 
     def _profile(self, m: Module) -> None:
         status, transfers = self.matmul, self.transfers

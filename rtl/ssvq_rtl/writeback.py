@@ -51,7 +51,6 @@ class Writeback(wiring.Component):
     opens : In, the first final sums of a column come with the next cycle
     valid, sums : In, `cols` int32, held for `requantize_groups` cycles
     write : activation memory
-    busy : outputs of a command are still to be written
     begins : the first sums of a command came in
     ends : the last output of a command was written with the cycle before
     index : of the command whose sums come in
@@ -74,7 +73,6 @@ class Writeback(wiring.Component):
                 "valid": In(1),
                 "sums": In(config.cols * ACCUMULATOR_WIDTH),
                 "write": Out(WritePort(config)),
-                "busy": Out(1),
                 "begins": Out(1),
                 "ends": Out(1),
                 "index": Out(INDEX_WIDTH),
@@ -180,7 +178,6 @@ class Writeback(wiring.Component):
             self.write.data.eq(requantizer.o.replicate(slots)),
             self.write.mask.eq(1 << there.slot if slots > 1 else 1),
             self.in_last_column.eq(walking & last_column & ~open_columns.any()),
-            self.busy.eq(waits | walking | lasts.any() | self.ends),
         ]
         return m
 

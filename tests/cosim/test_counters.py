@@ -17,7 +17,9 @@ CONFIG = PRESETS["tiny"]
 CHANNELS = 128
 
 
-def counters(weight_format: WeightFormat, codebook_size: int, bytes_per_cycle: int) -> Mapping[str, int]:
+def counters(
+    weight_format: WeightFormat, codebook_size: int, bytes_per_cycle: int, vector_dim: int = 8
+) -> Mapping[str, int]:
     """Of a layer with one token, whose profile adds up to the total as well."""
     rng = np.random.default_rng(5)
     layer = random_layer(
@@ -26,6 +28,7 @@ def counters(weight_format: WeightFormat, codebook_size: int, bytes_per_cycle: i
         in_channels=CHANNELS,
         out_channels=CHANNELS,
         codebook_size=codebook_size,
+        vector_dim=1 if weight_format is WeightFormat.INT8 else vector_dim,
     )
     x = random_input(rng, 1, layer)
     job = SimulationJob(
@@ -52,8 +55,31 @@ def test_the_bus_is_the_limit_of_dense_weights() -> None:
 
 
 @pytest.mark.cosim
-def test_decoding_is_the_limit_of_an_eighth_of_a_bit() -> None:
-    """A beat of 32 bits holds 256 weights, of which the lanes decode 32 a cycle."""
+def test_decoding_is_the_limit_of_half_a_bit() -> None:
+    """A beat of 32 bits holds 64 weights, of which the lanes decode 16 a cycle."""
+    found = counters(WeightFormat.VQ, 2, 4, 2)
+    assert found["WAIT_DECODE_CYCLES"] > found["WAIT_WEIGHT_CYCLES"] > found["WAIT_ARRAY_CYCLES"]
+    assert found["WAIT_DECODE_CYCLES"] > 0.5 * CHANNELS * CHANNELS / 16
+
+
+@pytest.mark.cosim
+def test_the_array_is_the_limit_of_an_eighth_of_a_bit() -> None:
+    """The lanes decode a tile in 2 cycles, and the swap needs 4 before the next one."""
     found = counters(WeightFormat.VQ, 2, 4)
-    assert found["WAIT_DECODE_CYCLES"] > found["WAIT_WEIGHT_CYCLES"]
-    assert found["WAIT_DECODE_CYCLES"] > 0.5 * CHANNELS * CHANNELS / 32
+    assert found["WAIT_ARRAY_CYCLES"] > found["WAIT_DECODE_CYCLES"] > found["WAIT_WEIGHT_CYCLES"]
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize(("codebook_size", "vector_dim"), [(4, 2), (256, 2), (2, 4), (256, 4), (2, 8), (256, 8)])
+def test_decoding_is_no_limit_of_signed_codewords(codebook_size: int, vector_dim: int) -> None:
+    """A stream word in every cycle is as fast as the bus can be."""
+    found = counters(WeightFormat.SSVQ, codebook_size, 4, vector_dim)
+    assert found["WAIT_DECODE_CYCLES"] == 0
+
+
+@pytest.mark.cosim
+def test_two_codewords_of_two_weights_are_the_exception() -> None:
+    """A group has three words for two steps of two cycles each: the fourth cycle counts, or a wait for the swap."""
+    found = counters(WeightFormat.SSVQ, 2, 4, 2)
+    groups = CHANNELS * CHANNELS / (2 * CONFIG.stream_width)
+    assert 0.5 * groups < found["WAIT_DECODE_CYCLES"] <= groups

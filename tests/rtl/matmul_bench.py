@@ -96,7 +96,7 @@ class MatmulBench:
             given += given < len(steps) and self._give(ctx, steps[given], given)
             await self._tick(ctx)
             trailing += len(self.events["ends"]) == len(steps)
-        assert not ctx.get(self.dut.busy)
+        assert ctx.get(self.dut.feed_commands.ready)
         assert not ctx.get(self.dut.unpacking)
         assert self._written == sum(self._passes)
         assert {name: len(cycles) for name, cycles in self.events.items()} == dict.fromkeys(self.EVENTS, len(steps))
@@ -127,7 +127,7 @@ class MatmulBench:
         indices = [status[f"{name.split('_')[0]}_index"] for name in self.EVENTS]
         _, _, error, feeding, does, writes, address, data, mask, *events = await ctx.tick().sample(
             dut.stream_error | dut.range_error,
-            status.feeding,
+            ~dut.feed_commands.ready,
             Cat(status[name] for name in self.DOES),
             dut.write.en,
             dut.write.addr,

@@ -61,9 +61,7 @@ def check(bench: WritebackBench, jobs: list[Job], config: CoreConfig) -> Expecte
     assert all(cycles[n].index == index for n, index in expected.passes)
     accepted = [n for n, cycle in enumerate(cycles) if cycle.accepts]
     assert len(accepted) == len(jobs)
-    for n, cycle in enumerate(cycles):
-        assert cycle.busy == any(start < n <= end for start, (end, _) in zip(accepted, expected.ends, strict=True))
-        assert not cycle.error
+    assert not any(cycle.error for cycle in cycles)
     check_last_columns(cycles, expected, accepted)
     return expected
 

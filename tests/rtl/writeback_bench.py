@@ -107,7 +107,6 @@ class Cycle(NamedTuple):
 
     valid: int
     accepts: int
-    busy: int
     begins: int
     ends: int
     index: int
