@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from trained_models import FORMATS, LAYER_NAMES, SSVQ, Mixed, images, mixed, rules
 
@@ -17,6 +19,7 @@ from ssvq.train.calibrate import calibrate
 from ssvq.train.convert import Converted, compressed_layers, convert
 from ssvq.train.integer_model import ARITHMETIC, IntegerArithmetic, integer_model
 from ssvq.train.prepare import prepare
+from ssvq_gen.arithmetic import MANTISSA_MAX, decode_multiplier, requantize
 
 
 def _trained(weights: QuantizeConfig, steps: int = 3, **settings: object) -> Mixed:
@@ -145,3 +148,20 @@ def test_layers_of_another_model_are_refused() -> None:
     other.head = nn.Linear(12, 11)
     with pytest.raises(ValueError, match=r"head: must have shape \(11, 12\), not \(10, 12\)"):
         integer_model(other, layers)
+
+
+@given(st.data())
+def test_requantizing_is_the_core_s_whatever_the_numbers(data: st.DataObject) -> None:
+    arithmetic = _wide(8).model.get_submodule(f"0.{ARITHMETIC}")
+    assert isinstance(arithmetic, IntegerArithmetic)
+    sums = data.draw(st.lists(st.integers(-(2**30), 2**30 - 1), min_size=4, max_size=4))
+    bias = data.draw(st.lists(st.integers(-(2**30), 2**30 - 1), min_size=4, max_size=4))
+    mantissa = data.draw(st.lists(st.integers(0, MANTISSA_MAX), min_size=4, max_size=4))
+    exponent = data.draw(st.lists(st.integers(0, 15), min_size=4, max_size=4))
+    arithmetic.bias = torch.tensor(bias, dtype=torch.float64)
+    arithmetic.multiplier = torch.tensor(list(map(decode_multiplier, mantissa, exponent)), dtype=torch.float64)
+    zero_point = arithmetic.output_scale.zero_point
+    expected = [
+        requantize(*numbers, zero_point, -128, 127) for numbers in zip(sums, bias, mantissa, exponent, strict=True)
+    ]
+    assert arithmetic.outputs(torch.tensor(sums)).tolist() == expected

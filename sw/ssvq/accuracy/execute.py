@@ -62,10 +62,11 @@ def execute(
     prepared = set_up(read_table(Recipe, table, ""), processes, console=console)
     if run.reconstruction is not None:
         _reconstruct(prepared.trainer, run.reconstruction, console)
-    if finish(prepared, interrupt) is None:
+    results = finish(prepared, interrupt)
+    if results is None:
         raise InterruptedRunError
     model = prepared.trainer.model
-    metrics = measure(run.family, deployed(model), prepared.trainer)
+    metrics = results.metrics["final"] | measure(run.family, deployed(model))
     bits, ratio = _sizes(model, work / "container.ssvq")
     return Outcome(
         digest=run.digest(),

@@ -8,23 +8,20 @@ from torch import nn
 
 from ssvq.accuracy.study import Family
 from ssvq.evaluate.sentences import Embed, lee50, simlex999, wordsim353
-from ssvq.train.trainer import Trainer
 
 Metrics = dict[str, float]
 """By name; a metric's standard error, where its sample is small, is `NAME error`."""
 ERROR = " error"
 
 
-def measure(family: Family, model: nn.Module, trainer: Trainer) -> Metrics:
-    """Metrics of a model on its task's evaluation data.
+def measure(family: Family, model: nn.Module) -> Metrics:
+    """Metrics of a model beside those of its training task.
 
     Args:
         family: decides what is measured.
         model: as it would run on the core.
-        trainer: has the task, the teacher and the processes.
     """
-    metrics = trainer.task.evaluate(model, trainer.teacher, trainer.processes)
-    return metrics | _FURTHER.get(family, _nothing)(model)
+    return _FURTHER.get(family, _nothing)(model)
 
 
 def _nothing(_model: nn.Module) -> Metrics:
