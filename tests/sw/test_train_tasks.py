@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from ssvq.train.processes import Part
 from ssvq.train.settings import DistillationSettings
-from ssvq.train.tasks.image_sources import ImageFiles, ImagesInMemory, ImageSource
+from ssvq.train.tasks.image_sources import ImageFiles, ImagesInMemory, ImageSource, Unlabelled
 from ssvq.train.tasks.images import ImageTask
 from ssvq.train.tasks.sentences import SentenceTask, embedding
 from ssvq.train.tasks.task import Batch, Task
@@ -228,6 +228,32 @@ def test_outputs_of_any_meaning_are_compared_with_the_teacher_s() -> None:
     targets = numbers - (numbers > 0).float()
     error = float((numbers - targets).square().sum() / targets.square().sum())
     assert task.evaluate(model, teacher, alone()) == pytest.approx({"relative_error": error})
+
+
+class _Images(Dataset[Tensor]):
+    def __init__(self, count: int) -> None:
+        self.views = _Views(count)
+        self.set_epoch = self.views.set_epoch
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.views[index][0]
+
+
+def test_images_without_labels_are_compared_with_the_teacher() -> None:
+    images = (Unlabelled(_Images(count)) for count in (COUNT, 7))
+    source = ImageFiles(*images, evaluation_batch_size=3, workers=0, labelled=False)
+    task = _image_task(source, DistillationSettings())
+    assert next(task.batches(0, Part()))[1].tolist() == [-1] * BATCH
+    metrics = task.evaluate(_Scores(5), _Scores(7), alone())
+    share = math.exp(2) / (math.exp(2) + 2)
+    rest = (1 - share) / 2
+    assert metrics == pytest.approx({"agreement": 5 / 7, "divergence": 2 / 7 * 2 * (share - rest)})
+    for distillation in (None, DistillationSettings(weight=0.5)):
+        with pytest.raises(ValueError, match=r"images without labels need the section \[distillation\] with"):
+            _image_task(source, distillation)
 
 
 def test_sentences_of_like_length_share_a_batch() -> None:
