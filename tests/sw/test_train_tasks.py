@@ -302,6 +302,12 @@ def test_the_cosine_of_sentences() -> None:
     assert task.evaluate(student, teacher, alone()) == pytest.approx({"cosine": float(expected.detach())}, abs=1e-6)
 
 
+def test_a_process_may_have_no_sentence_to_evaluate() -> None:
+    assert SentenceTask(
+        _encoder(0), TEXTS, TEXTS[:1], batch_size=BATCH, evaluation_batch_size=3, seed=0
+    ).evaluate(_encoder(2), _encoder(3), FakeProcesses(Part(rank=0, count=2), lambda sums: sums + 1))
+
+
 def test_what_is_too_little() -> None:
     with pytest.raises(ValueError, match="data.batch_size must be at most the 22 training samples, not 23"):
         ImageTask(_in_memory(), batch_size=23, seed=0, distillation=None)
