@@ -43,6 +43,8 @@ numbers as without a break.
 
 Several processes or machines: `torchrun --nproc-per-node 8 -m ssvq train RECIPE`, or `accelerate launch -m ssvq train
 RECIPE`; the batch is divided among them.
+
+With SSVQ_TRACEBACK=1 in the environment, errors show where they come from.
 """
 
 app = typer.Typer(

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from ssvq.train.processes import Part
 from ssvq.train.settings import DistillationSettings
-from ssvq.train.tasks.image_sources import ImageFiles, ImagesInMemory, ImageSource
+from ssvq.train.tasks.image_sources import ImageFiles, ImagesInMemory, ImageSource, Unlabelled
 from ssvq.train.tasks.images import ImageTask
 from ssvq.train.tasks.sentences import SentenceTask, embedding
 from ssvq.train.tasks.task import Batch, Task
@@ -230,6 +230,32 @@ def test_outputs_of_any_meaning_are_compared_with_the_teacher_s() -> None:
     assert task.evaluate(model, teacher, alone()) == pytest.approx({"relative_error": error})
 
 
+class _Images(Dataset[Tensor]):
+    def __init__(self, count: int) -> None:
+        self.views = _Views(count)
+        self.set_epoch = self.views.set_epoch
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.views[index][0]
+
+
+def test_images_without_labels_are_compared_with_the_teacher() -> None:
+    images = (Unlabelled(_Images(count)) for count in (COUNT, 7))
+    source = ImageFiles(*images, evaluation_batch_size=3, workers=0, labelled=False)
+    task = _image_task(source, DistillationSettings())
+    assert next(task.batches(0, Part()))[1].tolist() == [-1] * BATCH
+    metrics = task.evaluate(_Scores(5), _Scores(7), alone())
+    share = math.exp(2) / (math.exp(2) + 2)
+    rest = (1 - share) / 2
+    assert metrics == pytest.approx({"agreement": 5 / 7, "divergence": 2 / 7 * 2 * (share - rest)})
+    for distillation in (None, DistillationSettings(weight=0.5)):
+        with pytest.raises(ValueError, match=r"images without labels need the section \[distillation\] with"):
+            _image_task(source, distillation)
+
+
 def test_sentences_of_like_length_share_a_batch() -> None:
     lengths = [batch[1].sum(1) for batch in _sentences().batches(0, Part())]
     assert sum(float(length.double().var()) for length in lengths) < 4  # of 1..11; about 40 in random batches
@@ -274,6 +300,12 @@ def test_the_cosine_of_sentences() -> None:
     tokens, mask = student.tokenize(TEXTS[:7])
     expected = (embedding(student(tokens, mask), mask) * embedding(teacher(tokens, mask), mask)).sum(1).mean()
     assert task.evaluate(student, teacher, alone()) == pytest.approx({"cosine": float(expected.detach())}, abs=1e-6)
+
+
+def test_a_process_may_have_no_sentence_to_evaluate() -> None:
+    assert SentenceTask(
+        _encoder(0), TEXTS, TEXTS[:1], batch_size=BATCH, evaluation_batch_size=3, seed=0
+    ).evaluate(_encoder(2), _encoder(3), FakeProcesses(Part(rank=0, count=2), lambda sums: sums + 1))
 
 
 def test_what_is_too_little() -> None:

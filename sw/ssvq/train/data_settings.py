@@ -78,13 +78,36 @@ class ImageFolderSettings(BatchSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_int("image_size", self.image_size, 1, 2**14)
-        require_int("workers", self.workers, 0, 1024)
-        for part in self.area:
-            require_number("area", part, 0, 1, open_low=True)
         require_number("crop", self.crop, 0, 1, open_low=True)
-        for deviation in self.deviation:
-            require_number("deviation", deviation, 0, open_low=True)
+        _require_views(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoSettings(BatchSettings):
+    """Random views of a few hundred photos without labels, to distil a model on that sees colour images.
+
+    Attributes:
+        sources: names in `ssvq.data.photos.SOURCES`.
+        views: of every photo in an epoch.
+        held_out: share of the photos that are evaluated and not trained on.
+        image_size, area, mean, deviation, workers: as of image folders.
+    """
+
+    kind: Literal["photos"]
+    sources: tuple[str, ...] = ("stamps", "lomiri", "mate", "scikit-image")
+    views: int = 8
+    held_out: float = 0.1
+    image_size: int = 224
+    area: tuple[float, float] = (0.25, 1.0)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    deviation: tuple[float, float, float] = IMAGENET_DEVIATION
+    workers: int = field(default=0, metadata=DISPLAY)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_int("views", self.views, 1, 2**20)
+        require_number("held_out", self.held_out, 0, 0.5, open_low=True)
+        _require_views(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,4 +152,13 @@ class GlossSettings(BatchSettings):
         require_number("held_out", self.held_out, 0, 0.5, open_low=True)
 
 
-DataSettings = FashionMnistSettings | ImageFolderSettings | TextSettings | GlossSettings
+def _require_views(settings: ImageFolderSettings | PhotoSettings) -> None:
+    require_int("image_size", settings.image_size, 1, 2**14)
+    require_int("workers", settings.workers, 0, 1024)
+    for part in settings.area:
+        require_number("area", part, 0, 1, open_low=True)
+    for deviation in settings.deviation:
+        require_number("deviation", deviation, 0, open_low=True)
+
+
+DataSettings = FashionMnistSettings | ImageFolderSettings | PhotoSettings | TextSettings | GlossSettings

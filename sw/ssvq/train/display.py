@@ -55,6 +55,16 @@ class Display:
         if self._progress is not None:
             self._progress.update(self._task, completed=step, loss=f"loss {report.losses[LOSS]:.4f}")
 
+    @contextmanager
+    def doing(self, text: str) -> Iterator[None]:
+        """While active, say what is being done, where the console is a terminal."""
+        if self._progress is None:
+            with self.console.status(text):
+                yield
+        else:
+            self._progress.update(self._task, loss=text)
+            yield
+
     def metrics(self, title: str, metrics: Mapping[str, float]) -> None:
         """A line of metrics."""
         self.note(f"{title}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))

@@ -11,10 +11,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """While this context is active, the first SIGINT or SIGTERM is noted; the second does what it did before.
+    """While this context is active, the first SIGINT and the first SIGTERM are noted; a second does what it did before.
 
     Attributes:
-        signal: the number of the one that came, or None.
+        signal: the number of the one that came first, or None.
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,9 @@ class Interrupt:
         self._restore()
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.signal = number
-        self._restore()
+        self.signal = self.signal or number
+        # that of the other stays: a launcher may send SIGTERM after the terminal has sent SIGINT
+        signal.signal(number, self._before.pop(signal.Signals(number)))
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

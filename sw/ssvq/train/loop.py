@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,7 +133,8 @@ def train(
             if last or step % settings.log_steps == 0:
                 row = sums.row(trainer, report) | {"seconds": sums.seconds}
             if not last and step % (settings.evaluate_steps or per_epoch) == 0:
-                metrics = evaluate(trainer)
+                with nullcontext() if display is None else display.doing("evaluate"):
+                    metrics = evaluate(trainer)
                 row |= {f"{EVALUATION}{name}": value for name, value in metrics.items()}
                 if display is not None:
                     display.metrics(f"step {step}", metrics)

@@ -47,9 +47,10 @@ def write_results(run: Run) -> Results:
     """
     trainer, folder = run.trainer, run.recipe.folder
     metrics = dict(run.before)
-    if runs_in_integers(trainer.model):
-        metrics["simulated"] = trainer.task.evaluate(trainer.model, trainer.teacher, trainer.processes)
-    metrics["final"] = evaluate(trainer)
+    with run.display.doing("evaluate the trained model"):
+        if runs_in_integers(trainer.model):
+            metrics["simulated"] = trainer.task.evaluate(trainer.model, trainer.teacher, trainer.processes)
+        metrics["final"] = evaluate(trainer)
     bits: float | None = None
     layers = compressed_layers(trainer.model) if prepared_layers(trainer.model) else {}
     if layers:

@@ -12,11 +12,12 @@ from ssvq.train.data_settings import (
     FashionMnistSettings,
     GlossSettings,
     ImageFolderSettings,
+    PhotoSettings,
     TextSettings,
 )
 from ssvq.train.seeds import generator
 from ssvq.train.settings import DistillationSettings
-from ssvq.train.tasks.image_sources import ImageFiles, ImagesInMemory, ImageSource
+from ssvq.train.tasks.image_sources import ImageFiles, ImagesInMemory, ImageSource, Unlabelled
 from ssvq.train.tasks.images import ImageTask
 from ssvq.train.tasks.sentences import SentenceEncoder, SentenceTask
 from ssvq.train.tasks.task import Task
@@ -39,7 +40,10 @@ def make_task(data: DataSettings, model: nn.Module, *, distillation: Distillatio
     """
     if isinstance(data, TextSettings | GlossSettings):
         return _sentences(data, model, distillation, seed)
-    source = _fashion_mnist(data, seed) if isinstance(data, FashionMnistSettings) else _image_folder(data, seed)
+    if isinstance(data, FashionMnistSettings):
+        source = _fashion_mnist(data, seed)
+    else:
+        source = _photos(data, seed) if isinstance(data, PhotoSettings) else _image_folder(data, seed)
     return ImageTask(source, batch_size=data.batch_size, seed=seed, distillation=distillation)
 
 
@@ -77,6 +81,26 @@ def _image_folder(data: ImageFolderSettings, seed: int) -> ImageSource:
     train = ImageFolder(data.folder / data.train, transform=views, seed=seed)
     evaluation = ImageFolder(data.folder / data.validation, transform=view, classes=train.classes)
     return ImageFiles(train, evaluation, evaluation_batch_size=data.evaluation_batch_size, workers=data.workers)
+
+
+def _photos(data: PhotoSettings, seed: int) -> ImageSource:
+    from ssvq.data.photos import Photos, photo_files
+    from ssvq.data.split import held_out
+    from ssvq.data.transforms import TrainingView
+
+    files = photo_files(data.sources)
+    held = held_out([file.name for file in files], fraction=data.held_out).tolist()
+    chosen = {out: [file for file, is_out in zip(files, held, strict=True) if is_out == out] for out in (True, False)}
+    if not chosen[True] or not chosen[False]:
+        raise ValueError(f"data.held_out must leave photos on both sides, not {len(chosen[True])} of {len(files)}")
+    view = TrainingView(size=data.image_size, area=data.area, mean=data.mean, deviation=data.deviation)
+    return ImageFiles(
+        Unlabelled(Photos(chosen[False], view=view, views=data.views, seed=seed)),
+        Unlabelled(Photos(chosen[True], view=view)),
+        evaluation_batch_size=data.evaluation_batch_size,
+        workers=data.workers,
+        labelled=False,
+    )
 
 
 def _sentences(

@@ -14,6 +14,7 @@ from ssvq.train.seeds import generator
 
 Labelled = tuple[Tensor, Tensor]
 """Images (B, C, H, W) and labels int64 (B,)."""
+NO_CLASS = -1
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -21,10 +22,12 @@ class ImageSource(Protocol):
     """Training and evaluation images.
 
     Attributes:
+        labelled: whether the labels mean something.
         train_count, evaluation_count: how many there are.
         evaluation_batch_size: images of a batch of `evaluation`.
     """
 
+    labelled: bool
     train_count: int
     evaluation_count: int
     evaluation_batch_size: int
@@ -46,6 +49,8 @@ class ImagesInMemory:
         evaluation_batch_size: images of a batch of evaluation.
         seed: of the views.
     """
+
+    labelled = True
 
     def __init__(
         self,
@@ -91,6 +96,38 @@ class SizedDataset(Sized, Protocol):
         """An image (C, H, W) and its class."""
 
 
+class UnlabelledDataset(Sized, Protocol):
+    """Images (C, H, W) alone, as of `ssvq.data.photos.Photos`."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the views."""
+
+    def __getitem__(self, index: int) -> Tensor:
+        """An image."""
+
+
+class Unlabelled(Dataset[tuple[Tensor, int]]):
+    """A data set of images alone, with `NO_CLASS` for each.
+
+    Args:
+        images: the data set.
+    """
+
+    def __init__(self, images: UnlabelledDataset) -> None:
+        self._images = images
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the views of an epoch."""
+        self._images.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """An image and no class."""
+        return self._images[index], NO_CLASS
+
+
 class ImageFiles:
     """An `ImageSource` that reads files in processes of its own.
 
@@ -98,11 +135,19 @@ class ImageFiles:
         train, evaluation: data sets.
         evaluation_batch_size: images of a batch of evaluation.
         workers: number of processes; 0 reads in this one.
+        labelled: whether the classes mean something.
     """
 
     def __init__(
-        self, train: SizedDataset, evaluation: SizedDataset, *, evaluation_batch_size: int, workers: int
+        self,
+        train: SizedDataset,
+        evaluation: SizedDataset,
+        *,
+        evaluation_batch_size: int,
+        workers: int,
+        labelled: bool = True,
     ) -> None:
+        self.labelled = labelled
         self._train, self._evaluation, self._workers = train, evaluation, workers
         self.evaluation_batch_size = evaluation_batch_size
         self.train_count, self.evaluation_count = len(train), len(evaluation)

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from ssvq.train.processes import Part, Processes
 from ssvq.train.settings import DistillationSettings
+from ssvq.train.tasks.image_metrics import ERROR, LABELS, TEACHER
 from ssvq.train.tasks.image_sources import ImageSource
 from ssvq.train.tasks.task import Batch, epoch_order, require_batches
 
@@ -25,21 +26,23 @@ class ImageTask:
         distillation: None learns the labels alone.
 
     Raises:
-        ValueError: there are fewer training images than a batch has.
+        ValueError: there are fewer training images than a batch has, or images have no labels to learn.
     """
 
     def __init__(
         self, source: ImageSource, *, batch_size: int, seed: int, distillation: DistillationSettings | None
     ) -> None:
         self.steps_per_epoch = require_batches(source.train_count, batch_size)
+        if not source.labelled and (distillation is None or distillation.weight < 1):
+            raise ValueError("images without labels need the section [distillation] with weight = 1")
         self.batch_size = batch_size
         self._source, self._seed, self._distillation = source, seed, distillation
         labels = distillation is None or distillation.weight < 1
         self.loss_names: tuple[str, ...] = (*(("label",) if labels else ()), *(("teacher",) if distillation else ()))
-        self._is_classifier = distillation is None or distillation.loss == "kl"
-        self.metric_names: tuple[str, ...] = (
-            ("accuracy", "cross_entropy") if self._is_classifier else ("relative_error",)
-        )
+        self._metrics = LABELS if source.labelled else TEACHER
+        if distillation is not None and distillation.loss == "mse":
+            self._metrics = ERROR
+        self.metric_names = self._metrics.names
 
     def facts(self) -> dict[str, Any]:
         """See `Task`."""
@@ -80,25 +83,18 @@ class ImageTask:
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, teacher: nn.Module | None, processes: Processes) -> dict[str, float]:
-        """See `Task`. The share of right classes and mean cross-entropy, or the error of outputs of any meaning."""
-        sums = torch.zeros(3, dtype=torch.float64)
+        """See `Task`, and `ssvq.train.tasks.image_metrics` for the metrics."""
+        names = self._metrics.names
+        sums = torch.zeros(len(names) + 1, dtype=torch.float64)
         training = model.training
         model.eval()
         for images, labels in self._source.evaluation(processes.part):
-            images, labels = images.to(processes.device), labels.to(processes.device)
-            outputs = model(images)
-            if self._is_classifier:
-                right = (outputs.argmax(1) == labels).sum()
-                found = torch.stack((right, functional.cross_entropy(outputs, labels, reduction="sum")))
-            else:
-                targets = _required(teacher)(images)
-                found = torch.stack(((outputs - targets).square().sum(), targets.square().sum()))
-            sums += torch.cat((found.cpu().double(), torch.tensor([len(images)], dtype=torch.float64)))
+            images = images.to(processes.device)
+            wanted = _required(teacher)(images) if self._metrics.of_teacher else labels.to(processes.device)
+            sums += self._metrics.sums(model(images), wanted).cpu()
         model.train(training)
-        first, second, count = processes.total(sums).tolist()
-        if self._is_classifier:
-            return {"accuracy": first / count, "cross_entropy": second / count}
-        return {"relative_error": first / second}
+        *totals, divisor = processes.total(sums).tolist()
+        return {name: total / divisor for name, total in zip(names, totals, strict=True)}
 
 
 def _required(teacher: nn.Module | None) -> nn.Module:

@@ -125,13 +125,13 @@ class SentenceTask:
         own = sorted(self._evaluation[processes.part.of(len(self._evaluation))], key=len)
         training = model.training
         model.eval()
-        found: list[Tensor] = [torch.zeros(0)]
+        found: list[Tensor] = []
         for start in range(0, len(own), self._evaluation_batch_size):
             batch = _padded(own[start : start + self._evaluation_batch_size])
             tokens, mask = (tensor.to(processes.device) for tensor in batch)
             found.append(embedding(model(tokens, mask), mask).cpu())
         model.train(training)
-        return torch.cat(found[1:] or found)
+        return torch.cat(found) if found else torch.zeros(0, 1)
 
     def _order(self, epoch: int) -> list[list[int]]:
         """Numbers of the texts in each batch of an epoch."""
