@@ -70,7 +70,7 @@ def test_importance_of_layers() -> None:
         assert torch.equal(plain[name].decode(), important[name].decode()) == (name != "2")
     wanted = encode_module(network.get_submodule("2"), SSVQ, importance["2"])  # type: ignore[arg-type]
     assert torch.equal(important["2"].decode(), wanted.decode())
-    with pytest.raises(ValueError, match="importance is given for '1', which is no Linear, Conv2d or ConvTranspose2d"):
+    with pytest.raises(ValueError, match="importance is given for '1', which is no layer to compress"):
         compress_model(network, rules, {"1": torch.ones(16)}, progress=False)
     with pytest.raises(ValueError, match=r"4: importance must have the shape \(32,\) or \(1, 32\), not \(3,\)"):
         compress_model(network, rules, {"4": torch.ones(3)}, progress=False)
