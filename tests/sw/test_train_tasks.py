@@ -303,9 +303,9 @@ def test_the_cosine_of_sentences() -> None:
 
 
 def test_a_process_may_have_no_sentence_to_evaluate() -> None:
-    assert SentenceTask(
-        _encoder(0), TEXTS, TEXTS[:1], batch_size=BATCH, evaluation_batch_size=3, seed=0
-    ).evaluate(_encoder(2), _encoder(3), FakeProcesses(Part(rank=0, count=2), lambda sums: sums + 1))
+    assert SentenceTask(_encoder(0), TEXTS, TEXTS[:1], batch_size=BATCH, evaluation_batch_size=3, seed=0).evaluate(
+        _encoder(2), _encoder(3), FakeProcesses(Part(rank=0, count=2), lambda sums: sums + 1)
+    )
 
 
 def test_what_is_too_little() -> None:
