@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -72,7 +73,7 @@ def train(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if there is a checkpoint.")] = False,
 ) -> None:
     """Train from a recipe; the texts above are the user's."""
-    overrides = [*(settings or []), *([f"output.folder={output}"] if output else [])]
+    overrides = [*(settings or []), *([f"output.folder={json.dumps(str(output))}"] if output else [])]
     run = _set_up(recipe, overrides, fresh=fresh)
     from ssvq.train.interrupt import Interrupt
     from ssvq.train.run import finish
