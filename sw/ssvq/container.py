@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,7 @@ from ssvq._container_header import (
     read_header,
 )
 from ssvq._container_tensors import restore_tensor, store_tensor
+from ssvq.files import write_atomically
 from ssvq.quantize.description import LayerError
 from ssvq.quantize.layer import CompressedLayer
 
@@ -76,7 +76,7 @@ def save(path: str | os.PathLike[str], layers: Iterable[CompressedLayer] | Mappi
     header_bytes = int.from_bytes(data[:LENGTH_BYTES], "little")
     if header_bytes > HEADER_BYTES_MAX:
         raise ContainerError("header", f"must be at most {HEADER_BYTES_MAX} bytes, not {header_bytes}")
-    _write_atomically(Path(path), data)
+    write_atomically(Path(path), data)
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, CompressedLayer]:
@@ -106,26 +106,6 @@ def load(path: str | os.PathLike[str]) -> dict[str, CompressedLayer]:
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise ContainerError("file", f"is refused by safetensors: {error}") from error
     return {layer.description.name: _restore(layer, tensors) for layer in layers}
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        # not the tempfile module, whose files only their owner may read
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if hasattr(os, "O_DIRECTORY"):
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 def _restore(layer: StoredLayer, tensors: dict[str, Tensor]) -> CompressedLayer:

@@ -258,7 +258,7 @@ def test_images_without_labels_are_compared_with_the_teacher() -> None:
 
 def test_sentences_of_like_length_share_a_batch() -> None:
     lengths = [batch[1].sum(1) for batch in _sentences().batches(0, Part())]
-    assert sum(float(length.double().var()) for length in lengths) < 4  # of 1..11; about 40 in random batches
+    assert sum(float(length.double().var()) for length in lengths) < 12  # of 1..11; about 40 in random batches
 
 
 def test_losses_of_sentences() -> None:

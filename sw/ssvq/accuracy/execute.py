@@ -59,7 +59,7 @@ def execute(
     table["output"] = {"folder": str(work), "tensorboard": False, "keep": 1}
     if checkpoint is not None:
         table["model"] = {**table["model"], "checkpoint": str(checkpoint)}
-    prepared = set_up(read_table(Recipe, table, ""), processes, console=console)
+    prepared = set_up(read_table(Recipe, table, ""), processes, brief=True, console=console)
     if run.reconstruction is not None:
         _reconstruct(prepared.trainer, run.reconstruction, console)
     results = finish(prepared, interrupt)

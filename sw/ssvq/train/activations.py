@@ -131,7 +131,7 @@ class ActivationQuantizer(nn.Module):
         """
         if not self.active:
             raise ValueError("activations have no range yet: calibrate first")
-        return ActivationScale(scale=float(self.scale()), zero_point=int(self.zero_point))
+        return ActivationScale(scale=float(self.scale().detach()), zero_point=int(self.zero_point))
 
 
 def clamped(x: Tensor, activation: Activation) -> Tensor:

@@ -48,7 +48,7 @@ def write_results(run: Run) -> Results:
     trainer, folder = run.trainer, run.recipe.folder
     metrics = dict(run.before)
     with run.display.doing("evaluate the trained model"):
-        if runs_in_integers(trainer.model):
+        if runs_in_integers(trainer.model) and not run.brief:
             metrics["simulated"] = trainer.task.evaluate(trainer.model, trainer.teacher, trainer.processes)
         metrics["final"] = evaluate(trainer)
     bits: float | None = None

@@ -37,6 +37,7 @@ class Run:
         checkpoints: its checkpoints.
         resumed: the one from which it goes on, or None.
         before: metrics of the float model, and of the compressed one before training, by the name of the model.
+        brief: whether only the final model is evaluated.
         display: for the user.
     """
 
@@ -45,16 +46,20 @@ class Run:
     checkpoints: CheckpointFolder
     resumed: Checkpoint | None
     before: dict[str, dict[str, float]]
+    brief: bool
     display: Display
 
 
-def set_up(recipe: Recipe, processes: Processes, *, fresh: bool = False, console: Console | None = None) -> Run:
+def set_up(
+    recipe: Recipe, processes: Processes, *, fresh: bool = False, brief: bool = False, console: Console | None = None
+) -> Run:
     """Load everything, find what is wrong with it, and compress the model as far as that needs no training.
 
     Args:
         recipe: settings.
         processes: which train together.
         fresh: begin anew, even if there are checkpoints; `finish` removes them.
+        brief: evaluate the final model only, not those before it.
         console: for progress and notes; the standard error stream's when None.
 
     Raises:
@@ -78,7 +83,7 @@ def set_up(recipe: Recipe, processes: Processes, *, fresh: bool = False, console
         teacher = copy.deepcopy(model) if own is None else load_settled(own, recipe.training.seed).to(processes.device)
         teacher = teacher.eval().requires_grad_(False)
     before: dict[str, dict[str, float]] = {} if resumed is None else resumed.state["extra"]["before"]
-    if resumed is None:
+    if resumed is None and not brief:
         with display.doing("evaluate the float model"):
             before["float"] = task.evaluate(model, teacher, processes)
         display.metrics("float model", before["float"])
@@ -106,11 +111,19 @@ def set_up(recipe: Recipe, processes: Processes, *, fresh: bool = False, console
         display.note(f"goes on after step {resumed.step} of {trainer.total_steps}")
         for path in resumed.ignored:
             display.note(f"{path} is not whole and was left out")
-    elif chosen:
+    elif chosen and not brief:
         with display.doing("evaluate the compressed model"):
             before["start"] = evaluate(trainer)
         display.metrics("compressed, before training", before["start"])
-    return Run(recipe=recipe, trainer=trainer, checkpoints=checkpoints, resumed=resumed, before=before, display=display)
+    return Run(
+        recipe=recipe,
+        trainer=trainer,
+        checkpoints=checkpoints,
+        resumed=resumed,
+        before=before,
+        brief=brief,
+        display=display,
+    )
 
 
 def finish(run: Run, interrupt: Interrupt | None = None) -> Results | None:

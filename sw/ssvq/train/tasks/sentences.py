@@ -66,7 +66,9 @@ class SentenceTask:
         if hidden_weight and not hidden_layers:
             raise ValueError("distillation.hidden_weight must be 0 for a model without `encoder.layer.*`")
         self.loss_names: tuple[str, ...] = ("embedding", *(("hidden",) if hidden_weight else ()))
-        self._train, self._evaluation = _tokenized(encoder, train), _tokenized(encoder, evaluation)
+        # those to train on are tokenized when their turn comes: a short run reads few of many
+        self._encoder, self._train = encoder, list(train)
+        self._evaluation = _tokenized(encoder, evaluation)
         self._hidden = tuple(hidden_layers) if hidden_weight else ()
         self._hidden_weight = hidden_weight
         self._evaluation_batch_size, self._seed = evaluation_batch_size, seed
@@ -79,14 +81,17 @@ class SentenceTask:
     def batches(self, epoch: int, part: Part, *, first: int = 0) -> Iterator[Batch]:
         """See `Task`. Texts of like length share a batch."""
         for numbers in self._order(epoch)[first:]:
-            yield _padded([self._train[number] for number in numbers[part.of(len(numbers))]])
+            yield self._batch(numbers[part.of(len(numbers))])
 
     def calibration(self, count: int) -> Iterator[Batch]:
         """See `Task`."""
         order = torch.randperm(len(self._train), generator=generator(self._seed, "calibration")).tolist()
         size = self._evaluation_batch_size
         for start in range(0, min(len(order), count * size), size):
-            yield _padded([self._train[number] for number in order[start : start + size]])
+            yield self._batch(order[start : start + size])
+
+    def _batch(self, numbers: Sequence[int]) -> Batch:
+        return _padded(_tokenized(self._encoder, [self._train[number] for number in numbers]))
 
     def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
         """See `Task`."""
