@@ -29,7 +29,7 @@ def main(
     worker: Annotated[bool, typer.Option("--worker", hidden=True)] = False,
 ) -> None:
     """Measure accuracy against bits for all methods. Finished runs are kept; an interrupted sweep goes on."""
-    console = Console()
+    console = Console(soft_wrap=True)
     rows = quick_plan() if quick else full_plan()
     chosen = [(row, run) for row, run in in_order(rows) if only in row.name]
     sweep = Sweep(work=work / "quick" if quick else work, console=console, minutes=minutes)
@@ -38,7 +38,7 @@ def main(
         if not chosen:
             raise ValueError(f"--only must be in the name of a row, such as {rows[0].name!r}, not {only!r}")
         if worker:
-            raise typer.Exit(0 if sweep.go(chosen) else INTERRUPTED)
+            sys.exit(0 if sweep.go(chosen) else INTERRUPTED)
         if reuse is not None:
             console.print(f"{sweep.store.take(reuse)} runs taken from {reuse}")
         code = run_workers(jobs, [*sys.argv[1:], "--worker"]) if jobs else 0
