@@ -14,10 +14,11 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from ssvq.accuracy.measure import ERROR, measure
+from ssvq.accuracy.measure import measure
 from ssvq.accuracy.store import Outcome
 from ssvq.accuracy.study import Reconstruction, Run
 from ssvq.container import save
+from ssvq.evaluate.estimate import Estimate
 from ssvq.train.convert import compressed_layers
 from ssvq.train.deploy import deployed
 from ssvq.train.interrupt import Interrupt
@@ -66,12 +67,14 @@ def execute(
     if results is None:
         raise InterruptedRunError
     model = prepared.trainer.model
-    metrics = results.metrics["final"] | measure(run.family, deployed(model))
+    further = measure(run.family, deployed(model), prepared.trainer.teacher)
+    estimates = {name: found for name, found in further.items() if isinstance(found, Estimate)}
+    plain = {name: found for name, found in further.items() if not isinstance(found, Estimate)}
     bits, ratio = _sizes(model, work / "container.ssvq")
     return Outcome(
         digest=run.digest(),
-        metrics={name: value for name, value in metrics.items() if not name.endswith(ERROR)},
-        errors={name.removesuffix(ERROR): value for name, value in metrics.items() if name.endswith(ERROR)},
+        metrics=results.metrics["final"] | plain | {name: found.value for name, found in estimates.items()},
+        errors={name: found.standard_error for name, found in estimates.items()},
         bits_per_weight=bits,
         file_ratio=ratio,
         seconds=time.perf_counter() - start,

@@ -13,8 +13,8 @@ HEADLINE = {
     "minilm": ("cosine", ("short", "long", "post-training")),
     "fashion_vit": ("accuracy", ("fine-tuned",)),
     "fashion_resnet": ("accuracy", ("fine-tuned",)),
-    "efficientnet_lite0": ("agreement", ("post-training", "distilled")),
-    "vit_s_saliency": ("overlap", ("post-training", "distilled")),
+    "efficientnet_lite0": ("photos agreement", ("post-training", "distilled")),
+    "vit_s_saliency": ("photos overlap", ("post-training", "distilled")),
 }
 """By model, the metric that is drawn against bits, and its variants."""
 CURVES = {"sign_flip_rate": "signs flipped in a step", "signs_changed": "signs changed", "signs_frozen": "signs frozen"}

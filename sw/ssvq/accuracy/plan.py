@@ -6,10 +6,10 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ssvq.accuracy import fashion, minilm
+from ssvq.accuracy import fashion, minilm, photos
 from ssvq.accuracy.study import Row, Run
 
-QUICK_STEPS = 3
+QUICK_STEPS, PHOTO_STEPS = 3, 100
 
 
 def full_plan() -> list[Row]:
@@ -21,7 +21,9 @@ def full_plan() -> list[Row]:
         *minilm.ablation_rows(steps),
         *minilm.post_training_rows(),
         *fashion.rows("fashion_resnet", float_epochs=12, epochs=4, seeds=minilm.SEEDS),
-        *fashion.rows("fashion_vit", float_epochs=15, epochs=4, seeds=minilm.SEEDS),
+        *fashion.rows("fashion_vit", float_epochs=12, epochs=4, seeds=minilm.SEEDS),
+        *photos.rows("efficientnet_lite0", steps=PHOTO_STEPS, seeds=minilm.SEEDS),
+        *photos.rows("vit_s_saliency", steps=PHOTO_STEPS, seeds=minilm.SEEDS),
     ]
 
 
