@@ -37,8 +37,8 @@ def store_tensor(layer: LayerDescription, field: str, tensor: Tensor) -> Tensor:
     packing = _packing(layer, field, tuple(tensor.shape))
     if packing is None:
         return tensor
-    if field == "mask" and layer.keep is not None and layer.group is not None:
-        return pack_mask(tensor, layer.keep, layer.group)
+    if field == "mask" and layer.pattern is not None:
+        return pack_mask(tensor, *layer.pattern)
     _, width = packing
     if field == "weight_int8":
         tensor = tensor.to(torch.int16) & ((1 << width) - 1)
@@ -57,8 +57,8 @@ def restore_tensor(layer: LayerDescription, field: str, stored: Tensor) -> Tenso
     packing = _packing(layer, field, shape)
     if packing is None:
         return stored
-    if field == "mask" and layer.keep is not None and layer.group is not None:
-        return unpack_mask(stored, layer.keep, layer.group, math.prod(shape)).view(shape)
+    if field == "mask" and layer.pattern is not None:
+        return unpack_mask(stored, *layer.pattern, math.prod(shape)).view(shape)
     count, width = packing
     values = unpack_bits(stored, width, count)
     if field == "weight_int8":
@@ -74,8 +74,9 @@ def _packing(layer: LayerDescription, field: str, shape: tuple[int, ...]) -> tup
         return count, layer.codebook_size.bit_length() - 1
     if field == "signs":
         return count, 1
-    if field == "mask" and layer.keep is not None and layer.group is not None:
-        return count // layer.group, pattern_bits(layer.keep, layer.group)
+    if field == "mask" and layer.pattern is not None:
+        keep, group = layer.pattern
+        return count // group, pattern_bits(keep, group)
     if field == "weight_int8" and layer.format is not WeightFormat.INT8:
         return count, layer.format.bits
     return None

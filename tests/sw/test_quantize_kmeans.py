@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from ssvq.quantize import _faiss
+from ssvq.quantize import kmeans as kmeans_module
 from ssvq.quantize._threads import PARALLEL_PRODUCTS_MIN, threads_for
 from ssvq.quantize.kmeans import Subvectors, kmeans, seed_codebook, update_codebook
-from ssvq.quantize.search import Backend, nearest
+from ssvq.quantize.search import Backend
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -21,8 +22,7 @@ def points(values: Tensor, weights: Tensor | None = None, elements: Tensor | Non
 
 
 def error(problem: Subvectors, codebook: Tensor) -> float:
-    _, distances = problem.nearest(codebook)
-    return float((distances.double() * problem.weights).sum())
+    return float(problem.errors(problem.nearest(codebook).indices, codebook).double().sum())
 
 
 def test_separate_clusters_are_found_exactly() -> None:
@@ -43,7 +43,7 @@ def test_elements_pull_their_own_mean() -> None:
     values = torch.tensor([[1.0, 4.0, 2.0], [3.0, 0.0, 8.0]])
     elements = torch.tensor([[1.0, 1.0, 0.0], [2.0, 0.0, 0.0]])
     problem = points(values, torch.tensor([2.0, 1.0]), elements)
-    updated = update_codebook(problem, torch.zeros(2, dtype=torch.int64), torch.zeros(2), torch.full((1, 3), 9.0))
+    updated = update_codebook(problem, torch.zeros(2, dtype=torch.int64), torch.full((1, 3), 9.0))
     assert updated.tolist() == [[(2 * 1 + 2 * 3) / 4, 4.0, 9.0]]  # what does not count anywhere keeps its value
 
 
@@ -77,11 +77,27 @@ def test_the_start_counts_elements() -> None:
         assert seed_codebook(problem, 2, generator(seed))[:, 0].sort().values.tolist() == [0, 1]
 
 
+def test_errors_count_points_and_elements() -> None:
+    values, codebook = torch.tensor([[1.0, 4.0], [3.0, 0.0]]), torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+    problem = points(values, torch.tensor([2.0, 1.0]), torch.tensor([[1.0, 0.5], [3.0, 0.0]]))
+    assert problem.errors(torch.tensor([1, 0]), codebook).tolist() == [2 * 0.5 * 9, 3 * 9]
+    assert points(values).errors(torch.tensor([1, 0]), codebook).tolist() == [9, 9]
+
+
+def test_sums_do_not_depend_on_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, indices = torch.randn(1000, 20, generator=generator()), torch.randint(8, (1000,), generator=generator())
+    for elements in (None, torch.rand(1000, 20)):
+        problem = points(values, torch.rand(1000), elements)
+        whole = update_codebook(problem, indices, torch.zeros(8, 20))
+        monkeypatch.setattr(kmeans_module, "SUM_POINTS", 37)
+        assert torch.equal(update_codebook(problem, indices, torch.zeros(8, 20)), whole)
+        monkeypatch.undo()
+
+
 def test_an_empty_cluster_restarts_at_the_worst_point() -> None:
     problem = points(torch.tensor([[0.0, 0], [0, 1], [7, 7]]))
     codebook = torch.tensor([[0.0, 0], [50, 50], [60, 60]])
-    indices, distances = nearest(problem.values, codebook)
-    updated = update_codebook(problem, indices, distances, codebook)
+    updated = update_codebook(problem, problem.nearest(codebook).indices, codebook)
     assert updated[1].tolist() == [7.0, 7.0]
     assert updated[2].tolist() == [0.0, 1.0]
     assert error(problem, updated) == 1 < error(problem, codebook)
@@ -102,10 +118,8 @@ def test_start_is_better_than_random_points() -> None:
     values = torch.randn(4000, 4, generator=generator()).abs() ** 2
     random = values[torch.randperm(4000, generator=generator(1))[:64]]
     good = kmeans(points(values), 64, iterations=1, generator=generator(1))
-    indices, distances = nearest(values, random)
-    assert error(points(values), good) < error(
-        points(values), update_codebook(points(values), indices, distances, random)
-    )
+    updated = update_codebook(points(values), points(values).nearest(random).indices, random)
+    assert error(points(values), good) < error(points(values), updated)
 
 
 @pytest.mark.parametrize(("size", "dim"), [(16, 8), (256, 8), (64, 3)])

@@ -153,6 +153,11 @@ class LayerDescription:
         """Number of weights, without padding."""
         return math.prod(self.weight_shape)
 
+    @property
+    def pattern(self) -> tuple[int, int] | None:
+        """(keep, group) of MVQ, None for the other formats."""
+        return None if self.keep is None or self.group is None else (self.keep, self.group)
+
     def weight_tensors(self) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
         """dtype and shape of each tensor that the format requires, other than scale and bias."""
         rows, channels, *kernel = self.weight_shape

@@ -15,7 +15,7 @@ from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq.quantize.importance import expand_importance
 from ssvq.quantize.layer import CompressedLayer
 from ssvq.quantize.masks import choose_mask
-from ssvq.quantize.search import nearest, wide_dtype
+from ssvq.quantize.search import first_occurrences, nearest, wide_dtype
 from ssvq.quantize.target import Target
 from ssvq.quantize.uniform import round_uniform, uniform_scale
 
@@ -63,8 +63,11 @@ def assign(
     rows = target.rows
     points = target.points(scale)
     with threads_for(weight.numel() * codebook.shape[0]):
-        found, _ = nearest(points.values, codebook.to(torch.float32), elements=points.elements, exact=True)
-    indices = found.view(rows.shape[0], rows.shape[1], -1)
+        # of equal codewords the first, so that equal weights have one representation
+        distinct = first_occurrences(codebook)
+        words = codebook[distinct].to(torch.float32)
+        found = nearest(points.values, words, elements=points.elements, exact=True).indices
+    indices = distinct[found].view(rows.shape[0], rows.shape[1], -1)
     if format is not WeightFormat.SSVQ:
         return Assignment(indices.to(torch.int16), None)
     # the sign of a zero is positive, whether it is a weight, a codeword element or a whole channel
@@ -153,8 +156,8 @@ def _encode(
         return {"weight_int8": round_uniform(weight, scale, config.format), "scale": scale}
     size, dim = config.codebook
     mask = None
-    if config.keep is not None and config.group is not None:
-        mask = choose_mask(weight, config.keep, config.group, dim, importance=importance, groups=groups)
+    if config.pattern is not None:
+        mask = choose_mask(weight, *config.pattern, dim, importance=importance, groups=groups)
     target = Target.make(weight, dim, config.format, importance=importance, groups=groups, mask=mask)
     if target.count < size:
         raise ValueError(f"{name}: codebook_size must be at most the layer's {target.count} subvectors, not {size}")

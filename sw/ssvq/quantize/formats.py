@@ -125,8 +125,8 @@ class QuantizeConfig:
             squared error of the weights.
         seed: seed of every random choice.
         iterations: most k-means iterations; it stops earlier when it has converged.
-        train_subvectors: k-means runs on at most this many randomly chosen subvectors (never on fewer than
-            32 per codeword); refinement and assignment always use all.
+        train_subvectors: k-means runs on at most this many randomly chosen subvectors, but never on fewer than 32 per
+            codeword; None takes 512 per codeword, at most 131072. Refinement and assignment always use all.
         refine_rounds: rounds of assignment, least-squares scales and centroid update over all subvectors.
     """
 
@@ -139,7 +139,7 @@ class QuantizeConfig:
     clip: ClipKind = "max"
     seed: int = 0
     iterations: int = 25
-    train_subvectors: int = 131_072
+    train_subvectors: int | None = None
     refine_rounds: int = 6
 
     def __post_init__(self) -> None:
@@ -154,7 +154,8 @@ class QuantizeConfig:
             raise ValueError(f"clip must be 'max' for format {self.format.value}, not {self.clip!r}")
         require_int("seed", self.seed, 0, 2**63 - 1)
         require_int("iterations", self.iterations, 1, 10_000)
-        require_int("train_subvectors", self.train_subvectors, 1, 2**40)
+        if self.train_subvectors is not None:
+            require_int("train_subvectors", self.train_subvectors, 1, 2**40)
         require_int("refine_rounds", self.refine_rounds, 1, 1_000)
 
     @property

@@ -84,8 +84,8 @@ class CompressedLayer(LayerDescription):
                 raise LayerError(field, f"must hold values in {least}..{most}, not {found}")
         if self.signs is not None and bool((self.signs & (self._words() == 0)).any()):
             raise LayerError("signs", "must be False in the padding and where the codeword element is 0")
-        if self.mask is not None and self.keep is not None and self.group is not None:
-            problem = mask_problem(self.mask, self.keep, self.group, self.weight_shape[1])
+        if self.mask is not None and self.pattern is not None:
+            problem = mask_problem(self.mask, *self.pattern, self.weight_shape[1])
             if problem is not None:
                 raise LayerError("mask", problem)
 

@@ -4,12 +4,12 @@ Without weights of elements this is the search by Euclidean distance. With weigh
 c for a point x is `sum h (x - c)^2 = const - 2 ((h x) . c - h . c^2 / 2)`: a search for the largest inner product of
 (h x, h) and (c, -c^2 / 2), of dimension 2d.
 
-On the CPU the search runs in faiss, elsewhere in PyTorch. A result depends on one point only.
+On the CPU the search among many codewords runs in faiss, all others in PyTorch. A result depends on one point only.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,13 +18,32 @@ from ssvq.quantize import _faiss
 
 Backend = Literal["faiss", "torch"]
 
-SEARCH_ELEMENTS = 1 << 24
-"""Most entries of the distance matrix that the PyTorch search holds at once."""
+FAISS_CODEWORDS_MIN = 64
+FAISS_VALUES_MIN = 1 << 17
+"""Codewords, and values of all points, from which faiss is faster. On one core, for 18432 points of 8, PyTorch took a
+third of faiss's time for 16 codewords, as much for 64 and twice as much for 256. For fewer values faiss takes another
+path, eight times as slow."""
+CACHED_SCORES = 1 << 17
+"""Scores that the PyTorch search holds at once on the CPU, for them to stay in its cache."""
+DEVICE_SCORES = 1 << 24
+"""The same on other devices."""
 
 
 def wide_dtype(device: torch.device) -> torch.dtype:
     """float64 where the device has it, for sums."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+class Match(NamedTuple):
+    """Nearest codewords of points x with elements that count h.
+
+    Attributes:
+        indices: int64 (n,).
+        scores: float32 (n,), `sum h (c^2 / 2 - x c)` for the codeword c: half the squared distance less half the norm.
+    """
+
+    indices: Tensor
+    scores: Tensor
 
 
 def nearest(
@@ -34,8 +53,8 @@ def nearest(
     elements: Tensor | None = None,
     exact: bool = False,
     backend: Backend | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Nearest codeword of every point; among equal codewords the one with the lowest index.
+) -> Match:
+    """Nearest codeword of every point.
 
     Args:
         points: float32 (n, d).
@@ -43,40 +62,55 @@ def nearest(
         elements: float32 (n, d), >= 0, how much each element's squared error counts; None when all count alike.
         exact: with `elements`, compare in float64 where the device has it. In float32 an element that counts for less
             than a millionth of others is lost in rounding.
-        backend: "faiss" or "torch"; None picks faiss on the CPU. An exact search always is PyTorch's.
+        backend: "faiss" or "torch"; None picks the faster one. An exact search always is PyTorch's.
 
     Returns:
-        indices int64 (n,) and squared distances float32 (n,), both on the device of `points`.
+        the codewords, on the device of `points`.
     """
-    faiss = (backend or ("faiss" if points.device.type == "cpu" else "torch")) == "faiss"
-    distinct = first_occurrences(codebook)
-    words = codebook[distinct].contiguous()
-    if elements is None and faiss:
-        found, distance = _faiss.nearest(points.contiguous().numpy(), words.numpy())
-        return distinct[torch.from_numpy(found)], torch.from_numpy(distance).clamp_(min=0)
-    half = words.square() / 2
+    if backend is None:
+        many = codebook.shape[0] >= FAISS_CODEWORDS_MIN and points.numel() >= FAISS_VALUES_MIN
+        backend = "faiss" if many and points.device.type == "cpu" else "torch"
+    if backend == "torch" or (exact and elements is not None):
+        words = codebook.to(wide_dtype(points.device)) if exact and elements is not None else codebook
+        return _least_scores(points, elements, words)
     if elements is None:
-        index = torch.cat(
-            [torch.addmm(half.sum(1), chunk, words.T, alpha=-1).argmin(1) for chunk in _chunks(points, words)]
-        )
-        return distinct[index], (points - words[index]).square().sum(1)
-    if faiss and not exact:
-        queries = torch.cat([elements * points, elements], dim=1)
-        found = _faiss.largest_product(queries.numpy(), torch.cat([words, -half], dim=1).numpy())
-        index = torch.from_numpy(found)
+        found, squared = _faiss.nearest(points.contiguous().numpy(), codebook.contiguous().numpy())
+        scores = torch.from_numpy(squared).sub_(point_norms(points, None)).div_(2)
     else:
-        dtype = wide_dtype(points.device) if exact else torch.float32
-        words_t, half_t = words.to(dtype).T, words.to(dtype).square().T / 2
-        found_chunks = []
-        for x, h in zip(_chunks(points, words), _chunks(elements, words), strict=True):
-            h = h.to(dtype)
-            found_chunks.append(((h * x) @ words_t).addmm_(h, half_t, alpha=-1).argmax(1))
-        index = torch.cat(found_chunks)
-    return distinct[index], (points - words[index]).square_().mul_(elements).sum(1)
+        queries = torch.cat([elements * points, elements], dim=1)
+        base = torch.cat([codebook, codebook.square() / -2], dim=1)
+        found, product = _faiss.largest_product(queries.numpy(), base.numpy())
+        scores = torch.from_numpy(product).neg_()
+    return Match(torch.from_numpy(found), scores)
 
 
-def _chunks(points: Tensor, words: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(points, max(1, SEARCH_ELEMENTS // words.shape[0]))
+def point_norms(points: Tensor, elements: Tensor | None) -> Tensor:
+    """`sum h x^2` of points (n, d), or `sum x^2` without elements: float32 (n,)."""
+    return (points if elements is None else elements * points).mul(points).sum(1)
+
+
+def _least_scores(points: Tensor, elements: Tensor | None, words: Tensor) -> Match:
+    """The search in PyTorch, in the type of the codewords."""
+    count, size = points.shape[0], words.shape[0]
+    step = max(1, (CACHED_SCORES if points.device.type == "cpu" else DEVICE_SCORES) // size)
+    half = words.square() / 2
+    table = words.new_empty((size, min(step, count)))
+    # an index is found as the largest of numbers that fall: minima over rows of the table are fast, argmin is not
+    falling = torch.arange(size, 0, -1, dtype=words.dtype, device=words.device)[:, None]
+    indices = torch.empty(count, dtype=torch.int64, device=points.device)
+    least = words.new_empty(count)
+    for start in range(0, count, step):
+        x = points[start : start + step].to(words.dtype)
+        scores = table[:, : x.shape[0]]
+        if elements is None:
+            torch.addmm(half.sum(1, keepdim=True), words, x.T, alpha=-1, out=scores)
+        else:
+            h = elements[start : start + step].to(words.dtype)
+            torch.mm(half, h.T, out=scores).addmm_(words, (h * x).T, alpha=-1)
+        best = torch.amin(scores, 0, out=least[start : start + step])
+        torch.eq(scores, best, out=scores).mul_(falling)
+        indices[start : start + step] = size - scores.amax(0)
+    return Match(indices, least.to(torch.float32))
 
 
 def first_occurrences(codebook: Tensor) -> Tensor:

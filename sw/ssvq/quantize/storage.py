@@ -48,8 +48,9 @@ def count_bits(layer: LayerDescription, scale_count: int) -> Storage:
     indices = padded_count // layer.vector_dim * (layer.codebook_size.bit_length() - 1)
     signs = padded_count if layer.format is WeightFormat.SSVQ else 0
     mask = 0
-    if layer.keep is not None and layer.group is not None:
-        mask = padded_count // layer.group * pattern_bits(layer.keep, layer.group)
+    if layer.pattern is not None:
+        keep, group = layer.pattern
+        mask = padded_count // group * pattern_bits(keep, group)
     return Storage(
         indices=indices,
         signs=signs,

@@ -11,7 +11,7 @@ from ssvq.quantize.description import padded, to_rows
 from ssvq.quantize.formats import ScaleKind, WeightFormat
 from ssvq.quantize.importance import expand_importance
 from ssvq.quantize.kmeans import Subvectors
-from ssvq.quantize.search import wide_dtype
+from ssvq.quantize.search import Match, wide_dtype
 
 MAGNITUDE_MIN = 1e-30
 """Smallest scale other than 0; a channel that would need a smaller one is stored as zeros."""
@@ -91,7 +91,11 @@ class Target:
 
         Its error is that of the weights, but for a common factor: a subvector counts with the square of its scale.
         """
-        values = torch.nn.functional.pad(normalised(self.rows, scale), (0, self.width - self.rows.shape[2]))
+        values = normalised(self.rows, scale)
+        if self.counts is not None:
+            values = torch.nn.functional.pad(values, (0, self.width - self.rows.shape[2]))
+            # a codeword that starts at a subvector must not get, and keep, values that count nowhere
+            values = torch.where(self.counts > 0, values, 0.0)
         weights = (scale / scale.max().clamp(min=MAGNITUDE_MIN)).square()
         shape = (self.rows.shape[0], self.rows.shape[1], self.width // self.vector_dim)
         return Subvectors(
@@ -100,17 +104,26 @@ class Target:
             elements=None if self.counts is None else self.counts.reshape(-1, self.vector_dim),
         )
 
-    def fitted_scale(self, words: Tensor, scale: Tensor) -> Tensor:
-        """Least-squares scale for codewords (n, d) in place of the subvectors, shaped as `scale`.
+    def fitted_scale(self, points: Subvectors, match: Match, codebook: Tensor, scale: Tensor) -> Tensor:
+        """Least-squares scale of the weights for the codewords that represent them.
 
-        A scale that would not be positive stays as it is.
+        Args:
+            points: `self.points(scale)`.
+            match: their nearest codewords of `codebook`, float32 (k, d).
+            scale: float32 (N,) or (1,).
+
+        Returns:
+            float32 of the shape of `scale`; one that would not be positive stays as it is.
         """
+        if points.elements is None:
+            norms = codebook.square().sum(1).index_select(0, match.indices)
+        else:
+            norms = (codebook.index_select(0, match.indices).square_() * points.elements).sum(1)
+        # sum h x c from the scores sum h (c^2 / 2 - x c)
+        products = norms / 2 - match.scores
+        shape = (self.rows.shape[0] if scale.numel() > 1 else 1, -1)
         wide = wide_dtype(self.rows.device)
-        rows, channels = self.rows.shape[0], self.rows.shape[2]
-        values, decoded = self.rows.to(wide), words.view(*self.rows.shape[:2], -1)[..., :channels].to(wide)
-        weighted = decoded if self.counts is None else decoded * self.counts[..., :channels]
-        over: tuple[int, ...] = (1, 2) if scale.numel() > 1 or rows == 1 else (0, 1, 2)
-        product, norm = (values * weighted).sum(over), (decoded * weighted).sum(over)
-        fitted = torch.where((product > 0) & (norm > 0), product / norm.clamp(min=1e-38), 0.0)
-        fitted = fitted.to(torch.float32).view(-1)
+        product, norm = (values.view(shape).sum(1, dtype=wide) for values in (products, norms))
+        factor = torch.where((product > 0) & (norm > 0), product / norm.clamp(min=1e-38), 0.0)
+        fitted = (scale * factor).to(torch.float32)
         return torch.where((scale > 0) & (fitted >= MAGNITUDE_MIN), fitted, scale)
