@@ -19,7 +19,7 @@ from ssvq.layer_arithmetic import CompileError, layer_arithmetic
 from ssvq.quantize.description import from_canonical, from_rows
 from ssvq.quantize.layer import CompressedLayer
 from ssvq.quantize.rules import LAYER_TYPES, ROOT_NAME
-from ssvq.train.activations import activation_steps
+from ssvq.train.activations import activation_steps, step_limits
 from ssvq.train.prepare import remove_form
 from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN, MIN_SHIFT
 
@@ -86,7 +86,6 @@ class IntegerArithmetic(nn.Module):
     bias: Tensor
     multiplier: Tensor
     input_step: Tensor
-    input_zero: Tensor
 
     def __init__(self, layer: CompressedLayer, *, channel_axis: int) -> None:
         super().__init__()
@@ -98,6 +97,7 @@ class IntegerArithmetic(nn.Module):
         largest = int(np.abs(wide).sum(axis=1).max()) * (ACTIVATION_MAX - ACTIVATION_MIN)
         self.dtype = torch.float32 if largest <= FLOAT32_EXACT else torch.float64
         self.channel_axis = channel_axis
+        self.limits = step_limits(layer.input_scale.zero_point)
         self.clamp = (numbers.clamp_min, numbers.clamp_max)
         self.output_scale = layer.output_scale
         bias = numbers.bias + layer.input_scale.zero_point * wide.sum(axis=1)
@@ -105,11 +105,10 @@ class IntegerArithmetic(nn.Module):
         self.register_buffer("bias", torch.from_numpy(bias).to(torch.float64))
         self.register_buffer("multiplier", torch.from_numpy(multiplier))
         self.register_buffer("input_step", torch.tensor([layer.input_scale.scale], dtype=torch.float32))
-        self.register_buffer("input_zero", torch.tensor([layer.input_scale.zero_point], dtype=torch.int32))
 
     def integers(self, x: Tensor) -> Tensor:
         """`q - zero_point` of real inputs, in `dtype`."""
-        return activation_steps(x, self.input_step, self.input_zero).to(self.dtype)
+        return activation_steps(x, self.input_step, self.limits).to(self.dtype)
 
     def outputs(self, sums: Tensor) -> Tensor:
         """int8 outputs of exact sums, as float64: what `ssvq_gen.arithmetic.requantize` gives.

@@ -32,10 +32,9 @@ class _UniformWeight(WeightParametrization):
         raise NotImplementedError
 
     def _integers(self, original: Tensor, scale: Tensor) -> Tensor:
-        """float32 integers (N, P, K); zero where the scale is zero."""
-        alive = scale > 0
-        ratio = self._ratio(original, torch.where(alive, scale, 1.0)).clamp(self.low, self.high)
-        return (ratio + (ratio.round() - ratio).detach()) * alive
+        """float32 integers (N, P, K); they have no meaning where the scale is zero."""
+        ratio = self._ratio(original, torch.where(scale > 0, scale, 1.0)).clamp(self.low, self.high)
+        return ratio + (ratio.round() - ratio).detach()
 
     def forward(self, original: Tensor) -> Tensor:
         """The quantized weight, in the layout of the module."""
@@ -46,7 +45,8 @@ class _UniformWeight(WeightParametrization):
     def compress(self, original: Tensor) -> CompressedLayer:
         """See `WeightParametrization`."""
         scale = self.scale()
-        return self._compressed(weight_int8=self._integers(original, scale[:, None, None]).to(torch.int8), scale=scale)
+        integers = self._integers(original, scale[:, None, None]).to(torch.int8)
+        return self._compressed(weight_int8=integers * (scale > 0)[:, None, None], scale=scale)
 
 
 class LearnedStepWeight(_UniformWeight):
