@@ -37,7 +37,9 @@ def write_report(folder: Path, rows: Sequence[Row], found: Found) -> list[Figure
     plain = {"rows": [figure.to_dict() for figure in figures]}
     write_atomically(folder / JSON_NAME, f"{json.dumps(plain, indent=1)}\n".encode())
     write_outcomes(folder / RUNS_NAME, _all_outcomes(rows, found))
-    write_atomically(folder / TABLES_NAME, _tables(rows, figures).encode())
+    done = sum(len(outcomes(row, found)) for row in rows)
+    progress = f"{done} of the plan's {sum(len(row.runs) for row in rows)} runs are in these tables.\n"
+    write_atomically(folder / TABLES_NAME, _tables(rows, figures, progress).encode())
     draw_tradeoff(folder, figures)
     draw_curves(folder, rows, found)
     return figures
@@ -48,8 +50,8 @@ def _all_outcomes(rows: Sequence[Row], found: Found) -> list[Outcome]:
     return list(unique.values())
 
 
-def _tables(rows: Sequence[Row], figures: Sequence[Figure]) -> str:
-    parts = [HEADING]
+def _tables(rows: Sequence[Row], figures: Sequence[Figure], progress: str) -> str:
+    parts = [HEADING, progress]
     for model in dict.fromkeys(row.model for row in rows):
         for study in ("main", "ablation"):
             names = {(row.method, row.variant, row.bits) for row in rows if (row.model, row.study) == (model, study)}
