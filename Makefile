@@ -49,8 +49,9 @@ accuracy-quick: $(STAMP) ## a few steps of every kind of run of `make accuracy`,
 waves: check $(STAMP) ## write an FST of a small run, for GTKWave or Surfer
 	@$(RUN) -m ssvq_sim.waves
 
+# one thread a process: threads of several processes on the same cores wait for each other more than they work
 test: check $(STAMP) ## run the tests (PYTEST_ARGS=... for pytest, JOBS=... processes)
-	@$(RUN) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 test-large: check $(STAMP) ## the `large` preset, whose simulator takes minutes to build
 	@SSVQ_LARGE=1 $(RUN) -m pytest tests/cosim/test_presets.py -k large $(PYTEST_ARGS)
