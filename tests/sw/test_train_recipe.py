@@ -92,7 +92,10 @@ def test_the_digest_is_of_what_determines_the_numbers(small: str) -> None:
 @pytest.mark.parametrize(
     ("override", "text"),
     [
-        ("training.epoch=3", "training.epoch is unknown; known are epochs, steps, seed, accumulate, log_steps, "),
+        (
+            "training.epoch=3",
+            "training.epoch is unknown; known are epochs, steps, seed, accumulate, matmul, log_steps, ",
+        ),
         ("trainin.epochs=3", "trainin is unknown; known are model, data, rules, optimizer, training, calibration, "),
         ("data.workers=2", "data.workers is unknown; known are batch_size, evaluation_batch_size, kind, folder, shift"),
         ("data.kind=mnist", "data.kind must be one of fashion-mnist, image-folder, photos, text, glosses, not 'mnist'"),

@@ -19,7 +19,7 @@ def _weight(*shape: int) -> Tensor:
 
 def _plain_decode(form: SsvqWeight, latent_sign: Tensor, codebook: Tensor, gain: Tensor, channels: int) -> Tensor:
     """W = scale * codebook[index] * sign, with the sign as a tensor of its own; (N, P, K)."""
-    words = (codebook / CODEWORD_STEP)[form.indices.long()].flatten(2)[..., :channels]
+    words = (codebook / CODEWORD_STEP)[form.codes.indices.long()].flatten(2)[..., :channels]
     scale = form.scale.initial * gain.exp() * CODEWORD_STEP
     return scale[:, None, None] * words * latent_sign
 

@@ -36,7 +36,13 @@ def table(
         },
         "distillation": {"hidden_weight": 1.0},
         "optimizer": rates,
-        "training": {"steps": steps, "seed": seed, "log_steps": max(1, steps // 40), "evaluate_steps": steps + 1},
+        "training": {
+            "steps": steps,
+            "seed": seed,
+            "matmul": "bfloat16",
+            "log_steps": max(1, steps // 40),
+            "evaluate_steps": steps + 1,
+        },
         "rules": [] if rule is None else [{"pattern": LAYERS, **rule}],
     }
 

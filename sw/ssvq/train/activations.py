@@ -45,26 +45,27 @@ def _nearest_steps(x: Tensor, scale: Tensor) -> Tensor:
 class _FakeQuantize(torch.autograd.Function):
     """Gradient: straight through inside the range, none outside; for the scale that of LSQ (Esser et al. 2020).
 
-    Between forward and backward it keeps one byte for each value, and the value itself only where the scale learns.
+    Between forward and backward it keeps the rounded values, from which one pass gives the gradient; a mask of one byte
+    for each value would cost several times as long. The values themselves are kept only where the scale learns.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, limits: Limits) -> Tensor:
         nearest = _nearest_steps(x, scale)
-        steps = nearest.clamp(*limits)
-        ctx.save_for_backward(nearest == steps, scale, x if ctx.needs_input_grad[1] else None)
+        ctx.save_for_backward(nearest, scale, x if ctx.needs_input_grad[1] else None)
         ctx.limits = limits
-        return steps.mul_(scale)
+        return nearest.clamp(*limits).mul_(scale)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        inside, scale, x = ctx.saved_tensors
-        for_x = torch.where(inside, gradient, 0.0)
+        nearest, scale, x = ctx.saved_tensors
+        low, high = ctx.limits
+        for_x = torch.ops.aten.hardtanh_backward(gradient, nearest, low - 0.5, high + 0.5)  # the bounds are outside
         for_scale = None
         if ctx.needs_input_grad[1]:
             # a value inside moves with its rounding error, one outside with its limit
-            slope = activation_steps(x, scale, ctx.limits).mul_(gradient).sum() - (for_x * x).sum() / scale
+            slope = nearest.clamp(low, high).mul_(gradient).sum() - (for_x * x).sum() / scale
             for_scale = slope.view_as(scale)
         return for_x, for_scale, None
 

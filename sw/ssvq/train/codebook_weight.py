@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ssvq.quantize.formats import CODEWORD_MAX
 from ssvq.quantize.layer import CompressedLayer
+from ssvq.train.codewords import CodewordIndices
 from ssvq.train.parametrization import (
     CODEWORD_STEP,
     ScaleParameter,
     WeightParametrization,
-    codes,
+    initial_codes,
     integer_codebook,
 )
 
@@ -25,19 +25,18 @@ class CodebookWeight(WeightParametrization):
 
     Members:
         scale: of the output channels, (N,), or of the layer, (1,).
-        indices: int32 buffer (N, P, Kpad / d).
+        codes: indices (N, P, Kpad / d) into the codebook.
         mask: bool buffer (N, P, Kpad), or None.
     """
 
-    indices: Tensor
     mask: Tensor | None
 
     def __init__(self, layer: CompressedLayer, *, learn_scale: bool = True) -> None:
         super().__init__(layer)
-        start, indices = codes(layer)
+        start, indices = initial_codes(layer)
         self._start: Tensor | None = start
         self.scale = ScaleParameter(layer.scale / CODEWORD_STEP, learn=learn_scale)
-        self.register_buffer("indices", indices)
+        self.codes = CodewordIndices(indices, len(start))
         self.register_buffer("mask", layer.mask)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
@@ -54,7 +53,7 @@ class CodebookWeight(WeightParametrization):
 
     def forward(self, original: Tensor) -> Tensor:
         """The decoded weight, in the layout of the module."""
-        words = functional.embedding(self.indices, integer_codebook(original, low=-CODEWORD_MAX)).flatten(2)
+        words = self.codes.lookup(integer_codebook(original, low=-CODEWORD_MAX)).flatten(2)
         if self.mask is not None:
             words = words * self.mask
         return self._from_rows(words * (self.scale() * CODEWORD_STEP)[:, None, None])
@@ -64,7 +63,7 @@ class CodebookWeight(WeightParametrization):
         """See `WeightParametrization`."""
         return self._compressed(
             codebook=integer_codebook(original, low=-CODEWORD_MAX).to(torch.int8),
-            indices=self.indices.to(torch.int16),
+            indices=self.codes.indices.to(torch.int16),
             mask=self.mask,
             scale=self.scale() * CODEWORD_STEP,
         )

@@ -96,7 +96,7 @@ def integer_codebook(codebook: Tensor, *, low: int) -> Tensor:
     return scaled + (scaled.round() - scaled).detach()
 
 
-def codes(layer: CompressedLayer) -> tuple[Tensor, Tensor]:
+def initial_codes(layer: CompressedLayer) -> tuple[Tensor, Tensor]:
     """Where training starts from: codebook float32 (k, d) in units of `CODEWORD_STEP`, indices int32 (N, P, Kpad / d).
 
     Raises:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ssvq.quantize.formats import require_int
+from ssvq.train.precision import MatmulPrecision
 
 DISPLAY = {"display": True}
 STEPS_MAX = 10**9
@@ -102,6 +103,8 @@ class TrainingSettings:
         steps: steps of the optimizer in place of `epochs`; 0 is compression without training.
         seed: of the model's weights, k-means, the order of samples and their random views.
         accumulate: parts in which each process goes through its share of a batch, to save memory.
+        matmul: "bfloat16" rounds the operands of matrix products while training, never in evaluation, where the
+            processor has instructions for it; sums stay in float32.
         log_steps: steps from one row of the log to the next.
         evaluate_steps: steps from one evaluation to the next; None evaluates after every epoch.
         checkpoint_steps: steps from one checkpoint to the next.
@@ -111,6 +114,7 @@ class TrainingSettings:
     steps: int | None = None
     seed: int = 0
     accumulate: int = 1
+    matmul: MatmulPrecision = "float32"
     log_steps: int = field(default=50, metadata=DISPLAY)
     evaluate_steps: int | None = field(default=None, metadata=DISPLAY)
     checkpoint_steps: int = field(default=500, metadata=DISPLAY)

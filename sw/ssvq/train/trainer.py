@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ssvq.train.freezing import FreezeConfig, FreezeVariant, SignFreezer
 from ssvq.train.parameter_groups import learning_rate_factor, parameter_groups
+from ssvq.train.precision import matmul_precision
 from ssvq.train.prepare import latent_signs
 from ssvq.train.processes import Processes
 from ssvq.train.seeds import derived_seed
@@ -115,7 +116,8 @@ class Trainer:
             group["lr"] = own["lr"] * factor
         self._wrapped.train()
         self._optimizer.zero_grad()
-        sums = self._backward(batch)
+        with matmul_precision(settings.matmul):
+            sums = self._backward(batch)
         *losses, stops = self.processes.total(torch.cat((sums, sums.new_tensor([float(wants_stop())])))).tolist()
         means = {name: loss / self.task.batch_size for name, loss in zip(self.task.loss_names, losses, strict=True)}
         means[LOSS] = sum(means.values())
