@@ -87,7 +87,11 @@ class StoredLayer:
         for key in SCALE_KEYS:
             value: ActivationScale | None = getattr(self, key)
             # converted, as they may be NumPy's
-            entry[key] = value and {"scale": float(value.scale), "zero_point": int(value.zero_point)}
+            entry[key] = value and {
+                "scale": float(value.scale),
+                "zero_point": int(value.zero_point),
+                "gains": [float(gain) for gain in value.gains],
+            }
         return entry
 
 
@@ -200,13 +204,15 @@ def _parse_scale(part: str, key: str, entry: dict[str, object]) -> ActivationSca
     value = entry[key]
     if value is None:
         return None
-    if not isinstance(value, dict) or set(value) != {"scale", "zero_point"}:
-        raise ContainerError(part, f"{key} must be null or have exactly a scale and a zero_point, not {value!r:.40}")
-    scale, zero_point = value["scale"], value["zero_point"]
+    if not isinstance(value, dict) or set(value) != {"scale", "zero_point", "gains"}:
+        raise ContainerError(part, f"{key} must be null or have exactly scale, zero_point and gains, not {value!r:.40}")
+    scale, zero_point, gains = value["scale"], value["zero_point"], value["gains"]
     if type(scale) is not float or type(zero_point) is not int:
         raise ContainerError(part, f"{key} must have a scale with a point and an integer zero_point, not {value!r:.80}")
+    if not isinstance(gains, list) or any(type(gain) is not float for gain in gains):
+        raise ContainerError(part, f"{key} must have a list of gains with a point, not {gains!r:.80}")
     try:
-        return ActivationScale(scale=scale, zero_point=zero_point)
+        return ActivationScale(scale=scale, zero_point=zero_point, gains=tuple(gains))
     except ValueError as error:
         raise ContainerError(part, f"{key}: {error}") from error
 

@@ -2,9 +2,9 @@
 
 The entry is JSON: `{"version": 2, "layers": [{"name", "kind", "format", "weight_shape", "codebook_size", "vector_dim",
 "keep", "group", "stride", "padding", "dilation", "groups", "output_padding", "scale_count", "has_bias", "activation",
-"input_scale", "output_scale"}, ...]}`, an activation's scale being null or `{"scale", "zero_point"}`. The tensors of
-layer `L` are named `L.codebook`, `L.indices`, `L.signs`, `L.mask`, `L.weight_int8`, `L.weight_float`, `L.scale` and
-`L.bias`, as its format has them.
+"input_scale", "output_scale"}, ...]}`, an activation's scale being null or `{"scale", "zero_point", "gains"}`. The
+tensors of layer `L` are named `L.codebook`, `L.indices`, `L.signs`, `L.mask`, `L.weight_int8`, `L.weight_float`,
+`L.scale` and `L.bias`, as its format has them.
 
 Some are packed, values in row-major order, the first in the least significant bits of the first byte, and zeros fill
 the last byte; so the file holds the bits that `storage_bits` counts. Packed are indices, into log2(k) bits each; signs,

@@ -58,8 +58,9 @@ def layer_arithmetic(
     """Fix a layer's numbers; weight is int8 (N, products of one output).
 
     Biases are rounded to narrow ones when that moves no output by more than `narrow_biases` allows, unless
-    `exact_bias`. Raises CompileError when a number does not fit the core.
+    `exact_bias`. Raises CompileError when a number does not fit the core, or gains are where they cannot be.
     """
+    _check_gains(layer.name, weight.shape[0], input_scale, output_scale, activation)
     bias, mantissa, exponent = _parameters(layer, weight, input_scale, output_scale)
     sums_abs = np.abs(weight.astype(np.int64)).sum(axis=1)
     narrow = None if exact_bias else narrow_biases(bias, mantissa, exponent, weight_sums_abs=sums_abs)
@@ -87,11 +88,22 @@ def _parameters(
                 weight_sum=int(sums[n]),
                 weight_sum_abs=int(sums_abs[n]),
                 input_scale=input_scale,
-                output_scale=output_scale,
+                output_scale=output_scale.channel(n),
             )
         except ArithmeticRangeError as error:
             raise CompileError(layer.name, f"output channel {n}: {error}") from error
     return result[0], result[1], result[2]
+
+
+def _check_gains(
+    name: str, channels: int, input_scale: ActivationScale, output_scale: ActivationScale, activation: str
+) -> None:
+    if input_scale.gains:
+        raise CompileError(name, "input_scale must not have gains: sums go over the input's channels as they are")
+    if output_scale.gains and len(output_scale.gains) != channels:
+        raise CompileError(name, f"output_scale must have {channels} gains or none, not {len(output_scale.gains)}")
+    if output_scale.gains and activation == "relu6":
+        raise CompileError(name, "output_scale must not have gains when relu6 follows: all channels have one clamp")
 
 
 def _clamp(name: str, activation: str, output_scale: ActivationScale) -> tuple[int, int]:

@@ -77,6 +77,8 @@ class IntegerProduct:
         output_scale: ActivationScale,
     ) -> IntegerProduct:
         """The product with the multiplier ``s_x * s_w / s_y``. Raises CompileError."""
+        if input_scale.gains or operand_scale.gains or output_scale.gains:
+            raise CompileError(name, "scales of a product must not have gains: its channels have one multiplier")
         try:
             multiplier = input_scale.scale * operand_scale.scale / output_scale.scale
             mantissa, exponent = encode_multiplier(multiplier)

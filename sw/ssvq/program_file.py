@@ -118,7 +118,10 @@ def _job(entry: Mapping[str, Any]) -> Job:
 def _region(entry: Mapping[str, Any] | None) -> Region | None:
     if entry is None:
         return None
-    scale = ActivationScale(scale=float(entry["scale"]["scale"]), zero_point=_integer(entry["scale"]["zero_point"]))
+    about = entry["scale"]
+    scale = ActivationScale(
+        scale=float(about["scale"]), zero_point=_integer(about["zero_point"]), gains=tuple(map(float, about["gains"]))
+    )
     pieces = tuple(
         Piece(offset=_integer(p["offset"]), tokens=_pair(p["tokens"]), channels=_pair(p["channels"]))
         for p in entry["pieces"]

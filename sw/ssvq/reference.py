@@ -6,7 +6,7 @@ The rounding rule is `ssvq_gen.arithmetic.requantize` and nothing else; this mod
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,17 +25,27 @@ _SMALLEST_SCALE = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationScale:
-    """Meaning of an int8 activation: ``real = scale * (value - zero_point)``.
+    """Meaning of an int8 activation: ``real = step * (value - zero_point)``, ``step = float32(scale * gain)``.
 
-    Raises ValueError when the scale is not positive and finite, or the zero point is no int8.
+    scale, zero_point : of the whole tensor
+    gains : of each channel, the last axis; without any, ``step = scale``. Only what the host reads may have them: a
+        layer sums over the channels of its input as they are. They cost the core nothing, whose multipliers are per
+        channel.
+
+    Raises ValueError when scale or a gain is not positive and finite, or the zero point is no int8.
     """
 
     scale: float
     zero_point: int = 0
+    gains: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise ValueError(f"scale must be positive and finite, not {self.scale!r}")
+        if self.gains:
+            for gain, step in zip(self.gains, self._steps().tolist(), strict=True):
+                if not (math.isfinite(step) and step > 0):
+                    raise ValueError(f"scale * gain must be positive and finite in float32, not {gain!r} * scale")
         if not ACTIVATION_MIN <= self.zero_point <= ACTIVATION_MAX:
             raise ValueError(f"zero_point must be from {ACTIVATION_MIN} to {ACTIVATION_MAX}, not {self.zero_point!r}")
 
@@ -63,16 +73,27 @@ class ActivationScale:
     def quantize(self, values: npt.ArrayLike) -> Int8Array:
         """int8 of real values, rounded half up as the core does, saturating; any shape.
 
-        Raises ValueError for values that are not a number.
+        Raises ValueError for values that are not a number, or do not have as many channels as there are gains.
         """
-        scaled = np.floor(np.asarray(values, dtype=np.float64) / self.scale + 0.5) + self.zero_point
+        scaled = np.floor(np.asarray(values, dtype=np.float64) / self._steps() + 0.5) + self.zero_point
         if np.isnan(scaled).any():
             raise ValueError("activations must be numbers, there is a NaN")
         return np.asarray(np.clip(scaled, ACTIVATION_MIN, ACTIVATION_MAX), dtype=np.int8)
 
     def dequantize(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Real values of int8 activations; any shape."""
-        return (self.scale * (values.astype(np.float64) - self.zero_point)).astype(np.float32)
+        """Real values of int8 activations; any shape. Raises ValueError unless it has as many channels as gains."""
+        return (self._steps() * (values.astype(np.float64) - self.zero_point)).astype(np.float32)
+
+    def channel(self, number: int) -> ActivationScale:
+        """The scale of one channel."""
+        return replace(self, scale=float(self._steps()[number]), gains=()) if self.gains else self
+
+    def _steps(self) -> npt.NDArray[np.float64]:
+        """In float64, of all channels or one for all."""
+        if not self.gains:
+            return np.asarray(self.scale, dtype=np.float64)
+        with np.errstate(over="ignore", under="ignore"):
+            return (self.scale * np.asarray(self.gains, dtype=np.float64)).astype(np.float32).astype(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -93,12 +93,12 @@ def test_any_product_on_any_core(data: st.DataObject) -> None:
     builder = ProgramBuilder(config)
     tensors, shapes = [], (product.input_shape, product.operand_shape, (*product.input_shape[:2], product.out_channels))
     word = 0
-    for name, (batches, tokens, channels) in zip(("source", "operand", "target"), shapes, strict=True):
+    for batches, tokens, channels in shapes:
         tensors.append(packed(word, tokens * batches, channels, config))
         word = tensors[-1].end(config)
-        if name != "target":
-            builder.load(name, tensors[-1], SCALE)
     assume(word <= config.activation_depth)
+    for name, tensor in zip(("source", "operand"), tensors[:2], strict=True):
+        builder.load(name, tensor, SCALE)
     first = [tensor.select_tokens(0, shape[1]) for tensor, shape in zip(tensors, shapes, strict=True)]
     strides = [shape[1] * tensor.stride for tensor, shape in zip(tensors, shapes, strict=True)]
     builder.product(

@@ -58,7 +58,7 @@ def example() -> list[CompressedLayer]:
         replace(
             encode(weights(5, 19), coded(WeightFormat.MVQ, 4, 8, keep=3, group=8), name="masked"),
             input_scale=ActivationScale(scale=0.1, zero_point=-128),
-            output_scale=ActivationScale(scale=2.5e-7),
+            output_scale=ActivationScale(scale=2.5e-7, gains=(0.5, 1.0, 1e-3, 2.0**-8, 3.0)),
             activation="relu6",
         ),
         encode(
@@ -319,27 +319,51 @@ LAYER_CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"output_padding": 1}, "layer block.fc1", "output_padding must be 0 for a linear, not 1"),
     ({"activation": "gelu"}, "layer block.fc1", "activation must be one of none, relu, relu6, not 'gelu'"),
     ({"activation": None}, "layer block.fc1", "activation must be one of none, relu, relu6, not None"),
-    ({"input_scale": 0.5}, "layer block.fc1", "input_scale must be null or have exactly a scale and a zero_point"),
-    ({"output_scale": {"scale": 0.5}}, "layer block.fc1", "output_scale must be null or have exactly a scale and a z"),
+    ({"input_scale": 0.5}, "layer block.fc1", "input_scale must be null or have exactly scale, zero_point and gains"),
     (
-        {"input_scale": {"scale": 1, "zero_point": 0}},
+        {"output_scale": {"scale": 0.5}},
         "layer block.fc1",
-        "input_scale must have a scale with a point and an integer zero_point, not {'scale': 1, 'zero_point': 0}",
+        "output_scale must be null or have exactly scale, zero_point",
     ),
     (
-        {"input_scale": {"scale": 0.5, "zero_point": True}},
+        {"input_scale": {"scale": 1, "zero_point": 0, "gains": []}},
         "layer block.fc1",
-        "input_scale must have a scale with a point and an integer zero_point, not {'scale': 0.5, 'zero_point': True}",
+        "input_scale must have a scale with a point and an integer zero_point, not {'scale': 1, 'zero_point': 0, 'ga",
     ),
     (
-        {"input_scale": {"scale": 0.5, "zero_point": 128}},
+        {"input_scale": {"scale": 0.5, "zero_point": True, "gains": []}},
+        "layer block.fc1",
+        "input_scale must have a scale with a point and an integer zero_point, not {'scale': 0.5, 'zero_point': Tru",
+    ),
+    (
+        {"input_scale": {"scale": 0.5, "zero_point": 128, "gains": []}},
         "layer block.fc1",
         "input_scale: zero_point must be from -128 to 127, not 128",
     ),
     (
-        {"output_scale": {"scale": -0.5, "zero_point": 0}},
+        {"output_scale": {"scale": -0.5, "zero_point": 0, "gains": []}},
         "layer block.fc1",
         "output_scale: scale must be positive and finite, not -0.5",
+    ),
+    (
+        {"output_scale": {"scale": 0.5, "zero_point": 0, "gains": [1]}},
+        "layer block.fc1",
+        "output_scale must have a list of gains with a point, not [1]",
+    ),
+    (
+        {"output_scale": {"scale": 0.5, "zero_point": 0, "gains": [1.0, 2.0]}},
+        "block.fc1.output_scale",
+        "must have 0 or 6 gains, not 2",
+    ),
+    (
+        {"input_scale": {"scale": 0.5, "zero_point": 0, "gains": [1.0] * 6}},
+        "block.fc1.input_scale",
+        "must have 0 gains, not 6",
+    ),
+    (
+        {"output_scale": {"scale": 0.5, "zero_point": 0, "gains": [1.0] * 5 + [0.0]}},
+        "layer block.fc1",
+        "output_scale: scale * gain must be positive and finite in float32, not 0.0 * scale",
     ),
     ({"stride": 2}, "layer block.fc1", "stride, padding, dilation, groups must be 1, 0, 1, 1 for a linear layer"),
     ({"groups": 0}, "layer block.fc1", "groups must be in 1..2147483647, not 0"),

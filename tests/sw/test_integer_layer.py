@@ -60,6 +60,44 @@ def test_close_to_the_float_layer(config: QuantizeConfig, activation: str) -> No
     assert (np.abs(real - y.numpy()) <= slack + 1.1 * fixed.output_scale.scale).all()
 
 
+def test_gains_give_every_channel_its_own_steps() -> None:
+    """A channel of values 1000 times as large as those of the others, which a single step could not tell apart."""
+    module = linear()
+    module.weight.data[3] *= 1000
+    layer = encode_module(module, FORMATS[3], name="fc")
+    x = torch.randn(64, 30)
+    y = torch.nn.functional.linear(x, layer.decode().flatten(1), layer.bias)
+    gains = tuple((y.abs().amax(0) / y.abs().max()).tolist())
+    scale = ActivationScale(scale=float(y.abs().max()) / 127, gains=gains)
+    fixed = IntegerLayer.from_compressed(
+        layer, input_scale=ActivationScale.from_values(x.numpy()), output_scale=scale, activation="none"
+    )
+    output = fixed.reference(fixed.input_scale.quantize(x.numpy())).output
+    slack = 0.51 * fixed.input_scale.scale * np.abs(layer.decode().flatten(1).numpy()).sum(axis=1)
+    steps = scale.scale * np.array(gains)
+    assert (np.abs(scale.dequantize(output) - y.numpy()) <= slack + 1.1 * steps).all()
+    assert (np.abs(output.astype(int)).max(axis=0) > 100).all()
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "activation", "rule"),
+    [
+        ((1.0,) * 30, (), "none", "input_scale must not have gains"),
+        ((), (1.0,) * 20, "none", "output_scale must have 21 gains or none, not 20"),
+        ((), (1.0,) * 21, "relu6", "output_scale must not have gains when relu6 follows"),
+    ],
+)
+def test_gains_that_cannot_be(before: tuple[float, ...], behind: tuple[float, ...], activation: str, rule: str) -> None:
+    layer = encode_module(linear(), FORMATS[3], name="fc")
+    with pytest.raises(CompileError, match=f"layer 'fc': {rule}"):
+        IntegerLayer.from_compressed(
+            layer,
+            input_scale=ActivationScale(scale=0.1, gains=before),
+            output_scale=ActivationScale(scale=0.2, gains=behind),
+            activation=activation,
+        )
+
+
 def test_bias_folds_the_zero_point() -> None:
     layer = encode_module(linear(), FORMATS[3], name="fc")
     scale = ActivationScale(scale=0.1, zero_point=7)

@@ -62,6 +62,7 @@ def test_multiplier_is_that_of_the_scales() -> None:
             {"operand_scale": ActivationScale(scale=1.0, zero_point=-2)},
             "operand_scale of a product must have",
         ),
+        ({"output_scale": ActivationScale(scale=1.0, gains=(1.0, 2.0))}, "scales of a product must not have gains"),
         ({"output_scale": ActivationScale(scale=1e-9)}, "a multiplier must be from 0 to"),
         ({"in_channels": 131072}, "131072 input channels with bias 0 can reach 2147483648, beyond int32"),
     ],

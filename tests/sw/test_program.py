@@ -129,7 +129,7 @@ def _piece(**values: Any) -> Any:
         (_job(descriptor_count=1.5), r"1.5 is not an integer"),
         (_input(tokens=99), "its pieces do not cover 99 x 30 exactly once"),
         (_input(tokens=1000), "its pieces do not cover 1000 x 30 exactly once"),
-        (_input(scale={"scale": -1, "zero_point": 0}), "scale must be positive"),
+        (_input(scale={"scale": -1, "zero_point": 0, "gains": []}), "scale must be positive"),
         (_piece(offset=1), "not aligned or not within the window"),
         (_piece(offset=1 << 40), "not aligned or not within the window"),
         (_piece(offset=0), "not aligned or not within the window"),

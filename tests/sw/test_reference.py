@@ -125,3 +125,24 @@ def test_bad_scales() -> None:
         ActivationScale.from_values([])
     with pytest.raises(ValueError, match="there is a NaN"):
         ActivationScale(scale=1.0).quantize([float("nan")])
+
+
+def test_gains_scale_each_channel() -> None:
+    scale = ActivationScale(scale=0.5, zero_point=3, gains=(1.0, 4.0, 0.1))
+    values = np.array([[-1.0, 8.0, 0.2], [100.0, 100.0, 100.0]])
+    integers = scale.quantize(values)
+    assert integers.tolist() == [[1, 7, 7], [127, 53, 127]]
+    for channel in range(3):
+        alone = scale.channel(channel)
+        assert not alone.gains
+        assert np.array_equal(alone.quantize(values[:, channel]), integers[:, channel])
+        assert np.array_equal(alone.dequantize(integers[:, channel]), scale.dequantize(integers)[:, channel])
+    assert ActivationScale(scale=0.5).channel(7) == ActivationScale(scale=0.5)
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        scale.quantize(np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("gain", [0.0, -1.0, float("nan"), float("inf"), 1e-46, 1e39])
+def test_a_gain_that_float32_cannot_hold(gain: float) -> None:
+    with pytest.raises(ValueError, match=r"scale \* gain must be positive and finite in float32, not"):
+        ActivationScale(scale=1.0, gains=(1.0, gain))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,16 @@ from hypothesis import strategies as st
 from torch import nn
 from trained_models import SSVQ, images, mixed, rules
 
+from ssvq.quantize.formats import QuantizeConfig, WeightFormat
+from ssvq.quantize.rules import Rule
 from ssvq.reference import ActivationScale
 from ssvq.train.activations import ActivationConfig, ActivationQuantizer
 from ssvq.train.calibrate import calibrate, second_moments
-from ssvq.train.prepare import prepare, quantizers
+from ssvq.train.prepare import TrainConfig, prepare, quantizers
 from ssvq.train.ranges import RangeKind, RangeObserver
 from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
+
+INT8 = QuantizeConfig(format=WeightFormat.INT8)
 
 
 def _quantizer(scale: ActivationScale, **settings: object) -> ActivationQuantizer:
@@ -139,3 +145,40 @@ def test_second_moments_of_a_layer_that_is_not_reached() -> None:
     model = mixed()
     with pytest.raises(ValueError, match="head: the batches never reach the layer"):
         second_moments(model, {"head": nn.Linear(2, 2)}, [images()], lambda module, batch: module(batch))
+
+
+def test_gains_keep_channels_of_small_values() -> None:
+    """Only behind layers whose output the host alone reads: `first` is read by `second` as it is."""
+    torch.manual_seed(0)
+    model = nn.Sequential(OrderedDict(first=nn.Linear(16, 16), second=nn.Linear(16, 24)))
+    model.second.weight.data[5] *= 300
+    x = torch.randn(200, 16)
+    exact = model(x).detach()
+    config = TrainConfig(weights=INT8, activations=ActivationConfig(output_gains=True))
+    prepare(model, [Rule(pattern="*", config=config)], example_inputs=(x,), progress=False)
+    calibrate(model, [x], lambda module, batch: module(batch))
+    found = quantizers(model)
+    assert {name: q.gains is not None for name, q in found.items()} == {
+        "first.input_quantizer": False,
+        "first.output_quantizer": False,
+        "second.output_quantizer": True,
+    }
+
+    def error() -> float:
+        """Of the worst channel, relative."""
+        return float(((model(x).detach() - exact).square().mean(0) / exact.square().mean(0)).max())
+
+    assert error() < 1e-3
+    alone = ActivationScale(scale=float(exact.abs().max()) / ACTIVATION_MAX, gains=(1.0,) * 24)
+    found["second.output_quantizer"].set_range(alone)
+    assert error() > 0.1
+
+
+def test_gains_of_channels_that_never_move() -> None:
+    observer = RangeObserver("y", axis=-3)
+    observer.update(torch.stack((torch.zeros(4, 5), torch.full((4, 5), -2.0)))[None])
+    scale = observer.choose(RangeKind.MINMAX, symmetric=False)
+    assert scale.gains == (2.0**-7, 2.0)
+    silent = RangeObserver("y", axis=-1)
+    silent.update(torch.zeros(3, 2))
+    assert silent.choose(RangeKind.MSE, symmetric=False).gains == (1.0, 1.0)

@@ -22,9 +22,12 @@ from ssvq.train.prepare import prepare
 from ssvq_gen.arithmetic import MANTISSA_MAX, decode_multiplier, requantize
 
 
-def _trained(weights: QuantizeConfig, steps: int = 3, **settings: object) -> Mixed:
+def _trained(
+    weights: QuantizeConfig, steps: int = 3, activations: ActivationConfig | None = None, **settings: object
+) -> Mixed:
     model, x = mixed(), images()
-    prepare(model, rules(weights, activations=ActivationConfig(), **settings), example_inputs=(x,), progress=False)
+    activations = activations or ActivationConfig()
+    prepare(model, rules(weights, activations=activations, **settings), example_inputs=(x,), progress=False)
     calibrate(model, [x, images(seed=2)], lambda module, batch: module(batch))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for step in range(steps):
@@ -49,24 +52,39 @@ def _layer_outputs(model: nn.Module, x: Tensor) -> dict[str, tuple[Tensor, Tenso
     return seen
 
 
+def _largest_steps(converted: Converted, name: str, axes: int) -> Tensor:
+    """Largest difference of each channel, in steps: half a step, and half a unit of the accumulator, to which biases
+    are rounded."""
+    units = converted.model.get_submodule(name).get_submodule(ARITHMETIC).get_buffer("multiplier")
+    return (units.clamp(min=1) / 2 + 0.5).view(-1, *[1] * (axes - 2))
+
+
+@pytest.mark.parametrize("gains", [False, True])
 @pytest.mark.parametrize("weights", FORMATS, ids=lambda config: config.format.value)
-def test_an_integer_layer_is_at_most_one_step_from_the_trained_one(weights: QuantizeConfig) -> None:
-    model = _trained(weights)
-    converted = convert(model)
+def test_an_integer_layer_is_at_most_one_step_from_the_trained_one(weights: QuantizeConfig, gains: bool) -> None:
+    model = _trained(weights, activations=ActivationConfig(output_gains=gains))
+    converted, seen = convert(model), 0
     for name, (x, trained) in _layer_outputs(model.eval(), images(64, seed=9)).items():
         scale = converted.layers[name].output_scale
         assert scale is not None
         found = converted.model.get_submodule(name)(x)
         steps = (found - trained) / scale.scale
-        assert float(steps.abs().max()) < 1.01, name
-        assert float((steps.abs() > 0.5).float().mean()) < 0.1, name
+        if scale.gains:
+            seen += 1
+            steps /= torch.tensor(scale.gains).view(-1, *[1] * (steps.ndim - 2))
+        largest = _largest_steps(converted, name, steps.ndim)
+        assert float((steps.abs() / largest).max()) < 1.01, name
+        assert float((steps.abs() > largest - 0.5).float().mean()) < 0.15, name
+    assert (seen > 0) == gains
 
 
-def test_a_linear_layer_computes_what_the_core_does_bit_for_bit() -> None:
-    converted = convert(_trained(SSVQ))
+@pytest.mark.parametrize("gains", [False, True])
+def test_a_linear_layer_computes_what_the_core_does_bit_for_bit(gains: bool) -> None:
+    converted = convert(_trained(SSVQ, activations=ActivationConfig(output_gains=gains)))
     layer, module = converted.layers["head"], converted.model.get_submodule("head")
     assert layer.input_scale is not None
     assert layer.output_scale is not None
+    assert bool(layer.output_scale.gains) == gains
     x = torch.randn(50, 12)
     fixed = IntegerLayer.from_compressed(layer)
     expected = layer.output_scale.dequantize(fixed.reference(layer.input_scale.quantize(x.numpy())).output)

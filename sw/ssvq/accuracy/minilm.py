@@ -11,6 +11,8 @@ from ssvq.accuracy.study import Reconstruction, Row, Run
 
 LAYERS = "encoder.*"
 """36 linear layers, 10.6 million weights."""
+ADDED = "encoder.*.output.dense"
+"""Layers whose outputs are added to the residual. Those of the MLP have a channel of large values beside small ones."""
 BLOCKS = tuple(f"encoder.layer.{number}" for number in range(6))
 SHORT_STEPS, LONG_STEPS = 80, 500
 SEEDS = (0, 1, 2)
@@ -43,7 +45,9 @@ def table(
             "log_steps": max(1, steps // 40),
             "evaluate_steps": steps + 1,
         },
-        "rules": [] if rule is None else [{"pattern": LAYERS, **rule}],
+        "rules": []
+        if rule is None
+        else [{"pattern": ADDED, **rule, "output_gains": True}, {"pattern": LAYERS, **rule}],
     }
 
 

@@ -48,7 +48,8 @@ def _small(run: Run) -> Run:
     table = copy.deepcopy(dict(run.table))
     if run.family == "minilm":
         table["data"] |= {"parts": ["adv"], "batch_size": 8, "evaluation_batch_size": 8}
-        table["rules"] = [rule | {"pattern": f"{minilm.BLOCKS[0]}.*"} for rule in table["rules"]]
+        for rule in table["rules"]:
+            rule["pattern"] = rule["pattern"].replace("encoder", minilm.BLOCKS[0], 1)
     else:
         table["data"]["held_out"] = 0.01  # 600 of the training images are evaluated in place of the 10,000 others
     reconstruction = run.reconstruction

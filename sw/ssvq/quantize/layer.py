@@ -94,6 +94,10 @@ class CompressedLayer(LayerDescription):
             value = getattr(self, field)
             if value is not None and not isinstance(value, ActivationScale):
                 raise LayerError(field, f"must be an ActivationScale or None, not {value!r:.80}")
+        for field, allowed in (("input_scale", (0,)), ("output_scale", (0, self.weight_shape[0]))):
+            value = getattr(self, field)
+            if value is not None and len(value.gains) not in allowed:
+                raise LayerError(field, f"must have {' or '.join(map(str, allowed))} gains, not {len(value.gains)}")
         if self.activation not in get_args(Activation):
             known = ", ".join(get_args(Activation))
             raise LayerError("activation", f"must be one of {known}, not {self.activation!r:.80}")

@@ -78,11 +78,33 @@ class ActivationConfig:
         range: how calibration finds the range.
         symmetric: zero point 0, which the core's PRODUCT needs.
         learn: whether the scale learns after calibration; the zero point stays.
+        output_gains: give each channel of an output its own range where the host alone reads it, so that channels of
+            small values are not lost beside those of large ones. The core multiplies each channel by its own factor
+            anyway. Layers with an activation function, or whose output another layer reads, stay as they are.
     """
 
     range: RangeKind = RangeKind.MSE
     symmetric: bool = False
     learn: bool = False
+    output_gains: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channels:
+    """Where the channels of a tensor are.
+
+    Attributes:
+        count: of the channels.
+        axis: of the channels, negative, from the last.
+    """
+
+    count: int
+    axis: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what goes with the tensor, one value for each channel."""
+        return (self.count, *[1] * (-1 - self.axis))
 
 
 class ActivationQuantizer(nn.Module):
@@ -92,17 +114,22 @@ class ActivationQuantizer(nn.Module):
         config: how the range is found.
         activation: the clamp that follows. "relu" and "relu6" make the range begin at zero, so that quantizing clamps
             negative values, as the core does.
+        channels: of the tensor, for gains; None without gains.
 
     Members:
         scale: one element; NaN as long as there is no range.
         zero_point: int32 buffer, one element.
+        gains: float32 buffer that goes with the tensor's shape, ones as long as there is no range; None without gains.
         active: whether there is a range.
         observer: while calibration runs, what it has seen; else None.
     """
 
     zero_point: Tensor
+    gains: Tensor | None
 
-    def __init__(self, config: ActivationConfig, *, activation: Activation = "none") -> None:
+    def __init__(
+        self, config: ActivationConfig, *, activation: Activation = "none", channels: Channels | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.activation: Activation = activation
@@ -110,7 +137,9 @@ class ActivationQuantizer(nn.Module):
         self._limits = step_limits(0)
         self.observer: RangeObserver | None = None
         self.scale = ScaleParameter(torch.full((1,), torch.nan), learn=config.learn)
+        self.channels = channels
         self.register_buffer("zero_point", torch.zeros(1, dtype=torch.int32))
+        self.register_buffer("gains", None if channels is None else torch.ones(channels.shape))
         self.register_load_state_dict_post_hook(_refresh)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -119,8 +148,9 @@ class ActivationQuantizer(nn.Module):
             self.observer.update(clamped(x, self.activation))
         if self.observer is not None or not self.active:
             return x
-        quantized: Tensor = _FakeQuantize.apply(x, self.scale(), self._limits)  # type: ignore[no-untyped-call]
-        return quantized
+        even = x if self.gains is None else x / self.gains
+        quantized: Tensor = _FakeQuantize.apply(even, self.scale(), self._limits)  # type: ignore[no-untyped-call]
+        return quantized if self.gains is None else quantized * self.gains
 
     def set_range(self, scale: ActivationScale) -> None:
         """Quantize with this scale from now on."""
@@ -128,6 +158,8 @@ class ActivationQuantizer(nn.Module):
             self.scale.initial.fill_(scale.scale)
             self.scale.log_gain.zero_()
             self.zero_point.fill_(scale.zero_point)
+            if self.gains is not None:
+                self.gains.copy_(torch.tensor(scale.gains).view_as(self.gains))
         self.refresh()
 
     def refresh(self) -> None:
@@ -143,7 +175,8 @@ class ActivationQuantizer(nn.Module):
         """
         if not self.active:
             raise ValueError("activations have no range yet: calibrate first")
-        return ActivationScale(scale=float(self.scale().detach()), zero_point=int(self.zero_point))
+        gains = () if self.gains is None else tuple(self.gains.flatten().tolist())
+        return ActivationScale(scale=float(self.scale().detach()), zero_point=int(self.zero_point), gains=gains)
 
 
 def clamped(x: Tensor, activation: Activation) -> Tensor:

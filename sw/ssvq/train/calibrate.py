@@ -32,7 +32,7 @@ def calibrate(model: nn.Module, batches: Iterable[Batch], run: Callable[[nn.Modu
     """
     found = quantizers(model)
     for name, quantizer in found.items():
-        quantizer.observer = RangeObserver(name)
+        quantizer.observer = RangeObserver(name, axis=None if quantizer.channels is None else quantizer.channels.axis)
     training = model.training
     try:
         model.eval()

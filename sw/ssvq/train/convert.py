@@ -62,8 +62,9 @@ def convert(model: nn.Module) -> Converted:
     """Compressed layers and integer model of a prepared, calibrated and trained model, which is left as it is.
 
     The integers of the layers' weights are those that training used, bit for bit. An integer layer's output differs
-    from the trained layer's by at most one step of its output scale, and only by the rounding of biases and of the
-    multiplier's 12-bit mantissa (and of float32 sums in training).
+    from the trained layer's by at most one step of its output scale (half a step and half a unit of the accumulator,
+    where that is larger than a step), and only by the rounding of biases and of the multiplier's 12-bit mantissa, and
+    of float32 sums in training.
 
     Raises:
         ValueError: as `compressed_layers`.

@@ -86,6 +86,7 @@ class IntegerArithmetic(nn.Module):
     bias: Tensor
     multiplier: Tensor
     input_step: Tensor
+    output_step: Tensor
 
     def __init__(self, layer: CompressedLayer, *, channel_axis: int) -> None:
         super().__init__()
@@ -102,6 +103,8 @@ class IntegerArithmetic(nn.Module):
         self.output_scale = layer.output_scale
         bias = numbers.bias + layer.input_scale.zero_point * wide.sum(axis=1)
         multiplier = numbers.mantissa / np.exp2(numbers.exponent + MIN_SHIFT)
+        steps = layer.output_scale.scale * np.asarray(layer.output_scale.gains or (1.0,))
+        self.register_buffer("output_step", torch.from_numpy(steps).to(torch.float32))
         self.register_buffer("bias", torch.from_numpy(bias).to(torch.float64))
         self.register_buffer("multiplier", torch.from_numpy(multiplier))
         self.register_buffer("input_step", torch.tensor([layer.input_scale.scale], dtype=torch.float32))
@@ -116,14 +119,20 @@ class IntegerArithmetic(nn.Module):
         Every step is exact: bias and sum have 32 bits together, times 12 of the mantissa, and the multiplier's shift
         only changes float64's exponent. In integers the same took three times as long.
         """
-        shape = [1] * sums.ndim
-        shape[self.channel_axis] = -1
-        rounded = (sums.to(torch.float64) + self.bias.view(shape)).mul_(self.multiplier.view(shape)).add_(0.5).floor_()
+        bias, multiplier = (self._by_channel(values, sums) for values in (self.bias, self.multiplier))
+        rounded = (sums.to(torch.float64) + bias).mul_(multiplier).add_(0.5).floor_()
         return rounded.add_(self.output_scale.zero_point).clamp_(*self.clamp)
 
     def forward(self, sums: Tensor) -> Tensor:
         """Real outputs, float32, of exact sums."""
-        return self.outputs(sums).sub_(self.output_scale.zero_point).to(torch.float32).mul_(self.output_scale.scale)
+        steps = self.outputs(sums).sub_(self.output_scale.zero_point).to(torch.float32)
+        return steps.mul_(self._by_channel(self.output_step, sums))
+
+    def _by_channel(self, values: Tensor, sums: Tensor) -> Tensor:
+        """Values of the channels, (N,) or (1,), to go with `sums`."""
+        shape = [1] * sums.ndim
+        shape[self.channel_axis] = -1
+        return values.view(shape)
 
 
 # Functions, not bound methods: a copied or unpickled layer then uses its own submodule.

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
-from ssvq.quantize.layer import CompressedLayer
+from ssvq.quantize.layer import Activation, CompressedLayer
 from ssvq.quantize.model import CompressionResult, compress_layers
 from ssvq.quantize.rules import ROOT_NAME, Layer, Rule, select_layers
-from ssvq.train.activations import ActivationConfig, ActivationQuantizer
+from ssvq.train.activations import ActivationConfig, ActivationQuantizer, Channels
 from ssvq.train.codebook_weight import CodebookWeight
 from ssvq.train.folding import folded
 from ssvq.train.parametrization import WeightParametrization
@@ -217,12 +217,16 @@ def _add_quantizers(
 ) -> None:
     """One quantizer for every tensor that a layer reads or writes."""
     found: dict[str, ActivationQuantizer] = {}
+    read = {wiring[name].reads for name in layers if name in wiring and configs[name].activations is not None}
     for name, layer in layers.items():
         settings = configs[name].activations
         if settings is not None:
             around = wiring.get(name)
-            own = ActivationQuantizer(settings, activation=around.activation if around else "none")
-            layer.register_module(OUTPUT, found.setdefault(around.writes if around else f"{name}.{OUTPUT}", own))
+            writes = around.writes if around else f"{name}.{OUTPUT}"
+            activation: Activation = around.activation if around else "none"
+            gains = settings.output_gains and activation == "none" and writes not in read
+            own = ActivationQuantizer(settings, activation=activation, channels=_channels(layer) if gains else None)
+            layer.register_module(OUTPUT, found.setdefault(writes, own))
             layer.register_forward_hook(_quantize_output)
     for name, layer in layers.items():
         settings = configs[name].activations
@@ -230,6 +234,13 @@ def _add_quantizers(
             around, own = wiring.get(name), ActivationQuantizer(settings)
             layer.register_module(INPUT, found.setdefault(around.reads if around else f"{name}.{INPUT}", own))
             layer.register_forward_pre_hook(_quantize_input)
+
+
+def _channels(layer: Layer) -> Channels:
+    """Of the layer's output."""
+    if isinstance(layer, nn.Linear):
+        return Channels(count=layer.out_features, axis=-1)
+    return Channels(count=layer.out_channels, axis=-3)
 
 
 # Functions, not bound methods: a copied or unpickled layer then uses its own quantizers.

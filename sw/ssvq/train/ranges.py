@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 
 import torch
@@ -13,6 +14,8 @@ from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
 SAMPLES_PER_UPDATE = 1 << 14
 SHRINK_CANDIDATES = 40
 SHRINK_MIN = 0.2
+GAIN_MIN = 2.0**-8
+"""Of the largest gain: a channel that calibration has hardly seen moving may move later."""
 
 
 class RangeKind(StrEnum):
@@ -27,11 +30,13 @@ class RangeObserver:
 
     Args:
         name: of what is observed, for errors.
+        axis: of the channels, where each has a gain; None without gains.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, axis: int | None = None) -> None:
+        self.name, self.axis = name, axis
         self.low, self.high = torch.inf, -torch.inf
+        self.peaks: Tensor | None = None
         self.samples: list[Tensor] = []
 
     def update(self, values: Tensor) -> None:
@@ -46,7 +51,12 @@ class RangeObserver:
             wrong = int((~torch.isfinite(flat)).sum())
             raise ValueError(f"{self.name}: activations must be finite, {wrong} of {flat.numel()} are not")
         self.low, self.high = min(self.low, low), max(self.high, high)
-        self.samples.append(flat[:: -(-flat.numel() // SAMPLES_PER_UPDATE)].to(torch.float32).cpu())
+        # with gains the samples stay together by token, (tokens, channels)
+        rows = flat if self.axis is None else values.detach().movedim(self.axis, -1).flatten(0, -2)
+        if self.axis is not None:
+            peaks = rows.abs().amax(0).to(torch.float32).cpu()
+            self.peaks = peaks if self.peaks is None else torch.maximum(self.peaks, peaks)
+        self.samples.append(rows[:: -(-flat.numel() // SAMPLES_PER_UPDATE)].to(torch.float32).cpu())
 
     def choose(self, kind: RangeKind, *, symmetric: bool) -> ActivationScale:
         """The scale of what was seen.
@@ -56,16 +66,25 @@ class RangeObserver:
         """
         if not self.samples:
             raise ValueError(f"{self.name}: the batches never reach it")
-        whole = _scale(self.low, self.high, symmetric=symmetric)
-        if kind is RangeKind.MINMAX:
-            return whole
-        values = torch.cat(self.samples)
-        shrunk = [
-            _scale(self.low * factor, self.high * factor, symmetric=symmetric)
-            for factor in torch.linspace(SHRINK_MIN, 1.0, SHRINK_CANDIDATES).tolist()
-        ]
-        errors = [_squared_error(values, scale) for scale in shrunk]
-        return shrunk[errors.index(min(errors))]
+        low, high, values, gains = self.low, self.high, torch.cat(self.samples), ()
+        if self.peaks is not None:
+            even = (
+                self.peaks.clamp(min=GAIN_MIN * float(self.peaks.max())) if bool(self.peaks.any()) else self.peaks + 1
+            )
+            low, high, values, gains = -1.0, 1.0, values / even, tuple(even.tolist())
+        return replace(_range(kind, low, high, values, symmetric=symmetric), gains=gains)
+
+
+def _range(kind: RangeKind, low: float, high: float, values: Tensor, *, symmetric: bool) -> ActivationScale:
+    """The scale for sampled values in low..high."""
+    if kind is RangeKind.MINMAX:
+        return _scale(low, high, symmetric=symmetric)
+    shrunk = [
+        _scale(low * factor, high * factor, symmetric=symmetric)
+        for factor in torch.linspace(SHRINK_MIN, 1.0, SHRINK_CANDIDATES).tolist()
+    ]
+    errors = [_squared_error(values, scale) for scale in shrunk]
+    return shrunk[errors.index(min(errors))]
 
 
 def _scale(low: float, high: float, *, symmetric: bool) -> ActivationScale:

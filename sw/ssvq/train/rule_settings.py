@@ -30,7 +30,8 @@ class RuleSettings:
             `ssvq.quantize.QuantizeConfig`; None is the default there.
         alpha, learn_signs, learn_codebook, learn_scale, rounding: as in `ssvq.train.prepare.TrainConfig`.
         activations: whether inputs and outputs become int8, or stay in floating point, which the core cannot run.
-        activation_range, activation_symmetric, learn_activation_scale: as in `ssvq.train.activations.ActivationConfig`.
+        activation_range, activation_symmetric, learn_activation_scale, output_gains: as in
+            `ssvq.train.activations.ActivationConfig`.
     """
 
     pattern: str
@@ -54,6 +55,7 @@ class RuleSettings:
     activation_range: RangeKind = RangeKind.MSE
     activation_symmetric: bool = False
     learn_activation_scale: bool = False
+    output_gains: bool = False
 
     def __post_init__(self) -> None:
         if self.skip == (self.format is not None):
@@ -73,7 +75,10 @@ class RuleSettings:
             return Rule(pattern=self.pattern, config=None)
         given: dict[str, Any] = {name: getattr(self, name) for name in ENCODER if getattr(self, name) is not None}
         activations = ActivationConfig(
-            range=self.activation_range, symmetric=self.activation_symmetric, learn=self.learn_activation_scale
+            range=self.activation_range,
+            symmetric=self.activation_symmetric,
+            learn=self.learn_activation_scale,
+            output_gains=self.output_gains,
         )
         config = TrainConfig(
             weights=QuantizeConfig(format=self.format, seed=seed, **given),
