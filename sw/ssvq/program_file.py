@@ -22,7 +22,7 @@ from .program import Job, Piece, Program, ProgramError, Region
 from .reference import ActivationScale
 
 MAGIC = b"SSVQPROG"
-VERSION = 2
+VERSION = 3
 _PREFIX = struct.Struct("<8sIIQ")
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _SCALARS = ("config_digest", "word_bytes", "descriptor_offset", "descriptor_count", "memory_bytes")
