@@ -14,7 +14,7 @@ QUICK_STEPS, PHOTO_STEPS = 3, 100
 
 def full_plan() -> list[Row]:
     """Everything that `docs/results` shows."""
-    steps = {"short": minilm.SHORT_STEPS, "long": minilm.LONG_STEPS}
+    steps: dict[minilm.Budget, int] = {"short": minilm.SHORT_STEPS, "long": minilm.LONG_STEPS}
     return [
         minilm.float_row(),
         *minilm.trained_rows(steps),
@@ -29,7 +29,7 @@ def full_plan() -> list[Row]:
 
 def quick_plan() -> list[Row]:
     """A look at every kind of run, with the same code on little data; its figures mean nothing."""
-    budgets = dict.fromkeys(("short", "long"), QUICK_STEPS)
+    budgets: dict[minilm.Budget, int] = {"short": QUICK_STEPS, "long": QUICK_STEPS}
     sentences = [
         *(row for row in minilm.trained_rows(budgets, (0,)) if row.variant == "short"),
         *(row for row in minilm.ablation_rows(budgets, (0,)) if row.variant in ("fixed signs", "majority")),
