@@ -84,7 +84,6 @@ def test_a_recipe_is_trained(tmp_path: Path) -> None:
     names = {entry.name for entry in (tmp_path / "elsewhere").iterdir()}
     assert names == {"checkpoints", CSV_NAME, CONTAINER_NAME, WEIGHTS_NAME, RESULT_NAME}
     assert "final" in result.output
-    assert "0: 1 input channels are padded to a multiple of vector_dim 4; the padding is stored" in result.output
     table = _run("info", tmp_path / "elsewhere" / CONTAINER_NAME)
     assert table.exit_code == 0
     bits = json.loads((tmp_path / "elsewhere" / RESULT_NAME).read_text())["bits_per_weight"]
@@ -104,6 +103,7 @@ def test_recipes_are_listed_and_printed() -> None:
     [
         ("training.epoch=3", "recipe.toml: training.epoch is unknown; known are epochs, steps"),
         ("rules.0.pattern=conv*", "rule 0 matches no Linear, Conv2d or ConvTranspose2d layer: 'conv*'"),
+        ("rules.0.pad=false", "0: vector_dim must divide the 1 input channels (of one group), 4 does not; leave"),
         ("rules.0.codebook_size=4096", "0: codebook_size must be at most"),
         ("model.name=resnet", "model must be one of deit_tiny,"),
         ("model.options.width=3", "options of model "),

@@ -73,6 +73,7 @@ pattern = "*"
 format = "ssvq"
 codebook_size = 4
 vector_dim = 4
+pad = true
 """
 
 

@@ -65,5 +65,6 @@ def images(count: int = 4, seed: int = 1) -> Tensor:
 def rules(
     weights: QuantizeConfig, *, activations: ActivationConfig | None = None, **settings: object
 ) -> list[Rule[TrainConfig]]:
-    """One rule for all layers; activations in floating point unless given."""
-    return [Rule(pattern="*", config=TrainConfig(weights=weights, activations=activations, **settings))]  # type: ignore[arg-type]
+    """One rule for all layers, some of which have padding; activations in floating point unless given."""
+    config = TrainConfig(weights=weights, activations=activations, pad=True, **settings)  # type: ignore[arg-type]
+    return [Rule(pattern="*", config=config)]

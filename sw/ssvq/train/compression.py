@@ -36,7 +36,7 @@ def compress(
         rules: which layers are compressed, and how.
         settings: how much to look at.
         device: where to compute.
-        display: shows progress, and notes what a user may not expect.
+        display: shows progress.
         with_ranges: False only prepares, for a model whose state will be loaded.
 
     Raises:
@@ -54,7 +54,7 @@ def compress(
     if settings.input_importance and with_ranges:
         layers = {name: layer for name, (layer, _) in select_layers(model, rules).items()}
         importance = second_moments(model, layers, batches(), forward)
-    result = prepare(
+    prepare(
         model,
         rules,
         example_inputs=tuple(tensor[:EXAMPLES] for tensor in task.inputs(next(batches()))),
@@ -62,11 +62,5 @@ def compress(
         progress=display.console.is_terminal,
         console=display.console,
     )
-    for layer in result.layers.values():
-        if layer.vector_dim and layer.weight_shape[1] % layer.vector_dim:
-            display.note(
-                f"{layer.name}: {layer.weight_shape[1]} input channels are padded to a multiple of "
-                f"vector_dim {layer.vector_dim}; the padding is stored"
-            )
     if with_ranges:
         calibrate(model, batches(), forward)

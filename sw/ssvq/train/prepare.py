@@ -44,6 +44,8 @@ class TrainConfig:
         alpha: latent sign value of a weight of 1; SSVQ only.
         learn_signs, learn_codebook, learn_scale: what receives gradients.
         rounding: what learns in a uniform format.
+        pad: whether input channels that `vector_dim` does not divide are padded with zeros, which are stored; without
+            it they are an error.
     """
 
     weights: QuantizeConfig
@@ -53,6 +55,7 @@ class TrainConfig:
     learn_codebook: bool = True
     learn_scale: bool = True
     rounding: Rounding = Rounding.LEARNED_STEP
+    pad: bool = False
 
     def __post_init__(self) -> None:
         if self.weights.format is WeightFormat.FLOAT:
@@ -90,12 +93,14 @@ def prepare(
         The compressed layers from which training starts, with a report for each.
 
     Raises:
-        ValueError: a rule matches no layer, a layer cannot be compressed, is prepared already or shares its weight with
+        ValueError: a rule matches no layer, a layer cannot be compressed, has input channels that `vector_dim` does not
+            divide, is prepared already or shares its weight with
             another module, or the model cannot be traced.
     """
     chosen = select_layers(model, rules)
-    for name, (layer, _) in chosen.items():
+    for name, (layer, config) in chosen.items():
         _require_plain(model, name, layer)
+        _require_whole_vectors(name, layer, config)
     wiring: Mapping[str, Wiring] = {}
     if example_inputs is not None:
         wiring = {name or ROOT_NAME: around for name, around in trace_wiring(model, example_inputs).items()}
@@ -191,6 +196,16 @@ def _require_plain(model: nn.Module, name: str, layer: Layer) -> None:
     ]
     if sharing:
         raise ValueError(f"{name}: must not share its weight with {', '.join(sharing)}; untie them or leave it out")
+
+
+def _require_whole_vectors(name: str, layer: Layer, config: TrainConfig) -> None:
+    channels = layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels // layer.groups
+    dim = config.weights.vector_dim
+    if dim is not None and channels % dim and not config.pad:
+        raise ValueError(
+            f"{name}: vector_dim must divide the {channels} input channels (of one group), {dim} does not; "
+            "leave the layer out, or set pad = true to store the padding"
+        )
 
 
 def _parametrize(layer: Layer, start: CompressedLayer, config: TrainConfig) -> None:

@@ -28,7 +28,7 @@ class RuleSettings:
         format: of the weights; see `ssvq.quantize.WeightFormat`.
         codebook_size, vector_dim, keep, group, scale, clip, iterations, train_subvectors, refine_rounds: as in
             `ssvq.quantize.QuantizeConfig`; None is the default there.
-        alpha, learn_signs, learn_codebook, learn_scale, rounding: as in `ssvq.train.prepare.TrainConfig`.
+        alpha, learn_signs, learn_codebook, learn_scale, rounding, pad: as in `ssvq.train.prepare.TrainConfig`.
         activations: whether inputs and outputs become int8, or stay in floating point, which the core cannot run.
         activation_range, activation_symmetric, learn_activation_scale, output_gains: as in
             `ssvq.train.activations.ActivationConfig`.
@@ -51,6 +51,7 @@ class RuleSettings:
     learn_codebook: bool = True
     learn_scale: bool = True
     rounding: Rounding = Rounding.LEARNED_STEP
+    pad: bool = False
     activations: Literal["int8", "float"] = "int8"
     activation_range: RangeKind = RangeKind.MSE
     activation_symmetric: bool = False
@@ -88,5 +89,6 @@ class RuleSettings:
             learn_codebook=self.learn_codebook,
             learn_scale=self.learn_scale,
             rounding=self.rounding,
+            pad=self.pad,
         )
         return Rule(pattern=self.pattern, config=config)
