@@ -19,6 +19,7 @@ from ssvq.accuracy.store import Outcome
 from ssvq.accuracy.study import Reconstruction, Run
 from ssvq.container import save
 from ssvq.evaluate.estimate import Estimate
+from ssvq.train.checkpoint import CheckpointMismatchError
 from ssvq.train.convert import compressed_layers
 from ssvq.train.deploy import deployed
 from ssvq.train.interrupt import Interrupt
@@ -60,7 +61,12 @@ def execute(
     table["output"] = {"folder": str(work), "tensorboard": False, "keep": 1}
     if checkpoint is not None:
         table["model"] = {**table["model"], "checkpoint": str(checkpoint)}
-    prepared = set_up(read_table(Recipe, table, ""), processes, brief=True, console=console)
+    recipe = read_table(Recipe, table, "")
+    try:
+        prepared = set_up(recipe, processes, brief=True, console=console)
+    except CheckpointMismatchError:  # recipes have other settings since this run was begun
+        discard(work)
+        prepared = set_up(recipe, processes, brief=True, console=console)
     if run.reconstruction is not None:
         _reconstruct(prepared.trainer, run.reconstruction, console)
     results = finish(prepared, interrupt)
