@@ -43,7 +43,7 @@ class ActivationScale:
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise ValueError(f"scale must be positive and finite, not {self.scale!r}")
         if self.gains:
-            for gain, step in zip(self.gains, self._steps().tolist(), strict=True):
+            for gain, step in zip(self.gains, self.steps().tolist(), strict=True):
                 if not (math.isfinite(step) and step > 0):
                     raise ValueError(f"scale * gain must be positive and finite in float32, not {gain!r} * scale")
         if not ACTIVATION_MIN <= self.zero_point <= ACTIVATION_MAX:
@@ -75,21 +75,21 @@ class ActivationScale:
 
         Raises ValueError for values that are not a number, or do not have as many channels as there are gains.
         """
-        scaled = np.floor(np.asarray(values, dtype=np.float64) / self._steps() + 0.5) + self.zero_point
+        scaled = np.floor(np.asarray(values, dtype=np.float64) / self.steps() + 0.5) + self.zero_point
         if np.isnan(scaled).any():
             raise ValueError("activations must be numbers, there is a NaN")
         return np.asarray(np.clip(scaled, ACTIVATION_MIN, ACTIVATION_MAX), dtype=np.int8)
 
     def dequantize(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Real values of int8 activations; any shape. Raises ValueError unless it has as many channels as gains."""
-        return (self._steps() * (values.astype(np.float64) - self.zero_point)).astype(np.float32)
+        return (self.steps() * (values.astype(np.float64) - self.zero_point)).astype(np.float32)
 
     def channel(self, number: int) -> ActivationScale:
         """The scale of one channel."""
-        return replace(self, scale=float(self._steps()[number]), gains=()) if self.gains else self
+        return replace(self, scale=float(self.steps()[number]), gains=()) if self.gains else self
 
-    def _steps(self) -> npt.NDArray[np.float64]:
-        """In float64, of all channels or one for all."""
+    def steps(self) -> npt.NDArray[np.float64]:
+        """Real value of one step, in float64: of every channel, (N,), or, without gains, of all, ()."""
         if not self.gains:
             return np.asarray(self.scale, dtype=np.float64)
         with np.errstate(over="ignore", under="ignore"):

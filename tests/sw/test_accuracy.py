@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from tiny_training import write_recipe
 
+from ssvq.accuracy.execute import begin
 from ssvq.accuracy.plan import full_plan, in_order, quick_plan
 from ssvq.accuracy.report import JSON_NAME, RUNS_NAME, TABLES_NAME, write_report
 from ssvq.accuracy.store import Outcome, Store, StoreError
 from ssvq.accuracy.study import Row, Run
 from ssvq.accuracy.summary import summarise
 from ssvq.accuracy.workers import claimed
+from ssvq.train.interrupt import Interrupt
+from ssvq.train.processes import Processes
 from ssvq.train.recipe import Recipe
+from ssvq.train.run import finish
 from ssvq.train.tables import read_table
 
 
@@ -92,3 +99,25 @@ def test_a_run_is_claimed_by_one(tmp_path: Path) -> None:
         assert (first, second, other) == (True, False, True)
     with claimed(tmp_path, "a") as again:
         assert again
+
+
+def test_a_run_that_was_begun_with_other_settings_begins_anew(tmp_path: Path) -> None:
+    """As after an update in which recipes have one setting more."""
+    recipe = tmp_path / "recipe"
+    recipe.mkdir()
+    path, work = write_recipe(recipe), tmp_path / "work"
+    processes, console = Processes.start(), Console(quiet=True)
+
+    def begun(*overrides: str) -> int:
+        read = Recipe.load(str(path), [f"output.folder={work}", "training.checkpoint_steps=1", *overrides])
+        run = begin(read, work, processes, console)
+        start = run.trainer.step
+        if start == 0:
+            interrupt = Interrupt()
+            interrupt.signal = signal.SIGTERM
+            assert finish(run, interrupt) is None
+        return start
+
+    assert begun() == 0
+    assert begun() == 1
+    assert begun("optimizer.warmup=0.5") == 0

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ssvq.container import load
 from ssvq.train.convert import compressed_layers
 from ssvq.train.interrupt import Interrupt
-from ssvq.train.loop import train
+from ssvq.train.loop import evaluate, train
 from ssvq.train.results import CONTAINER_NAME, RESULT_NAME, WEIGHTS_NAME
 from ssvq.train.run import Run, finish
 from ssvq.train.trainer import Trainer, TrainingError
@@ -187,3 +187,15 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path) -> None
         trainer.advance((images * torch.nan, labels))
     assert all(torch.equal(value, before[name]) for name, value in trainer.model.state_dict().items())
     assert trainer.step == 0
+
+
+def test_matrix_products_are_rounded_in_training_only(tmp_path: Path) -> None:
+    run = ready(write_recipe(tmp_path), "training.matmul=bfloat16")
+    seen: dict[bool, set[str]] = {True: set(), False: set()}
+    run.trainer.model.register_forward_pre_hook(
+        lambda module, _: seen[module.training].add(torch.get_float32_matmul_precision())
+    )
+    run.trainer.advance(next(iter(run.trainer.task.batches(0, run.trainer.processes.part))))
+    evaluate(run.trainer)
+    run.trainer.model.eval()(*run.trainer.task.inputs(next(iter(run.trainer.task.calibration(1)))))
+    assert seen == {True: {"medium"}, False: {"highest"}}

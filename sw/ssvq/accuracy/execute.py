@@ -29,6 +29,7 @@ from ssvq.train.processes import Processes
 from ssvq.train.recipe import Recipe
 from ssvq.train.reconstruct import reconstruct
 from ssvq.train.results import WEIGHTS_NAME
+from ssvq.train.run import Run as PreparedRun
 from ssvq.train.run import finish, set_up
 from ssvq.train.tables import read_table
 from ssvq.train.trainer import Trainer
@@ -61,12 +62,7 @@ def execute(
     table["output"] = {"folder": str(work), "tensorboard": False, "keep": 1}
     if checkpoint is not None:
         table["model"] = {**table["model"], "checkpoint": str(checkpoint)}
-    recipe = read_table(Recipe, table, "")
-    try:
-        prepared = set_up(recipe, processes, brief=True, console=console)
-    except CheckpointMismatchError:  # recipes have other settings since this run was begun
-        discard(work)
-        prepared = set_up(recipe, processes, brief=True, console=console)
+    prepared = begin(read_table(Recipe, table, ""), work, processes, console)
     if run.reconstruction is not None:
         _reconstruct(prepared.trainer, run.reconstruction, console)
     results = finish(prepared, interrupt)
@@ -97,6 +93,15 @@ def keep_weights(work: Path, target: Path) -> None:
 def discard(work: Path) -> None:
     """Remove a run's files."""
     shutil.rmtree(work, ignore_errors=True)
+
+
+def begin(recipe: Recipe, work: Path, processes: Processes, console: Console) -> PreparedRun:
+    """Set up to go on where a run was stopped, or from the start where it was begun with settings of before."""
+    try:
+        return set_up(recipe, processes, brief=True, console=console)
+    except CheckpointMismatchError:
+        discard(work)
+        return set_up(recipe, processes, brief=True, console=console)
 
 
 def _reconstruct(trainer: Trainer, settings: Reconstruction, console: Console) -> None:

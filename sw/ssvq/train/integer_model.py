@@ -103,8 +103,7 @@ class IntegerArithmetic(nn.Module):
         self.output_scale = layer.output_scale
         bias = numbers.bias + layer.input_scale.zero_point * wide.sum(axis=1)
         multiplier = numbers.mantissa / np.exp2(numbers.exponent + MIN_SHIFT)
-        steps = layer.output_scale.scale * np.asarray(layer.output_scale.gains or (1.0,))
-        self.register_buffer("output_step", torch.from_numpy(steps).to(torch.float32))
+        self.register_buffer("output_step", torch.tensor(layer.output_scale.steps(), dtype=torch.float32).reshape(-1))
         self.register_buffer("bias", torch.from_numpy(bias).to(torch.float64))
         self.register_buffer("multiplier", torch.from_numpy(multiplier))
         self.register_buffer("input_step", torch.tensor([layer.input_scale.scale], dtype=torch.float32))

@@ -7,6 +7,7 @@ and ends as one: what is trained is what is stored, and decoding gives the same 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import fields
 from typing import Any
 
@@ -49,7 +50,7 @@ class ScaleParameter(nn.Module):
         return self.initial * self.log_gain.exp()
 
 
-class WeightParametrization(nn.Module):
+class WeightParametrization(nn.Module, ABC):
     """A weight that is decoded from learnable tensors.
 
     `forward(original)` gives the weight in the module's layout. `original` is the form's main learnable tensor, which
@@ -63,12 +64,12 @@ class WeightParametrization(nn.Module):
         super().__init__()
         self.description = LayerDescription(**{f.name: getattr(layer, f.name) for f in fields(LayerDescription)})
 
+    @abstractmethod
     def compress(self, original: Tensor) -> CompressedLayer:
         """The compressed layer of the current values, on the CPU and without a bias.
 
         `module_weight()` of the result equals `forward(original)` bit for bit.
         """
-        raise NotImplementedError
 
     def _rows(self, weight: Tensor) -> Tensor:
         """Weight in the module's layout as rows, zero in the padding of the input channels: (N, P, Kpad)."""

@@ -66,13 +66,18 @@ class RangeObserver:
         """
         if not self.samples:
             raise ValueError(f"{self.name}: the batches never reach it")
-        low, high, values, gains = self.low, self.high, torch.cat(self.samples), ()
-        if self.peaks is not None:
-            even = (
-                self.peaks.clamp(min=GAIN_MIN * float(self.peaks.max())) if bool(self.peaks.any()) else self.peaks + 1
-            )
-            low, high, values, gains = -1.0, 1.0, values / even, tuple(even.tolist())
-        return replace(_range(kind, low, high, values, symmetric=symmetric), gains=gains)
+        values = torch.cat(self.samples)
+        if self.peaks is None:
+            return _range(kind, self.low, self.high, values, symmetric=symmetric)
+        gains = _gains(self.peaks)
+        scale = _range(kind, -1.0, 1.0, values / gains, symmetric=symmetric)
+        return replace(scale, gains=tuple(gains.tolist()))
+
+
+def _gains(peaks: Tensor) -> Tensor:
+    """(N,), of channels with these largest magnitudes."""
+    largest = float(peaks.max())
+    return peaks.clamp(min=GAIN_MIN * largest) if largest > 0 else torch.ones_like(peaks)
 
 
 def _range(kind: RangeKind, low: float, high: float, values: Tensor, *, symmetric: bool) -> ActivationScale:

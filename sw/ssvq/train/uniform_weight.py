@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -27,9 +29,9 @@ class _UniformWeight(WeightParametrization):
         """The weight itself."""
         return weight.detach().clone()
 
+    @abstractmethod
     def _ratio(self, original: Tensor, scale: Tensor) -> Tensor:
         """What is rounded, (N, P, K); scale is (N, 1, 1) or (1, 1, 1) and positive."""
-        raise NotImplementedError
 
     def _integers(self, original: Tensor, scale: Tensor) -> Tensor:
         """float32 integers (N, P, K); they have no meaning where the scale is zero."""
