@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
-from ssvq.train.precision import matmul_precision
+from ssvq.train.precision import MatmulPrecision, matmul_precision
 
 
 def fail_inside() -> None:
@@ -22,3 +23,18 @@ def test_the_setting_is_restored() -> None:
     assert torch.get_float32_matmul_precision() == before
     with matmul_precision("float32"):
         assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fused attention of CPUs")
+def test_attention_is_not_fused_while_operands_are_rounded() -> None:
+    """Its backward pass would take six times as long as with exact operands."""
+    heads = torch.randn(2, 3, 50, 32, requires_grad=True)
+
+    def operators(precision: MatmulPrecision) -> set[str]:
+        with matmul_precision(precision), torch.profiler.profile() as profile:
+            functional.scaled_dot_product_attention(heads, heads, heads).sum().backward()
+        return {event.key for event in profile.key_averages()}
+
+    fused = "aten::_scaled_dot_product_flash_attention_for_cpu"
+    assert fused in operators("float32")
+    assert fused not in operators("bfloat16")

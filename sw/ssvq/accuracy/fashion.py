@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from ssvq.accuracy.methods import Table, method
-from ssvq.accuracy.study import Row, Run
+from ssvq.accuracy.methods import Method, Table, method
+from ssvq.accuracy.study import Row, Run, Study
 
 Model = Literal["fashion_vit", "fashion_resnet"]
 
-COMPRESSED = {
-    "fashion_vit": ("uniform 8", "uniform 4", "uniform 3", "uniform 2", "vq 1.5", "mvq 1.5", "ssvq 2", "ssvq 1.5"),
-    "fashion_resnet": ("uniform 8", "uniform 4", "uniform 3", "uniform 2", "vq 1.5", "mvq 1.5", "ssvq 2", "ssvq 1.5"),
-}
+METHODS = (
+    *(("uniform", 8), ("uniform", 4), ("uniform", 3), ("uniform", 2)),
+    *(("vq", 1.5), ("mvq", 1.5), ("ssvq", 2), ("ssvq", 1.5)),
+)
 SKIPPED = {
     "fashion_vit": ("patch_embed.proj", "head"),
     "fashion_resnet": ("conv1", "fc"),
@@ -21,46 +21,54 @@ SKIPPED = {
 """First and last layers stay in floating point, as usual: they have few weights, and d=8 does not fit one channel."""
 
 
-def _table(model: Model, *, epochs: int, seed: int, learning_rate: float, steps: int | None) -> Table:
-    training = {"epochs": epochs, "seed": seed, "log_steps": 50, "evaluate_steps": 10**6}
+MATMUL = {"fashion_vit": "bfloat16", "fashion_resnet": "float32"}
+"""Rounding the operands of convolutions saves nothing on processors."""
+
+
+def _table(model: Model, *, length: Mapping[str, int], seed: int, learning_rate: float) -> Table:
     return {
         "model": {"name": model},
         "data": {"kind": "fashion-mnist", "batch_size": 128, "evaluation_batch_size": 500},
         "optimizer": {"learning_rate": learning_rate, "weight_decay": 0.02, "warmup": 0.05},
-        "training": training if steps is None else training | {"steps": steps},
+        "training": {**length, "seed": seed, "matmul": MATMUL[model], "log_steps": 50, "evaluate_steps": 10**6},
     }
 
 
-def float_run(model: Model, *, epochs: int, seed: int, steps: int | None = None) -> Run:
-    """Training from nothing."""
-    return Run(family=model, table=_table(model, epochs=epochs, seed=seed, learning_rate=2e-3, steps=steps))
+def float_run(model: Model, *, length: Mapping[str, int], seed: int) -> Run:
+    """Training from nothing; `length` is a number of "epochs" or "steps"."""
+    return Run(family=model, table=_table(model, length=length, seed=seed, learning_rate=2e-3))
 
 
-def _compressed_run(model: Model, rule: Mapping[str, Any], start: Run, **about: Any) -> Run:
-    content = _table(model, **about)
+def _compressed_run(
+    model: Model, rule: Mapping[str, Any], start: Run, *, steps: int, freezing: Mapping[str, Any] | None = None
+) -> Run:
+    seed = start.table["training"]["seed"]
+    content = _table(model, length={"steps": steps}, seed=seed, learning_rate=1e-3)
     skipped = [{"pattern": name, "skip": True} for name in SKIPPED[model]]
     content["rules"] = [*skipped, {"pattern": "*", **rule}]
     content["distillation"] = {"weight": 0.5}
+    if freezing is not None:
+        content["freezing"] = freezing
     return Run(family=model, table=content, checkpoint=start)
 
 
-def rows(model: Model, *, float_epochs: int, epochs: int, seeds: Sequence[int], steps: int | None = None) -> list[Row]:
+def rows(model: Model, *, float_length: Mapping[str, int], steps: int, seeds: Sequence[int]) -> list[Row]:
     """Float, and all methods after the same fine-tuning of the float model of the same seed.
 
     Args:
         model: which of the two.
-        float_epochs, epochs: of float training and of fine-tuning.
+        float_length: of training from nothing, as "epochs" or as "steps".
+        steps: of fine-tuning, 128 images each.
         seeds: a run each.
-        steps: in place of all epochs, for quick looks.
     """
-    starts = {seed: float_run(model, epochs=float_epochs, seed=seed, steps=steps) for seed in seeds}
-    found = [Row(model=model, method="float", bits=32, variant="trained", runs=tuple(starts.values()))]
-    for label in COMPRESSED[model]:
-        name, _, bits = label.partition(" ")
-        chosen = method(name, float(bits))
-        runs = tuple(
-            _compressed_run(model, chosen.rule, start, epochs=epochs, seed=seed, learning_rate=1e-3, steps=steps)
-            for seed, start in starts.items()
-        )
-        found.append(Row(model=model, method=name, bits=chosen.bits, variant="fine-tuned", runs=runs))
+    starts = tuple(float_run(model, length=float_length, seed=seed) for seed in seeds)
+    found = [Row(model=model, method="float", bits=32, variant="trained", runs=starts)]
+
+    def add(chosen: Method, variant: str, study: Study, freezing: Mapping[str, Any] | None = None) -> None:
+        runs = tuple(_compressed_run(model, chosen.rule, start, steps=steps, freezing=freezing) for start in starts)
+        found.append(Row(model=model, method=chosen.name, bits=chosen.bits, variant=variant, runs=runs, study=study))
+
+    for name, bits in METHODS:
+        add(method(name, bits), "fine-tuned", "main")
+    add(method("ssvq", 1.5), "majority", "ablation", {"variant": "majority"})
     return found

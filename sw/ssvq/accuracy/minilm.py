@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -21,6 +20,8 @@ LEARNING_RATE = 2e-3
 SIGN_LEARNING_RATES = {"short": 1e-3, "long": 2e-3}
 """Longer training averages more noise out of the signs' gradients."""
 LOW_SIGN_RATE, HIGH_SIGN_RATE = 1e-4, 4e-3
+NOISY_BATCH = 16
+"""A quarter of the texts, twice the noise of the gradients."""
 IMPORTANCE: Mapping[str, Any] = {"calibration": {"input_importance": True}}
 """Codebooks start where errors count as much as the inputs are large: all methods gain by it, trained or not."""
 
@@ -55,12 +56,14 @@ def table(
 
 
 def _row(chosen: Method, variant: str, steps: int, seeds: Sequence[int], **changes: Any) -> Row:
-    """A row of trained models; `changes` are sections of the recipe that differ, and settings of the rule."""
+    """A row of trained models; `changes` are settings of the recipe's sections and of the rule that differ."""
     sections, rule, optimizer = (dict(changes.get(part, {})) for part in ("sections", "rule", "optimizer"))
     runs = []
     for seed in seeds:
         content = table({**chosen.rule, **rule}, steps=steps, seed=seed, optimizer={**chosen.optimizer, **optimizer})
-        runs.append(Run(family="minilm", table={**content, **copy.deepcopy(sections)}))
+        for name, settings in sections.items():
+            content[name] = {**content.get(name, {}), **settings}
+        runs.append(Run(family="minilm", table=content))
     study = changes.get("study", "main")
     return Row(model="minilm", method=chosen.name, bits=chosen.bits, variant=variant, runs=tuple(runs), study=study)
 
@@ -128,6 +131,9 @@ def ablation_rows(steps: Mapping[Budget, int], seeds: Sequence[int] = SEEDS) -> 
         rates = {"sign_learning_rate": rate}
         rows.append(row(f"{label} sign rate", optimizer=rates))
         rows.append(row(f"{label} sign rate, majority", optimizer=rates, sections=freezing(variant="majority")))
+    noisy = {"data": {"batch_size": NOISY_BATCH}}
+    rows.append(row(f"batches of {NOISY_BATCH}", sections=noisy))
+    rows.append(row(f"batches of {NOISY_BATCH}, majority", sections={**noisy, **freezing(variant="majority")}))
     for variant in ("majority", "average", "final"):
         rows.append(row(variant, sections=freezing(variant=variant)))
     rows.append(row("majority", "long", sections=freezing(variant="majority")))

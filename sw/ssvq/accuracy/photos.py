@@ -21,9 +21,10 @@ RULES: Mapping[Model, Sequence[tuple[str, Mapping[str, Any] | None]]] = {
 }
 """Patterns with their rules; None is the method's."""
 DATA: Mapping[Model, Table] = {
-    "efficientnet_lite0": {"mean": [127 / 255] * 3, "deviation": [128 / 255] * 3},
-    "vit_s_saliency": {},
+    "efficientnet_lite0": {"batch_size": 16, "mean": [127 / 255] * 3, "deviation": [128 / 255] * 3},
+    "vit_s_saliency": {"batch_size": 8},
 }
+MATMUL = {"efficientnet_lite0": "float32", "vit_s_saliency": "bfloat16"}
 DISTILLATION: Mapping[Model, Table] = {"efficientnet_lite0": {}, "vit_s_saliency": {"loss": "mse"}}
 
 
@@ -33,7 +34,7 @@ def _table(model: Model, chosen: Method | None, *, steps: int, seed: int) -> Tab
         if chosen is None
         else [{"pattern": pattern, **(chosen.rule if rule is None else rule)} for pattern, rule in RULES[model]]
     )
-    data = {"kind": "photos", "sources": SOURCES, "batch_size": 16, "evaluation_batch_size": 16}
+    data = {"kind": "photos", "sources": SOURCES, "evaluation_batch_size": 16}
     return {
         "model": {"name": model},
         "data": {**data, **DATA[model]},
@@ -44,7 +45,13 @@ def _table(model: Model, chosen: Method | None, *, steps: int, seed: int) -> Tab
             "warmup": 0.05,
             "clip_norm": 1.0,
         },
-        "training": {"steps": steps, "seed": seed, "log_steps": max(1, steps // 20), "evaluate_steps": steps + 1},
+        "training": {
+            "steps": steps,
+            "seed": seed,
+            "matmul": MATMUL[model],
+            "log_steps": max(1, steps // 20),
+            "evaluate_steps": steps + 1,
+        },
         "rules": rules,
     }
 
@@ -60,7 +67,7 @@ def rows(model: Model, *, steps: int, seeds: Sequence[int]) -> list[Row]:
 
     Args:
         model: which of the two.
-        steps: of distillation, 16 views each.
+        steps: of distillation.
         seeds: a distilled run each.
     """
     methods = [method(name, bits) for name, bits in METHODS]

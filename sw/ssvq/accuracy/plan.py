@@ -9,7 +9,8 @@ from dataclasses import replace
 from ssvq.accuracy import fashion, minilm, photos
 from ssvq.accuracy.study import Row, Run
 
-QUICK_STEPS, PHOTO_STEPS = 3, 100
+QUICK_STEPS = 3
+FASHION_STEPS = 300
 
 
 def full_plan() -> list[Row]:
@@ -20,10 +21,10 @@ def full_plan() -> list[Row]:
         *minilm.trained_rows(steps),
         *minilm.ablation_rows(steps),
         *minilm.post_training_rows(),
-        *fashion.rows("fashion_resnet", float_epochs=12, epochs=4, seeds=minilm.SEEDS),
-        *fashion.rows("fashion_vit", float_epochs=12, epochs=4, seeds=minilm.SEEDS),
-        *photos.rows("efficientnet_lite0", steps=PHOTO_STEPS, seeds=minilm.SEEDS),
-        *photos.rows("vit_s_saliency", steps=PHOTO_STEPS, seeds=minilm.SEEDS),
+        *fashion.rows("fashion_resnet", float_length={"epochs": 6}, steps=FASHION_STEPS, seeds=minilm.SEEDS),
+        *fashion.rows("fashion_vit", float_length={"epochs": 8}, steps=FASHION_STEPS, seeds=minilm.SEEDS),
+        *photos.rows("efficientnet_lite0", steps=60, seeds=minilm.SEEDS),
+        *photos.rows("vit_s_saliency", steps=40, seeds=minilm.SEEDS),
     ]
 
 
@@ -35,7 +36,7 @@ def quick_plan() -> list[Row]:
         *(row for row in minilm.ablation_rows(budgets, (0,)) if row.variant in ("fixed signs", "majority")),
         *(row for row in minilm.post_training_rows() if row.method in ("ssvq", "uniform")),
     ]
-    images = fashion.rows("fashion_vit", float_epochs=1, epochs=1, seeds=(0,), steps=QUICK_STEPS)
+    images = fashion.rows("fashion_vit", float_length={"steps": QUICK_STEPS}, steps=QUICK_STEPS, seeds=(0,))
     kinds: dict[tuple[str, str], Row] = {}
     for row in (*sentences, *images):
         if row.bits in ((2, 32) if row.method in ("uniform", "float") else (1.5,)):

@@ -12,6 +12,7 @@ NUMBERS_VERSION = 1
 """Raised whenever the code gives other numbers for equal settings; earlier results then count no more."""
 
 Family = Literal["minilm", "fashion_vit", "fashion_resnet", "efficientnet_lite0", "vit_s_saliency"]
+Study = Literal["main", "ablation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class Row:
     bits: float
     variant: str
     runs: tuple[Run, ...]
-    study: Literal["main", "ablation"] = "main"
+    study: Study = "main"
 
     @property
     def name(self) -> str:
