@@ -61,11 +61,8 @@ def formats_markdown(config: CoreConfig) -> str:
         f"## Descriptor\n\n{format.DESCRIPTOR_BYTES} bytes; what is not named is zero.\n\n"
     )
     text += _table(
-        ["word", "bits", "field", "type", "meaning"],
-        [
-            (f.word, _bit_range(f.lsb, f.width), f"`{f.name}`", f"{'int' if f.signed else 'uint'}{f.width}", f.doc)
-            for f in format.DESCRIPTOR_FIELDS
-        ],
+        ["word", "bits", "field", "type", "opcodes", "meaning"],
+        [_descriptor_row(field) for field in format.DESCRIPTOR_FIELDS],
     )
     text += "\n## Opcodes\n\n" + _table(["value", "opcode"], [(o.value, f"`{o.name}`") for o in format.Opcode])
     text += "\n## Weight formats\n\n" + _table(
@@ -95,6 +92,12 @@ def formats_markdown(config: CoreConfig) -> str:
             ],
         )
     )
+
+
+def _descriptor_row(field: format.Field) -> tuple[int, str, str, str, str, str]:
+    kind = f"{'int' if field.signed else 'uint'}{field.width}"
+    opcodes = ", ".join(opcode.name for opcode in field.opcodes) or "all"
+    return field.word, _bit_range(field.lsb, field.width), f"`{field.name}`", kind, opcodes, field.doc
 
 
 def _profile(config: CoreConfig) -> str:

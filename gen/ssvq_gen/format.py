@@ -89,7 +89,11 @@ _ERROR_MEANINGS: dict[ErrorCode, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A bit field of a descriptor: `width` bits from bit `lsb` of 32-bit word `word`."""
+    """A bit field of a descriptor: `width` bits from bit `lsb` of 32-bit word `word`.
+
+    Attributes:
+        opcodes: those that have the field, none for all. Others may have another field in its place.
+    """
 
     name: str
     word: int
@@ -97,6 +101,11 @@ class Field:
     width: int
     signed: bool = False
     doc: str
+    opcodes: tuple[Opcode, ...] = ()
+
+    def belongs_to(self, opcode: int) -> bool:
+        """Whether descriptors with this opcode have the field."""
+        return not self.opcodes or opcode in self.opcodes
 
     @property
     def offset(self) -> int:
@@ -111,6 +120,7 @@ class Field:
         return 0, (1 << self.width) - 1
 
 
+_PRODUCT = (Opcode.PRODUCT,)
 DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="opcode", word=0, lsb=0, width=8, doc="1 LOAD, 2 STORE, 3 MATMUL, 4 PRODUCT"),
     Field(name="magic", word=0, lsb=8, width=8, doc="0x5A"),
@@ -129,7 +139,7 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="narrow_bias", word=5, lsb=25, width=1, doc="1: biases are int16, shifted left by bias_shift"),
     Field(name="shared_multiplier", word=5, lsb=26, width=1, doc="1: all channels have the descriptor's multiplier"),
     Field(name="bias_shift", word=5, lsb=27, width=4, doc="shift of narrow biases, otherwise 0"),
-    Field(name="transposed", word=5, lsb=31, width=1, doc="PRODUCT: 1, an operand word is along the input channels"),
+    Field(name="transposed", word=5, lsb=31, width=1, doc="1, an operand word is along the input channels"),
     Field(name="k_tiles", word=6, lsb=0, width=16, doc="tiles along the input channels"),
     Field(name="n_tiles", word=6, lsb=16, width=16, doc="tiles along the output channels"),
     Field(name="input_stride", word=7, lsb=0, width=16, doc="words from one input activation to the next"),
@@ -139,15 +149,15 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="clamp_min", word=8, lsb=16, width=8, signed=True, doc="smallest output value"),
     Field(name="clamp_max", word=8, lsb=24, width=8, signed=True, doc="largest output value"),
     Field(name="early_tiles", word=9, lsb=0, width=16, doc="k tiles that do not wait for the last column before"),
-    Field(name="batch_last", word=9, lsb=16, width=16, doc="PRODUCT: number of the last product, from 0"),
-    Field(name="operand", word=10, lsb=0, width=32, doc="PRODUCT: activation memory word of the weights' first word"),
-    Field(name="operand_stride", word=11, lsb=0, width=16, doc="PRODUCT: words from one operand row to the next"),
-    Field(name="operand_batch_stride", word=11, lsb=16, width=16, doc="PRODUCT: words between the batch's operands"),
-    Field(name="input_batch_stride", word=12, lsb=0, width=16, doc="PRODUCT: words between the batch's inputs"),
-    Field(name="output_batch_stride", word=12, lsb=16, width=16, doc="PRODUCT: words between the batch's outputs"),
+    Field(name="batch_last", word=9, lsb=16, width=16, doc="number of the last product, from 0"),
+    Field(name="operand", word=10, lsb=0, width=32, opcodes=_PRODUCT, doc="activation memory word of the weights"),
+    Field(name="operand_stride", word=11, lsb=0, width=16, opcodes=_PRODUCT, doc="words between operand rows"),
+    Field(name="operand_batch_stride", word=11, lsb=16, width=16, opcodes=_PRODUCT, doc="words between operands"),
+    Field(name="input_batch_stride", word=12, lsb=0, width=16, opcodes=_PRODUCT, doc="words between inputs"),
+    Field(name="output_batch_stride", word=12, lsb=16, width=16, opcodes=_PRODUCT, doc="words between outputs"),
     Field(name="mantissa", word=13, lsb=0, width=12, doc="shared multiplier"),
     Field(name="exponent", word=13, lsb=12, width=4, doc="shared multiplier: shift beyond the smallest"),
-    Field(name="last_columns", word=13, lsb=16, width=8, doc="PRODUCT: columns in use in the last tile of outputs"),
+    Field(name="last_columns", word=13, lsb=16, width=8, opcodes=_PRODUCT, doc="columns in use in the last tile"),
     Field(name="residency", word=13, lsb=24, width=2, doc="0 from DRAM, 1 and kept in the cache, 2 from the cache"),
     Field(name="cache_offset", word=14, lsb=0, width=32, doc="byte offset in the weight cache, 64-byte aligned"),
 )
@@ -155,7 +165,10 @@ FIELD_BY_NAME: dict[str, Field] = {f.name: f for f in DESCRIPTOR_FIELDS}
 
 
 def pack_descriptor(values: Mapping[str, int]) -> bytes:
-    """64 bytes of a descriptor; `magic` is filled in, absent fields are zero. Raises FormatError."""
+    """64 bytes of a descriptor; `magic` is filled in, absent fields are zero.
+
+    Raises FormatError for unknown fields, values out of range, and values other than 0 in fields of other opcodes.
+    """
     image = DESCRIPTOR_MAGIC << FIELD_BY_NAME["magic"].offset if "magic" not in values else 0
     for name, value in values.items():
         field = FIELD_BY_NAME.get(name)
@@ -164,18 +177,25 @@ def pack_descriptor(values: Mapping[str, int]) -> bytes:
         low, high = field.bounds
         if not low <= value <= high:
             raise FormatError(f"descriptor field {name} must be from {low} to {high}, not {value}")
+        if value and not field.belongs_to(values.get("opcode", 0)):
+            known = " and ".join(opcode.name for opcode in field.opcodes)
+            raise FormatError(f"descriptor field {name} is of {known}, and must be 0 in others, not {value}")
         image |= (value & ((1 << field.width) - 1)) << field.offset
     return image.to_bytes(DESCRIPTOR_BYTES, "little")
 
 
 def unpack_descriptor(data: bytes) -> dict[str, int]:
-    """Fields of a descriptor, the inverse of `pack_descriptor`. Raises FormatError when it is not 64 bytes."""
+    """Fields of a descriptor, the inverse of `pack_descriptor`; those of other opcodes are zero.
+
+    Raises FormatError when it is not 64 bytes.
+    """
     if len(data) != DESCRIPTOR_BYTES:
         raise FormatError(f"a descriptor is {DESCRIPTOR_BYTES} bytes, not {len(data)}")
     image = int.from_bytes(data, "little")
+    opcode = image & ((1 << FIELD_BY_NAME["opcode"].width) - 1)
     values = {}
     for field in DESCRIPTOR_FIELDS:
-        value = (image >> field.offset) & ((1 << field.width) - 1)
+        value = (image >> field.offset) & ((1 << field.width) - 1) if field.belongs_to(opcode) else 0
         values[field.name] = value - (1 << field.width) if value > field.bounds[1] else value
     return values
 

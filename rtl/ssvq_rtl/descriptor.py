@@ -1,6 +1,6 @@
 """A descriptor as hardware sees it, generated from the format's table."""
 
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
 from ssvq_gen.format import DESCRIPTOR_FIELDS
@@ -9,16 +9,13 @@ INDEX_WIDTH = 16
 """Bits of a descriptor's index in its job."""
 
 
-def descriptor_layout() -> data.StructLayout:
-    """All fields of a descriptor by name, from its bit 0 to its last field; gaps are called ``reserved_<bit>``."""
-    members: dict[str, Shape] = {}
-    end = 0
-    for field in sorted(DESCRIPTOR_FIELDS, key=lambda f: f.offset):
-        if field.offset > end:
-            members[f"reserved_{end}"] = unsigned(field.offset - end)
-        members[field.name] = signed(field.width) if field.signed else unsigned(field.width)
-        end = field.offset + field.width
-    return data.StructLayout(members)
+def descriptor_layout() -> data.FlexibleLayout:
+    """All fields of a descriptor by name; those of different opcodes may share bits."""
+    members = {
+        field.name: data.Field(signed(field.width) if field.signed else unsigned(field.width), field.offset)
+        for field in DESCRIPTOR_FIELDS
+    }
+    return data.FlexibleLayout(max(field.offset + field.width for field in DESCRIPTOR_FIELDS), members)
 
 
 class FetchedDescriptor(data.StructLayout):

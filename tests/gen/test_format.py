@@ -14,12 +14,20 @@ from ssvq_gen.format import (
     DESCRIPTOR_MAGIC,
     ErrorCode,
     FormatError,
+    Opcode,
     StreamFormat,
     pack_descriptor,
     unpack_descriptor,
 )
 
-descriptors = st.fixed_dictionaries({f.name: st.integers(*f.bounds) for f in DESCRIPTOR_FIELDS})
+
+def values_of(opcode: Opcode) -> st.SearchStrategy[dict[str, int]]:
+    """All fields; those that the opcode does not have are zero."""
+    own = {f.name: st.integers(*f.bounds) if f.belongs_to(opcode) else st.just(0) for f in DESCRIPTOR_FIELDS}
+    return st.fixed_dictionaries({**own, "opcode": st.just(int(opcode))})
+
+
+descriptors = st.sampled_from(Opcode).flatmap(values_of)
 
 
 @given(descriptors)
@@ -35,11 +43,21 @@ def test_magic_is_filled_in_and_absent_fields_are_zero() -> None:
     assert {name for name, value in values.items() if value} == {"opcode", "magic"}
 
 
-def test_fields_do_not_overlap_and_stay_in_their_word() -> None:
-    taken = [bit for f in DESCRIPTOR_FIELDS for bit in range(f.offset, f.offset + f.width)]
+@pytest.mark.parametrize("opcode", Opcode)
+def test_fields_of_an_opcode_do_not_overlap_and_stay_in_their_word(opcode: Opcode) -> None:
+    own = [f for f in DESCRIPTOR_FIELDS if f.belongs_to(opcode)]
+    taken = [bit for f in own for bit in range(f.offset, f.offset + f.width)]
     assert len(taken) == len(set(taken))
     assert max(taken) < 8 * DESCRIPTOR_BYTES
-    assert all(f.lsb + f.width <= 32 for f in DESCRIPTOR_FIELDS)
+    assert all(f.lsb + f.width <= 32 for f in own)
+
+
+def test_fields_of_another_opcode_are_no_fields() -> None:
+    message = "^descriptor field operand is of PRODUCT, and must be 0 in others, not 5$"
+    with pytest.raises(FormatError, match=message):
+        pack_descriptor({"opcode": Opcode.MATMUL, "operand": 5})
+    data = pack_descriptor({"opcode": Opcode.PRODUCT, "operand": 5})
+    assert unpack_descriptor(bytes([Opcode.MATMUL]) + data[1:])["operand"] == 0
 
 
 def test_field_errors() -> None:

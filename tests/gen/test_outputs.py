@@ -119,8 +119,12 @@ def test_nested_ports_are_refused() -> None:
     assert core_ports(StubCore(config=PRESETS["large"]))[-1].width == 128
 
 
-def test_header_compiles_and_packs_a_descriptor_as_python_does(tmp_path: Path, config: CoreConfig) -> None:
-    values = {f.name: f.bounds[index % 2] for index, f in enumerate(DESCRIPTOR_FIELDS) if f.name != "magic"}
+@pytest.mark.parametrize("opcode", Opcode)
+def test_header_compiles_and_packs_a_descriptor_as_python_does(
+    tmp_path: Path, config: CoreConfig, opcode: Opcode
+) -> None:
+    own = [f for f in DESCRIPTOR_FIELDS if f.belongs_to(opcode) and f.name != "magic"]
+    values = {f.name: f.bounds[index % 2] for index, f in enumerate(own)} | {"opcode": int(opcode)}
     assignments = "\n".join(f"SSVQ_DESCRIPTOR_SET(&d, {name.upper()}, {value});" for name, value in values.items())
     checks = "\n".join(
         f'_Static_assert(SSVQ_REG_{r.name} == {r.offset}, "{r.name}");\n'
