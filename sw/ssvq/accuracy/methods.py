@@ -33,8 +33,11 @@ def _uniform(bits: int, rate: float) -> Method:
     return Method(name="uniform", bits=bits, rule=rule, optimizer={"learning_rate": rate})
 
 
-def _codebook(name: str, bits: float, size: int, dim: int, **settings: Any) -> Method:
-    return Method(name=name, bits=bits, rule={"format": name, "codebook_size": size, "vector_dim": dim, **settings})
+def _codebook(
+    name: str, bits: float, size: int, dim: int, *, optimizer: Mapping[str, float] | None = None, **settings: Any
+) -> Method:
+    rule = {"format": name, "codebook_size": size, "vector_dim": dim, **settings}
+    return Method(name=name, bits=bits, rule=rule, optimizer=optimizer or {})
 
 
 UNIFORM = tuple(_uniform(bits, 1e-4) for bits in (8, 4, 3, 2))
@@ -42,8 +45,13 @@ VQ = (_codebook("vq", 2, 256, 4), _codebook("vq", 1.5, 64, 4), _codebook("vq", 1
 """Signs inside the codewords: bits = log2(k) / d."""
 MVQ = tuple(_codebook("mvq", bits, size, 8, keep=2, group=4) for bits, size in ((2, 1024), (1.5, 64), (1.25, 16)))
 """Two of every four weights kept, of which a mask takes 3 bits: bits = 3/4 + log2(k) / d."""
-SSVQ = (_codebook("ssvq", 2, 256, 8), _codebook("ssvq", 1.5, 16, 8), _codebook("ssvq", 1.25, 4, 8))
-"""bits = 1 + log2(k) / d."""
+SSVQ = (
+    _codebook("ssvq", 2, 256, 8, optimizer={"sign_learning_rate": 1e-3}),
+    _codebook("ssvq", 1.5, 16, 8),
+    _codebook("ssvq", 1.25, 4, 8),
+)
+"""bits = 1 + log2(k) / d. With 256 codewords fewer signs have to change: the long training ends at a cosine of 0.949
+at twice this rate, and of 0.953 at this one."""
 MAIN = (*UNIFORM, *VQ, *MVQ, *SSVQ)
 
 

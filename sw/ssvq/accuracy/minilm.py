@@ -70,7 +70,8 @@ def _row(chosen: Method, variant: str, steps: int, seeds: Sequence[int], **chang
 
 def _trained_row(chosen: Method, variant: str, budget: Budget, steps: int, seeds: Sequence[int], **changes: Any) -> Row:
     """The same with what all trained models have."""
-    optimizer = {"sign_learning_rate": SIGN_LEARNING_RATES[budget], **changes.pop("optimizer", {})}
+    sign_rate = {"sign_learning_rate": SIGN_LEARNING_RATES[budget]}
+    optimizer = {**sign_rate, **chosen.optimizer, **changes.pop("optimizer", {})}
     sections = {**IMPORTANCE, **changes.pop("sections", {})}
     return _row(chosen, variant, steps, seeds, optimizer=optimizer, sections=sections, **changes)
 
