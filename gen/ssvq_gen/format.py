@@ -37,6 +37,10 @@ class Opcode(IntEnum):
     STORE = 2
     MATMUL = 3
     PRODUCT = 4
+    SUM = 6
+    MULTIPLY = 7
+    LAYERNORM = 8
+    SOFTMAX = 9
 
 
 class Residency(IntEnum):
