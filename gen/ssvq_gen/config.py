@@ -26,6 +26,8 @@ CODEBOOK_PAGES = 2
 """Codebooks in each lane's RAM: the next one is written while the last steps still read the one before."""
 CODEBOOK_WORD_WIDTH = 8 * LANE_WEIGHTS
 
+MIN_VECTOR_LANES = 4
+
 MAX_VECTOR_DIM = 32
 MAX_BURST_BEATS = 16
 """Longest AXI burst the core issues: what AXI3 ports (Zynq-7000 HP) accept without a converter."""
@@ -82,6 +84,7 @@ class CoreConfig:
     weight_cache_bytes : memory in which compressed weights stay to be decoded again; 0 leaves it out
     profile_depth : descriptors whose times and counters are recorded; 0 leaves the records out
     attention : generate PRODUCT, the product of two activation tensors
+    vector_lanes : channels that the vector unit takes at once; 0 leaves the unit out
     formats : weight formats the core can decode
 
     Raises
@@ -103,6 +106,7 @@ class CoreConfig:
     weight_cache_bytes: int = 0
     profile_depth: int = 64
     attention: bool = True
+    vector_lanes: int = 8
     formats: tuple[WeightFormat, ...] = (WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ)
 
     def __post_init__(self) -> None:
@@ -136,6 +140,8 @@ class CoreConfig:
         if self.requantize_lanes == 0:
             object.__setattr__(self, "requantize_lanes", self.cols)
         _require_power_of_two("requantize_lanes", self.requantize_lanes, 1, self.cols)
+        if self.vector_lanes != 0:
+            _require_power_of_two("vector_lanes", self.vector_lanes, MIN_VECTOR_LANES, self.word_bytes)
         object.__setattr__(self, "formats", self._checked_formats())
 
     def _checked_formats(self) -> tuple[WeightFormat, ...]:
@@ -161,6 +167,16 @@ class CoreConfig:
     def activation_depth(self) -> int:
         """Words in the activation memory."""
         return self.activation_bytes // self.word_bytes
+
+    @property
+    def write_lanes(self) -> int:
+        """Channels of a word of the activation memory that are written together."""
+        return min(self.requantize_lanes, self.vector_lanes) if self.vector_lanes else self.requantize_lanes
+
+    @property
+    def vector_slots(self) -> int:
+        """Groups of `vector_lanes` channels in a word of the activation memory."""
+        return self.word_bytes // self.vector_lanes
 
     # Bus and weight stream
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ssvq_gen import vector_arithmetic as arithmetic
 from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
-from ssvq_gen.format import Opcode
+from ssvq_gen.format import TABLE_ENTRIES, VECTOR_OPCODES, Opcode
 from ssvq_gen.vector_arithmetic import (
     CHANNELS_MAX,
     GAIN_SHIFT_MAX,
@@ -22,8 +22,6 @@ from ssvq_gen.vector_arithmetic import (
 from .layer_arithmetic import CompileError
 from .reference import ActivationScale, Int8Array, Int64Array
 
-VECTOR_OPCODES = (Opcode.SUM, Opcode.MULTIPLY, Opcode.LAYERNORM, Opcode.SOFTMAX)
-TABLE_SIZE = 256
 EPSILON_MAX = (1 << 32) - 1
 
 _INVERSE_LINES = np.asarray(arithmetic.INVERSE_LINES, dtype=np.int64)
@@ -44,7 +42,7 @@ class VectorOperation:
     second_multiplier : likewise, of the second tensor of a SUM
     offset : added to the product, int64 () or (C,)
     shift : one of `SHIFTS`, see `ssvq_gen.vector_arithmetic.rescale`
-    input_zero_point, second_zero_point : of the operands; a SOFTMAX needs none
+    input_zero_point, second_zero_point : of the operands; 0 for a SOFTMAX, which compares channels only
     has_second : there are two operands, of equal shape
     gain_shift : LAYERNORM: left shift of each channel, int64 () or (C,)
     epsilon : LAYERNORM: added to the squared number of channels times the variance
@@ -101,11 +99,13 @@ class VectorOperation:
             raise CompileError(self.name, "MULTIPLY has two operands")
         if self.opcode is Opcode.SOFTMAX and self.table is None:
             raise CompileError(self.name, "SOFTMAX needs a table of weights")
+        if self.opcode is Opcode.SOFTMAX and self.input_zero_point != 0:
+            raise CompileError(self.name, "SOFTMAX takes activations as they are: input_zero_point must be 0")
         low, high = (0, WEIGHT_MAX) if self.opcode is Opcode.SOFTMAX else (ACTIVATION_MIN, ACTIVATION_MAX)
         if self.table is not None and (
-            self.table.shape != (TABLE_SIZE,) or self.table.min() < low or self.table.max() > high
+            self.table.shape != (TABLE_ENTRIES,) or self.table.min() < low or self.table.max() > high
         ):
-            raise CompileError(self.name, f"a table must have {TABLE_SIZE} values from {low} to {high}")
+            raise CompileError(self.name, f"a table must have {TABLE_ENTRIES} values from {low} to {high}")
         if self.opcode is Opcode.SOFTMAX and self.table is not None and self.table[0] != WEIGHT_MAX:
             raise CompileError(self.name, f"the weight of a row's largest value must be {WEIGHT_MAX}")
 
@@ -148,7 +148,7 @@ class VectorOperation:
             self.second_multiplier,
         )
         if self.table is not None and self.opcode is not Opcode.SOFTMAX:
-            output = self.table[output & (TABLE_SIZE - 1)]
+            output = self.table[output & (TABLE_ENTRIES - 1)]
         return np.asarray(output).astype(np.int8)
 
     def _deviations(self, x: Int64Array) -> Int64Array:

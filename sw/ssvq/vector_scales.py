@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
-from ssvq_gen.format import Opcode
+from ssvq_gen.format import TABLE_ENTRIES, Opcode
 from ssvq_gen.vector_arithmetic import (
     DEVIATION_FRACTION,
     GAIN_SHIFT_MAX,
@@ -23,7 +23,7 @@ from ssvq_gen.vector_arithmetic import (
 
 from .layer_arithmetic import CompileError
 from .reference import ActivationScale, FloatArray, Int64Array
-from .vector_operation import EPSILON_MAX, TABLE_SIZE, VectorOperation
+from .vector_operation import EPSILON_MAX, VectorOperation
 
 Function = Callable[[FloatArray], FloatArray]
 
@@ -100,8 +100,8 @@ def look_up(
         raise CompileError(name, "scales of a table must not have gains: all channels have one table")
     values = np.arange(ACTIVATION_MIN, ACTIVATION_MAX + 1)
     outputs = output_scale.quantize(function(input_scale.dequantize(values)))
-    table = np.zeros(TABLE_SIZE, dtype=np.int64)
-    table[values & (TABLE_SIZE - 1)] = outputs
+    table = np.zeros(TABLE_ENTRIES, dtype=np.int64)
+    table[values & (TABLE_ENTRIES - 1)] = outputs
     return VectorOperation(
         name=name,
         opcode=Opcode.SUM,
@@ -158,7 +158,7 @@ def softmax(
     """``exp(x) / sum(exp(x))`` over the channels of each activation. Raises CompileError when scales have gains."""
     if input_scale.gains or output_scale.gains:
         raise CompileError(name, "scales of a softmax must not have gains: it compares channels")
-    distances = np.arange(TABLE_SIZE)
+    distances = np.arange(TABLE_ENTRIES)
     table = np.floor(WEIGHT_MAX * np.exp(-distances * input_scale.scale) + 0.5).astype(np.int64)
     ratio = np.asarray(1 / (output_scale.scale * (1 << SHARE_FRACTION)))
     shift = _largest_shift(name, ratio)

@@ -1,0 +1,146 @@
+"""Random vector operations with their tensors placed in a small activation memory."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ssvq.reference import Int8Array
+from ssvq.vector_image import parameter_words, table_words, vector_fields
+from ssvq.vector_operation import VectorOperation
+from ssvq.reference import ActivationScale
+from ssvq_gen.config import CoreConfig
+from ssvq_gen.format import VECTOR_OPCODES, Opcode
+from ssvq_gen.vector_arithmetic import GAIN_SHIFT_MAX, SHIFTS, WEIGHT_MAX
+
+Words = npt.NDArray[np.int8]
+"""An activation memory, (activation_depth, word_bytes)."""
+
+
+def random_operation(rng: np.random.Generator, opcode: Opcode, channels: int) -> VectorOperation:
+    """Any operation of that kind; extremes of all its numbers are likely."""
+
+    def number(low: int, high: int) -> int:
+        return int(rng.choice([low, high, rng.integers(low, high + 1), rng.integers(low, high + 1)]))
+
+    def values(low: int, high: int) -> npt.NDArray[np.int64]:
+        if rng.random() < 0.5:
+            return np.asarray(number(low, high))
+        return np.asarray([number(low, high) for _ in range(channels)])
+
+    softmax = opcode is Opcode.SOFTMAX
+    has_second = opcode is Opcode.MULTIPLY or (opcode is Opcode.SUM and bool(rng.random() < 0.7))
+    clamps = sorted(number(-128, 127) for _ in range(2)) if rng.random() < 0.3 else [-128, 127]
+    table = None
+    if softmax:
+        table = np.concatenate([[WEIGHT_MAX], np.sort(rng.integers(0, WEIGHT_MAX + 1, 255))[::-1]]).astype(np.int64)
+    elif rng.random() < 0.4:
+        table = rng.integers(-128, 128, 256)
+    reach = 1 << int(rng.integers(6, 16))
+    return VectorOperation(
+        name="v",
+        opcode=opcode,
+        channels=channels,
+        multiplier=values(-reach, reach - 1),
+        second_multiplier=values(-reach, reach - 1) if has_second and opcode is Opcode.SUM else np.asarray(0),
+        offset=values(-(1 << 23), (1 << 23) - 1) if rng.random() < 0.5 else np.asarray(0),
+        shift=int(rng.choice(SHIFTS)),
+        input_zero_point=0 if softmax else number(-128, 127),
+        second_zero_point=number(-128, 127) if has_second else 0,
+        has_second=has_second,
+        gain_shift=values(0, GAIN_SHIFT_MAX) if opcode is Opcode.LAYERNORM else np.asarray(0),
+        epsilon=number(0, 1 << 20) if opcode is Opcode.LAYERNORM else 0,
+        table=table,
+        zero_point=number(-128, 127),
+        clamp_min=clamps[0],
+        clamp_max=clamps[1],
+        output_scale=ActivationScale(scale=1.0),
+    )
+
+
+def random_activations(rng: np.random.Generator, tokens: int, channels: int) -> Int8Array:
+    """Wide or narrow about some centre, or all equal."""
+    spread = int(rng.choice([0, 1, 8, 128]))
+    centre = rng.integers(-128, 128, (tokens, 1))
+    return np.clip(centre + rng.integers(-spread, spread + 1, (tokens, channels)), -128, 127).astype(np.int8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorStep:
+    """An operation, its command, and the memory before and after it."""
+
+    operation: VectorOperation
+    fields: dict[str, int]
+    before: Words
+    after: Words
+
+
+def random_step(config: CoreConfig, seed: int, *, opcode: Opcode | None = None, index: int = 0) -> VectorStep:
+    """An operation that fits the memory, with everything else in there at random."""
+    rng = np.random.default_rng(seed)
+    chosen = Opcode(int(rng.choice(VECTOR_OPCODES))) if opcode is None else opcode
+    width, depth = config.word_bytes, config.activation_depth
+    while True:
+        tokens = int(rng.choice([1, 2, 3, 4, 5, rng.integers(1, config.accumulator_depth + 1)]))
+        tokens = min(tokens, config.accumulator_depth)
+        channels = int(rng.integers(1, 5 * width))
+        operation = random_operation(rng, chosen, channels)
+        words = -(-channels // width)
+        parameters, table = parameter_words(operation, config), table_words(operation, config)
+        strides = [words + int(rng.integers(0, 3)) for _ in range(3)]
+        sizes = [(tokens - 1) * stride + words for stride in strides] + [len(parameters), len(table)]
+        if sum(sizes) <= depth:
+            break
+    memory = rng.integers(-128, 128, (depth, width), dtype=np.int8)
+    places = _places(random.Random(seed), sizes, depth)
+    x, second = (random_activations(rng, tokens, channels) for _ in range(2))
+    for tensor, place, stride in ((x, places[0], strides[0]), (second, places[1], strides[1])):
+        _put(memory, place, stride, tensor)
+    memory[places[3] : places[3] + len(parameters)] = parameters.view(np.int8)
+    memory[places[4] : places[4] + len(table)] = table.view(np.int8)
+    after = memory.copy()
+    output = operation.reference(x, second) if operation.has_second else operation.reference(x)
+    _put(after, places[2], strides[2], output)
+    fields = vector_fields(operation) | {
+        "source": places[0],
+        "input_stride": strides[0],
+        "destination": places[2],
+        "output_stride": strides[2],
+        "parameters": places[3],
+        "table": places[4],
+        "tokens": tokens,
+    }
+    if operation.has_second:
+        fields |= {"second_source": places[1], "second_stride": strides[1]}
+    return VectorStep(operation=operation, fields=fields | {"index": index}, before=memory, after=after)
+
+
+def written_channels(config: CoreConfig, step: VectorStep) -> npt.NDArray[np.bool_]:
+    """Bytes of memory that are outputs; those behind the last channel of a group of lanes may be anything."""
+    result = np.zeros(step.before.shape, dtype=bool)
+    groups = -(-step.operation.channels // config.vector_lanes) * config.vector_lanes
+    _put(result, step.fields["destination"], step.fields["output_stride"], np.ones((step.fields["tokens"], groups)))
+    return result
+
+
+def _places(rng: random.Random, sizes: list[int], depth: int) -> list[int]:
+    """First words of pieces in a random order with random gaps."""
+    order = list(range(len(sizes)))
+    rng.shuffle(order)
+    free, at, places = depth - sum(sizes), 0, [0] * len(sizes)
+    for number in order:
+        gap = rng.randint(0, free)
+        places[number] = at + gap
+        at, free = at + gap + sizes[number], free - gap
+    return places
+
+
+def _put(memory: npt.NDArray[np.generic], place: int, stride: int, tensor: npt.NDArray[np.generic]) -> None:
+    width = memory.shape[1]
+    for token, channels in enumerate(tensor):
+        for first in range(0, len(channels), width):
+            part = channels[first : first + width]
+            memory[place + token * stride + first // width, : len(part)] = part
