@@ -172,7 +172,14 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="mantissa", word=13, lsb=0, width=12, doc="shared multiplier"),
     Field(name="exponent", word=13, lsb=12, width=4, doc="shared multiplier: shift beyond the smallest"),
     Field(name="last_columns", word=13, lsb=16, width=8, opcodes=_PRODUCT, doc="columns in use in the last tile"),
-    Field(name="residency", word=13, lsb=24, width=2, opcodes=(Opcode.MATMUL,), doc="0 from DRAM, 1 and kept in the cache, 2 from the cache"),
+    Field(
+        name="residency",
+        word=13,
+        lsb=24,
+        width=2,
+        opcodes=(Opcode.MATMUL,),
+        doc="0 from DRAM, 1 and kept in the cache, 2 from the cache",
+    ),
     Field(name="cache_offset", word=14, lsb=0, width=32, opcodes=(Opcode.MATMUL,), doc="byte offset in the cache"),
     Field(name="table", word=10, lsb=0, width=32, opcodes=VECTOR_OPCODES, doc="word of the table, if there is one"),
     Field(name="second_source", word=11, lsb=0, width=32, opcodes=_PAIRED, doc="word of the second tensor"),
@@ -191,9 +198,7 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
         opcodes=VECTOR_OPCODES,
         doc="zero point of the (first) input",
     ),
-    Field(
-        name="second_zero_point", word=13, lsb=24, width=8, signed=True, opcodes=_PAIRED, doc="of the second tensor"
-    ),
+    Field(name="second_zero_point", word=13, lsb=24, width=8, signed=True, opcodes=_PAIRED, doc="of the second tensor"),
     Field(name="epsilon", word=14, lsb=0, width=32, opcodes=(Opcode.LAYERNORM,), doc="added to the spread"),
     Field(
         name="multiplier", word=15, lsb=0, width=16, signed=True, opcodes=VECTOR_OPCODES, doc="shared by all channels"

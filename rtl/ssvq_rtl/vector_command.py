@@ -1,7 +1,9 @@
 """What the parts of the vector unit are told of an operation."""
 
-from amaranth.hdl import signed
-from amaranth.lib import data, enum
+from enum import IntEnum
+
+from amaranth.hdl import Value, ValueLike, signed
+from amaranth.lib import data
 
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import FIELD_BY_NAME, Opcode
@@ -15,7 +17,7 @@ _FIELDS = (
 )
 
 
-class Operation(enum.Enum, shape=2):
+class Operation(IntEnum):
     """The opcode of a vector operation."""
 
     SUM = 0
@@ -24,9 +26,9 @@ class Operation(enum.Enum, shape=2):
     SOFTMAX = 3
 
     @classmethod
-    def of(cls, opcode: Opcode) -> "Operation":
-        """The operation of a descriptor."""
-        return cls[opcode.name]
+    def of_opcode(cls, opcode: ValueLike) -> Value:
+        """The operation of a vector descriptor's opcode, which follow each other in the same order."""
+        return (Value.cast(opcode) - Opcode.SUM.value)[:2]
 
 
 class VectorCommand(data.StructLayout):
@@ -38,7 +40,7 @@ class VectorCommand(data.StructLayout):
         super().__init__({"operation": Operation, **shapes, "index": INDEX_WIDTH})
 
 
-class Phase(enum.Enum, shape=2):
+class Phase(IntEnum):
     """A pass over the activations.
 
     LARGEST : the largest channel of each activation

@@ -25,10 +25,9 @@ LEVELS = 2
 class LaneValues(data.StructLayout):
     """A value for each lane, those of an `element` when `valid`."""
 
-    def __init__(self, config: CoreConfig, shape: "int | data.Layout | object") -> None:
-        super().__init__(
-            {"valid": 1, "element": Element(config), "values": data.ArrayLayout(shape, config.vector_lanes)}
-        )
+    def __init__(self, config: CoreConfig, shape: ShapeLike) -> None:
+        values = data.ArrayLayout(shape, config.vector_lanes)
+        super().__init__({"valid": 1, "element": Element(config), "values": values})
 
 
 class VectorStatistics(wiring.Component):

@@ -1,7 +1,9 @@
 """Reads what a vector operation needs from the activation memory, in the order in which it is used."""
 
+from enum import IntEnum
+
 from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CoreConfig
@@ -19,7 +21,7 @@ PLANE_POSITIONS = sum(PLANE_BYTES.values())
 """Bytes of the parameters of a channel that has all of them."""
 
 
-class Arrival(enum.Enum, shape=2):
+class Arrival(IntEnum):
     """What a word of the activation memory is for."""
 
     TABLE = 0
@@ -227,7 +229,7 @@ class VectorWalk(wiring.Component):
                     m.d.sync += [self.busy.eq(0), self.ends.eq(1)]
                     m.next = "TAKE"
                 with m.Elif((pause == 0) & ~outputs):
-                    m.d.sync += phase.eq(phase.as_value() + 1)
+                    m.d.sync += phase.eq(phase + 1)
                     m.next = "PHASE"
         return m
 

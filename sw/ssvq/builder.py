@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import DRAM_ALIGNMENT, FormatError, Opcode, Residency, pack_descriptor
+from ssvq_gen.format import DRAM_ALIGNMENT, FormatError, Opcode, Residency, TableUse, pack_descriptor
 
 from . import footprint
 from .activation_tensor import ActivationTensor
@@ -13,6 +13,8 @@ from .product import IntegerProduct
 from .program import Program
 from .program_image import Entry, ProgramImage, Transfer
 from .reference import ActivationScale
+from .vector_image import Bytes, vector_fields
+from .vector_operation import VectorOperation
 from .weight_stream import parameter_fields, stream_format_of, tile_counts
 
 __all__ = ["ActivationTensor", "ProgramBuilder"]
@@ -125,6 +127,56 @@ class ProgramBuilder:
         }
         values |= _matrix_fields(source, target, k_tiles, n_tiles)
         self._add_matrix(job, values, None)
+
+    def constant(self, name: str, words: Bytes, *, word: int) -> None:
+        """Copy words that are part of the program, uint8 (count, `word_bytes`), to the memory from `word` on."""
+        values = {"opcode": Opcode.LOAD, "dram_bytes": words.size, "destination": word}
+        self._check_descriptor(name, values)
+        self._image.add([Entry(job=name, values=values, constant=words.tobytes())])
+
+    def vector(
+        self,
+        operation: VectorOperation,
+        *,
+        source: ActivationTensor,
+        second: ActivationTensor | None = None,
+        target: ActivationTensor,
+        parameters: int = 0,
+        table: int = 0,
+        table_kept: bool = False,
+        name: str | None = None,
+    ) -> None:
+        """Apply a vector operation. `parameters` and `table` are the words from which on `parameter_words` and
+        `table_words` are in the memory; with `table_kept`, the vector unit still has the table.
+        """
+        config, job = self._config, name if name is not None else operation.name
+        if not config.vector_lanes:
+            raise CompileError(job, f"core {config.name!r} was generated without the vector unit: set vector_lanes")
+        shape = source.tokens, operation.channels
+        self._check_shape(job, "source", source, shape)
+        self._check_shape(job, "target", target, shape)
+        if (second is not None) != operation.has_second:
+            raise CompileError(job, f"the operation has {1 + operation.has_second} operands")
+        values = vector_fields(operation) | {
+            "source": source.word,
+            "input_stride": source.stride,
+            "destination": target.word,
+            "output_stride": target.stride,
+            "tokens": source.tokens,
+        }
+        if values["planes"]:
+            values["parameters"] = parameters
+        if operation.table is not None:
+            values |= {"table_use": TableUse.KEPT} if table_kept else {"table": table}
+        if second is not None:
+            self._check_shape(job, "second", second, shape)
+            values |= {"second_source": second.word, "second_stride": second.stride}
+        depth = config.accumulator_depth
+        if operation.opcode in (Opcode.LAYERNORM, Opcode.SOFTMAX) and source.tokens > depth:
+            rule = f"tokens must be at most the core's accumulator_depth {depth}, not {source.tokens}: split them"
+            raise CompileError(job, rule)
+        self._check_descriptor(job, values)
+        self._image.add([Entry(job=job, values=values)])
 
     def build(self) -> Program:
         """The program of all calls so far. Raises CompileError."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import Opcode
+from ssvq_gen.format import TABLE_ENTRIES, TABLE_ENTRY_BYTES, VECTOR_OPCODES, Opcode, ParameterPlane, TableUse
 
 Words = npt.NDArray[np.int64]
 """Addresses of activation memory words, in no order, perhaps repeated."""
@@ -28,12 +28,19 @@ def is_matrix(d: Fields) -> bool:
     return d["opcode"] in MATRIX_OPCODES
 
 
+def is_vector(d: Fields) -> bool:
+    """True for an operation of the vector unit."""
+    return d["opcode"] in VECTOR_OPCODES
+
+
 def reads(config: CoreConfig, d: Fields) -> Words:
     """Words that a descriptor reads."""
     if d["opcode"] == Opcode.LOAD:
         return NO_WORDS
     if d["opcode"] == Opcode.STORE:
         return d["source"] + np.arange(d["dram_bytes"] // config.word_bytes)
+    if is_vector(d):
+        return _vector_reads(config, d)
     k_words = -(-d["k_tiles"] * config.rows // config.word_bytes)
     batches = range(d.get("batch_last", 0) + 1)
     return np.concatenate(
@@ -48,6 +55,8 @@ def writes(config: CoreConfig, d: Fields) -> Words:
         return NO_WORDS
     if d["opcode"] == Opcode.LOAD:
         return d["destination"] + np.arange(d["dram_bytes"] // config.word_bytes)
+    if is_vector(d):
+        return _grid(d["destination"], d["tokens"], d["output_stride"], 0, _channel_words(config, d))
     n_words = -(-d["n_tiles"] * config.cols // config.word_bytes)
     return np.concatenate([_outputs(d, batch, 0, n_words) for batch in range(d.get("batch_last", 0) + 1)])
 
@@ -87,6 +96,22 @@ def _dram(d: Fields) -> Range:
 def _grid(first: int, count: int, stride: int, start: int, stop: int) -> Words:
     """Words start .. stop - 1 of `count` activations."""
     return (first + stride * np.arange(count)[:, None] + np.arange(start, stop)).reshape(-1)
+
+
+def _channel_words(config: CoreConfig, d: Fields) -> int:
+    return -(-d["channels"] // config.word_bytes)
+
+
+def _vector_reads(config: CoreConfig, d: Fields) -> Words:
+    """Operands, channel parameters and table."""
+    words = _channel_words(config, d)
+    parts = [_grid(d["source"], d["tokens"], d["input_stride"], 0, words)]
+    if d.get("has_second", 0):
+        parts.append(_grid(d["second_source"], d["tokens"], d["second_stride"], 0, words))
+    parts.append(d.get("parameters", 0) + np.arange(words * ParameterPlane(d.get("planes", 0)).plane_bytes))
+    if d.get("table_use", 0) == TableUse.LOAD:
+        parts.append(d["table"] + np.arange(TABLE_ENTRIES * TABLE_ENTRY_BYTES // config.word_bytes))
+    return np.concatenate(parts)
 
 
 def _inputs(d: Fields, batch: int, start: int, stop: int) -> Words:

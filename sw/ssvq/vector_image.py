@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import PLANE_BYTES, TABLE_ENTRY_BYTES, Opcode, ParameterPlane, TableUse
-from ssvq_gen.vector_arithmetic import SHIFTS, inverse_of_channels
+from ssvq_gen.vector_arithmetic import GAIN_SHIFT_MAX, SHIFTS, inverse_of_channels
 
-from .reference import Int64Array
+from .reference import ActivationScale, Int64Array
 from .vector_operation import VectorOperation
 
 Bytes = npt.NDArray[np.uint8]
@@ -80,3 +82,56 @@ def table_words(operation: VectorOperation, config: CoreConfig) -> Bytes:
         return np.zeros((0, config.word_bytes), dtype=np.uint8)
     entries = np.asarray(operation.table & ((1 << (8 * TABLE_ENTRY_BYTES)) - 1))
     return entries.astype("<u2").view(np.uint8).reshape(-1, config.word_bytes)
+
+
+def unpack_operation(
+    fields: Mapping[str, int], parameters: Bytes, table: Bytes | None, config: CoreConfig
+) -> VectorOperation:
+    """The inverse: an operation of a descriptor's fields and what its addresses lead to.
+
+    Args:
+        fields: of the descriptor.
+        parameters: as of `parameter_words`.
+        table: as of `table_words`; None where the descriptor has no table.
+        config: of the core.
+
+    Raises CompileError for what is no operation.
+    """
+    channels, width = fields["channels"], config.word_bytes
+    stored = ParameterPlane(fields["planes"])
+    count = -(-channels // width)
+    planes_of_words = parameters.reshape(count, stored.plane_bytes, width)
+    records = planes_of_words.transpose(0, 2, 1).reshape(count * width, stored.plane_bytes)
+    values = {}
+    first = 0
+    for plane, name in _PLANE_NAMES.items():
+        values[name] = np.asarray(fields.get(name, 0), dtype=np.int64)
+        if plane in stored:
+            size = PLANE_BYTES[plane]
+            parts = records[:channels, first : first + size].astype(np.int64) << (8 * np.arange(size))
+            values[name] = parts.sum(axis=1)
+            if plane is ParameterPlane.GAIN_SHIFT:
+                values[name] &= GAIN_SHIFT_MAX
+            else:
+                values[name] -= (values[name] >> (8 * size - 1)) << (8 * size)
+            first += size
+    entries = None
+    if table is not None:
+        kind = "<u2" if fields["opcode"] == Opcode.SOFTMAX else "<i2"
+        entries = np.ascontiguousarray(table).reshape(-1).view(kind).astype(np.int64)
+    return VectorOperation(
+        name=Opcode(fields["opcode"]).name.lower(),
+        opcode=Opcode(fields["opcode"]),
+        channels=channels,
+        shift=SHIFTS[fields["shift_code"]],
+        input_zero_point=fields["input_zero_point"],
+        second_zero_point=fields.get("second_zero_point", 0),
+        has_second=bool(fields.get("has_second", 0)),
+        epsilon=fields.get("epsilon", 0),
+        table=entries,
+        zero_point=fields["zero_point"],
+        clamp_min=fields["clamp_min"],
+        clamp_max=fields["clamp_max"],
+        output_scale=ActivationScale(scale=1.0, zero_point=fields["zero_point"]),
+        **values,
+    )

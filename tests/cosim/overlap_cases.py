@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from core_model import CoreModel
 from layers import random_layer
+from vector_operations import random_operation
 
 from ssvq.activation_tensor import ActivationTensor
 from ssvq.builder import ProgramBuilder
@@ -14,9 +15,10 @@ from ssvq.integer_layer import CompileError, IntegerLayer
 from ssvq.product import IntegerProduct
 from ssvq.program import Program, place_input, read_output
 from ssvq.reference import ActivationScale, Int8Array
+from ssvq.vector_image import parameter_words, table_words
 from ssvq_gen.arithmetic import encode_multiplier
 from ssvq_gen.config import CoreConfig, WeightFormat
-from ssvq_gen.format import FormatError, StreamFormat
+from ssvq_gen.format import VECTOR_OPCODES, FormatError, Opcode, StreamFormat
 
 ALL = "all"
 """Job that loads the whole activation memory at the beginning, and stores it at the end."""
@@ -45,6 +47,8 @@ class ProgramCase:
         kinds = [self._copy_in, self._copy_out, self._matmul, self._matmul, self._matmul]
         if config.attention:
             kinds += [self._product, self._product]
+        if config.vector_lanes:
+            kinds += [self._vector, self._vector]
         made = 0
         for attempt in range(_TRIES):
             if made == steps:
@@ -135,6 +139,39 @@ class ProgramCase:
             target_batch_stride=int(rng.integers(0, tokens * target.stride + 2)),
         )
         self._output = target
+
+    def _vector(self, name: str) -> None:
+        """Mostly on the output of the matrix product before; its parameters and table come just before it."""
+        rng, config, before = self._rng, self._config, self._output
+        opcode = Opcode(int(rng.choice(VECTOR_OPCODES)))
+        source = (
+            before
+            if before and rng.random() < _FOLLOWS
+            else self._tensor(self._tokens(), self._channels(config.word_bytes))
+        )
+        operation = random_operation(rng, opcode, source.channels)
+        places = []
+        for words in (parameter_words(operation, config), table_words(operation, config)):
+            place = int(rng.integers(max(1, config.activation_depth - len(words))))
+            places.append(place)
+            if len(words):
+                self._builder.constant(name, words, word=place)
+        shape = source.tokens, source.channels
+        target = self._tensor(*shape)
+        second = self._tensor(*shape) if operation.has_second else None
+        kept = bool(len(table_words(operation, config)) and rng.random() < 0.3)
+        for table_kept in (False, True)[: 1 + kept]:
+            self._builder.vector(
+                operation,
+                source=source,
+                second=second,
+                target=target,
+                parameters=places[0],
+                table=places[1],
+                table_kept=table_kept,
+                name=name,
+            )
+            target = self._tensor(*shape)
 
 
 def _random_layer(

@@ -52,7 +52,8 @@ def test_rescale_rounds_half_up_and_clamps(
 ) -> None:
     total = value * multipliers[0] + other * multipliers[1] + offset
     expected = min(max(half_up(Fraction(total, 1 << shift)) + zero_point, clamps[0]), clamps[1])
-    found = arithmetic.rescale(value, multipliers[0], offset, shift, zero_point, clamps[0], clamps[1], other, multipliers[1])
+    low, high = clamps
+    found = arithmetic.rescale(value, multipliers[0], offset, shift, zero_point, low, high, other, multipliers[1])
     assert found == expected
 
 

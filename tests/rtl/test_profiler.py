@@ -6,7 +6,7 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 from small_configs import CONFIGS, SQUARE
 
-from ssvq_gen.profile import PROFILE_CLASSES, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS, profile_addr
+from ssvq_gen.profile import PROFILE_STORED, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS, profile_addr
 from ssvq_rtl.profiler import EVENTS, SNAPSHOT_CYCLES, SNAPSHOT_CYCLES_MAX, SPACING, Profiler
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded
 
@@ -42,7 +42,7 @@ class Model:
 
     async def cycle(self, ctx: Any, events: dict[str, int]) -> None:
         """One cycle with these events; times and classes are random, so that a mix-up of cycles shows."""
-        time, classes = self._rng.getrandbits(32), [self._rng.getrandbits(32) for _ in PROFILE_CLASSES]
+        time, classes = self._rng.getrandbits(32), [self._rng.getrandbits(32) for _ in PROFILE_STORED]
         ctx.set(self._dut.cycle, time)
         ctx.set(self._dut.classes, classes)
         for source in EVENTS:
@@ -53,7 +53,7 @@ class Model:
             if index < self.depth:
                 self.words[profile_addr(index, EVENTS[source])] = time
                 if source == "compute_end":
-                    for name, value in zip(PROFILE_CLASSES, classes, strict=True):
+                    for name, value in zip(PROFILE_STORED, classes, strict=True):
                         self.words[profile_addr(index, name)] = value
         self._ends = [(source, index) for source, index in events.items() if source.endswith("_end")]
         await ctx.tick()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from small_configs import CONFIGS, SQUARE, WIDE
+from small_configs import SQUARE, WIDE
 from vector_bench import VectorBench
 from vector_programs import random_step, written_channels
 

@@ -15,7 +15,7 @@ from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches
 
 def command_of(step: VectorStep) -> dict[str, Any]:
     """The payload of the unit's command port."""
-    operation = Operation.of(Opcode(step.fields["opcode"]))
+    operation = Operation[Opcode(step.fields["opcode"]).name]
     return {name: step.fields.get(name, 0) for name, _ in VectorCommand()} | {"operation": operation}
 
 

@@ -7,17 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ssvq.layer_arithmetic import CompileError
 from ssvq.reference import matmul_reference
+from ssvq.vector_image import unpack_operation
 from ssvq.weight_stream import unpack_stream
 from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import (
     DESCRIPTOR_BYTES,
     DESCRIPTOR_MAGIC,
     DRAM_ALIGNMENT,
+    FIELD_BY_NAME,
+    TABLE_ENTRIES,
+    TABLE_ENTRY_BYTES,
+    VECTOR_OPCODES,
     ErrorCode,
     Opcode,
+    ParameterPlane,
     Residency,
     StreamFormat,
+    TableUse,
     unpack_descriptor,
 )
 
@@ -43,6 +51,7 @@ class CoreModel:
         rng = np.random.default_rng(0)
         pattern = rng.integers(-128, 128, self.config.activation_bytes, dtype=np.int8)
         self.words = pattern.reshape(self.config.activation_depth, self.config.word_bytes)
+        self.table = rng.integers(0, 256, TABLE_ENTRIES * TABLE_ENTRY_BYTES, dtype=np.uint8)
         self.cache = rng.integers(0, 256, self.config.weight_cache_bytes, dtype=np.uint8)
 
     def run(self, memory: npt.NDArray[np.uint8], offset: int, count: int) -> None:
@@ -54,12 +63,16 @@ class CoreModel:
             self._execute(memory, unpack_descriptor(memory[start : start + DESCRIPTOR_BYTES].tobytes()), index)
 
     def _execute(self, memory: npt.NDArray[np.uint8], d: dict[str, int], index: int) -> None:
-        is_product = d["opcode"] == Opcode.PRODUCT
-        unknown = d["opcode"] not in list(Opcode) or (is_product and not self.config.attention)
-        if d["magic"] != DESCRIPTOR_MAGIC or d["flags"] or unknown or (d["dram_bytes"] == 0) != is_product:
+        is_product, is_vector = d["opcode"] == Opcode.PRODUCT, d["opcode"] in VECTOR_OPCODES
+        left_out = (is_product and not self.config.attention) or (is_vector and not self.config.vector_lanes)
+        unknown = d["opcode"] not in list(Opcode) or left_out
+        if d["magic"] != DESCRIPTOR_MAGIC or unknown or (d["dram_bytes"] == 0) != (is_product or is_vector):
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
         if d["batch_last"] and not is_product:
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        if is_vector:
+            self._vector(d, index)
+            return
         start, stop = d["dram_offset"], d["dram_offset"] + d["dram_bytes"]
         is_cached = d["opcode"] == Opcode.MATMUL and d["residency"] == Residency.REUSE
         if start % DRAM_ALIGNMENT or (stop > memory.size and not is_cached):
@@ -125,6 +138,27 @@ class CoreModel:
             x = self._tokens(source, d["tokens"], d["input_stride"], k, index)
             output = self._requantized(x, weight, np.zeros(weight.shape[0], dtype=np.int64), d)
             self._write(output, d, d["destination"] + batch * d["output_batch_stride"], index)
+
+    def _vector(self, d: dict[str, int], index: int) -> None:
+        c = self.config
+        words = -(-d["channels"] // c.word_bytes)
+        if d["table_use"] == TableUse.LOAD:
+            size = TABLE_ENTRIES * TABLE_ENTRY_BYTES // c.word_bytes
+            self.table = self._words(d["table"], size, index).view(np.uint8).copy()
+        parameters = self._words(d["parameters"], words * ParameterPlane(d["planes"]).plane_bytes, index)
+        table = None if d["table_use"] == TableUse.NONE else self.table
+        try:
+            operation = unpack_operation(d, parameters.view(np.uint8), table, c)
+        except CompileError as error:
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index) from error
+        one_by_one = operation.opcode in (Opcode.SUM, Opcode.MULTIPLY)
+        if not 1 <= d["tokens"] <= (FIELD_BY_NAME["tokens"].bounds[1] if one_by_one else c.accumulator_depth):
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        operands = [self._tokens(d["source"], d["tokens"], d["input_stride"], d["channels"], index)]
+        if operation.has_second:
+            place = d["second_source"], d["tokens"], d["second_stride"], d["channels"]
+            operands.append(self._tokens(*place, index))
+        self._write(operation.reference(*operands), d, d["destination"], index)
 
     def _requantized(
         self, x: npt.NDArray[np.int8], weight: npt.NDArray[np.int8], bias: npt.NDArray[np.int64], d: dict[str, int]

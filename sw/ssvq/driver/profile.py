@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import Opcode
-from ssvq_gen.profile import PROFILE_CLASSES, profile_addr
+from ssvq_gen.profile import PROFILE_CLASSES, PROFILE_STORED, profile_addr
 
 from ..program import Program
 from .errors import CounterMismatch, DriverError
@@ -137,7 +137,8 @@ def _read_row(core: Core, program: Program, index: int, before: dict[str, int]) 
     )
     if not row.is_matrix:
         return row, before
-    after = {name: read(name) for name in PROFILE_CLASSES}
+    after = {name: read(name) for name in PROFILE_STORED}
+    after[PROFILE_CLASSES[-1]] = read("COMPUTE_END") - sum(after.values())
     row = replace(
         row,
         decoded=read("DECODED"),
