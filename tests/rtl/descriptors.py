@@ -3,23 +3,34 @@
 from typing import Any
 
 from ssvq_gen.config import CoreConfig, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_FIELDS, DESCRIPTOR_MAGIC, DRAM_ALIGNMENT, Opcode, Residency
+from ssvq_gen.format import (
+    DESCRIPTOR_FIELDS,
+    DESCRIPTOR_MAGIC,
+    DRAM_ALIGNMENT,
+    VECTOR_OPCODES,
+    Opcode,
+    Residency,
+    TableUse,
+)
+from ssvq_gen.vector_arithmetic import CHANNELS_MAX
 
 MEMORY_SIZE = 1 << 20
 
 
 def opcodes_of(config: CoreConfig) -> list[Opcode]:
     """What the core can run."""
-    return [opcode for opcode in Opcode if config.attention or opcode is not Opcode.PRODUCT]
+    left_out = () if config.attention else (Opcode.PRODUCT,)
+    left_out += () if config.vector_lanes else VECTOR_OPCODES
+    return [opcode for opcode in Opcode if opcode not in left_out]
 
 
 def random_fields(rng: Any, config: CoreConfig, opcode: Opcode | None = None) -> dict[str, int]:
     """Fields of a descriptor that can be run, all others random."""
     chosen = opcode or rng.choice(opcodes_of(config))
     size = config.stream_alignment if chosen is Opcode.MATMUL else config.word_bytes
-    fields = {field.name: rng.randint(*field.bounds) for field in DESCRIPTOR_FIELDS} | {
+    anything = {field.name: rng.randint(*field.bounds) for field in DESCRIPTOR_FIELDS}
+    fields = anything | {
         "magic": DESCRIPTOR_MAGIC,
-        "flags": 0,
         "opcode": chosen,
         "dram_offset": DRAM_ALIGNMENT * rng.randrange(MEMORY_SIZE // DRAM_ALIGNMENT // 2),
         "dram_bytes": size * rng.randint(1, config.activation_depth // 2),
@@ -32,12 +43,27 @@ def random_fields(rng: Any, config: CoreConfig, opcode: Opcode | None = None) ->
         "clamp_min": rng.randint(-128, 0),
         "clamp_max": rng.randint(0, 127),
     }
+    if chosen is not Opcode.PRODUCT:
+        fields["batch_last"] = 0
     if chosen is Opcode.PRODUCT:
-        return fields | {"dram_offset": 0, "dram_bytes": 0, "last_columns": rng.randint(1, config.cols)}
-    fields["batch_last"] = 0
-    if chosen is Opcode.MATMUL:
+        fields |= {"dram_bytes": 0, "last_columns": rng.randint(1, config.cols)}
+    elif chosen is Opcode.MATMUL:
         fields |= _random_format(rng, config) | _random_residency(rng, config, fields)
-    return fields
+    elif chosen in VECTOR_OPCODES:
+        fields |= {"dram_bytes": 0} | _random_vector(rng, chosen)
+    owned = {field.name for field in DESCRIPTOR_FIELDS if field.belongs_to(chosen)}
+    return {name: value if name in owned else 0 for name, value in fields.items()}
+
+
+def _random_vector(rng: Any, opcode: Opcode) -> dict[str, int]:
+    softmax = opcode is Opcode.SOFTMAX
+    second = {Opcode.MULTIPLY: 1, Opcode.SUM: rng.randint(0, 1)}.get(opcode, 0)
+    return {
+        "channels": rng.randint(1, CHANNELS_MAX),
+        "table_use": rng.randint(1 if softmax else 0, max(TableUse)),
+        "has_second": second,
+        **({"input_zero_point": 0} if softmax else {}),
+    }
 
 
 def _random_format(rng: Any, config: CoreConfig) -> dict[str, int]:
@@ -59,5 +85,6 @@ def _random_residency(rng: Any, config: CoreConfig, fields: dict[str, int]) -> d
 
 
 def fetched(fields: dict[str, int], index: int, last: bool = False) -> dict[str, Any]:
-    """Payload of a `FetchedDescriptor` port."""
-    return {"fields": fields, "index": index, "last": last}
+    """Payload of a `FetchedDescriptor` port. Fields that the opcode does not have are left out: others are there."""
+    owned = {f.name: fields[f.name] for f in DESCRIPTOR_FIELDS if f.belongs_to(fields["opcode"]) and f.name in fields}
+    return {"fields": owned, "index": index, "last": last}
