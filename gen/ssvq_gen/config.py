@@ -84,7 +84,8 @@ class CoreConfig:
     weight_cache_bytes : memory in which compressed weights stay to be decoded again; 0 leaves it out
     profile_depth : descriptors whose times and counters are recorded; 0 leaves the records out
     attention : generate PRODUCT, the product of two activation tensors
-    vector_lanes : channels that the vector unit takes at once; 0 leaves the unit out
+    vector : generate the vector unit: sums, products, tables, LayerNorm and softmax of activations
+    vector_lanes : channels that it takes at once; 0 chooses those of a word of the activation memory
     formats : weight formats the core can decode
 
     Raises
@@ -106,7 +107,8 @@ class CoreConfig:
     weight_cache_bytes: int = 0
     profile_depth: int = 64
     attention: bool = True
-    vector_lanes: int = 8
+    vector: bool = True
+    vector_lanes: int = 0
     formats: tuple[WeightFormat, ...] = (WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ)
 
     def __post_init__(self) -> None:
@@ -140,9 +142,19 @@ class CoreConfig:
         if self.requantize_lanes == 0:
             object.__setattr__(self, "requantize_lanes", self.cols)
         _require_power_of_two("requantize_lanes", self.requantize_lanes, 1, self.cols)
-        if self.vector_lanes != 0:
-            _require_power_of_two("vector_lanes", self.vector_lanes, MIN_VECTOR_LANES, self.word_bytes)
+        self._choose_vector_lanes()
         object.__setattr__(self, "formats", self._checked_formats())
+
+    def _choose_vector_lanes(self) -> None:
+        if not isinstance(self.vector, bool):
+            raise ConfigError(f"vector must be true or false, not {self.vector!r}")
+        if not self.vector:
+            if self.vector_lanes != 0:
+                raise ConfigError(f"vector_lanes must be 0 without the vector unit, not {self.vector_lanes!r}")
+            return
+        if self.vector_lanes == 0:
+            object.__setattr__(self, "vector_lanes", self.word_bytes)
+        _require_power_of_two("vector_lanes", self.vector_lanes, MIN_VECTOR_LANES, self.word_bytes)
 
     def _checked_formats(self) -> tuple[WeightFormat, ...]:
         known = ", ".join(f.name.lower() for f in WeightFormat)
@@ -171,7 +183,7 @@ class CoreConfig:
     @property
     def write_lanes(self) -> int:
         """Channels of a word of the activation memory that are written together."""
-        return min(self.requantize_lanes, self.vector_lanes) if self.vector_lanes else self.requantize_lanes
+        return min(self.requantize_lanes, self.vector_lanes) if self.vector else self.requantize_lanes
 
     @property
     def vector_slots(self) -> int:
@@ -339,7 +351,9 @@ class CoreConfig:
 
 def _lanes_chosen_anew(changes: Mapping[str, Any]) -> dict[str, int]:
     """Derived lane counts do not outlive the array or bus that they were derived from."""
-    return {"decode_lanes": 0, "requantize_lanes": 0} if changes.keys() & {"rows", "cols", "axi_data_width"} else {}
+    chosen = {"decode_lanes", "requantize_lanes"} if changes.keys() & {"rows", "cols", "axi_data_width"} else set()
+    chosen |= {"vector_lanes"} if changes.keys() & {"rows", "cols", "vector"} else set()
+    return dict.fromkeys(sorted(chosen), 0)
 
 
 PRESETS: dict[str, CoreConfig] = {
@@ -356,6 +370,7 @@ PRESETS: dict[str, CoreConfig] = {
             requantize_lanes=4,
             weight_buffer_depth=128,
             weight_cache_bytes=4 << 10,
+            vector_lanes=4,
             profile_depth=16,
         ),
         CoreConfig(
@@ -365,6 +380,7 @@ PRESETS: dict[str, CoreConfig] = {
             axi_data_width=64,
             activation_bytes=128 << 10,
             weight_cache_bytes=32 << 10,
+            vector_lanes=8,
         ),
         CoreConfig(
             name="base",
@@ -382,6 +398,7 @@ PRESETS: dict[str, CoreConfig] = {
             axi_data_width=128,
             activation_bytes=1024 << 10,
             weight_cache_bytes=128 << 10,
+            vector_lanes=32,
             profile_depth=256,
         ),
     )

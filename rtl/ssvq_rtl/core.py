@@ -81,7 +81,7 @@ class SsvqCore(wiring.Component):
         weights = WeightStream(config=config)
         resizer = StreamResizer(config=config)
         matmul = MatmulEngine(config=config)
-        vector = VectorEngine(config=config) if config.vector_lanes else None
+        vector = VectorEngine(config=config) if config.vector else None
         memory = ActivationMemory(config=config, readers=4, writers=3)
 
         # What tracks the bus and the job outlives a failed job; the engines are reset with every job.

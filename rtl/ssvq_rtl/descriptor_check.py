@@ -49,7 +49,7 @@ class DescriptorCheck(wiring.Component):
         is_load, is_store, is_matmul, is_product = (
             fields.opcode == opcode for opcode in (Opcode.LOAD, Opcode.STORE, Opcode.MATMUL, Opcode.PRODUCT)
         )
-        is_vector = Cat(fields.opcode == opcode for opcode in VECTOR_OPCODES).any() & (self._config.vector_lanes != 0)
+        is_vector = Cat(fields.opcode == opcode for opcode in VECTOR_OPCODES).any() & self._config.vector
         is_known = is_load | is_store | is_matmul | (is_product & self._config.attention) | is_vector
         is_matrix = is_matmul | is_product
         is_streamed = is_load | is_store | is_matmul

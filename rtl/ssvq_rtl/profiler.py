@@ -33,7 +33,7 @@ SPACING: dict[str, int] = {"decode": 3, "drain": 5, "load": 5, "store": 8, "vect
 """Fewest cycles between two events of the same source, by engine."""
 SNAPSHOT_CYCLES = 5
 """Cycles of `busy` after a `compute_end` when there are no other events."""
-SNAPSHOT_CYCLES_MAX = 18
+SNAPSHOT_CYCLES_MAX = 25
 
 _BANK_BITS = 2
 _BANKS = 1 << _BANK_BITS

@@ -34,8 +34,8 @@ class VectorEngine(wiring.Component):
 
     def __init__(self, *, config: CoreConfig) -> None:
         self._config = config = require_config(config)
-        if config.vector_lanes == 0:
-            raise ValueError("vector_lanes must not be 0 in a core with a vector unit")
+        if not config.vector:
+            raise ValueError("vector must be true in a core with a vector unit")
         super().__init__(
             {
                 "commands": In(stream.Signature(VectorCommand())),

@@ -150,8 +150,8 @@ class ProgramBuilder:
         `table_words` are in the memory; with `table_kept`, the vector unit still has the table.
         """
         config, job = self._config, name if name is not None else operation.name
-        if not config.vector_lanes:
-            raise CompileError(job, f"core {config.name!r} was generated without the vector unit: set vector_lanes")
+        if not config.vector:
+            raise CompileError(job, f"core {config.name!r} was generated without the vector unit: set vector")
         shape = source.tokens, operation.channels
         self._check_shape(job, "source", source, shape)
         self._check_shape(job, "target", target, shape)

@@ -47,7 +47,7 @@ class ProgramCase:
         kinds = [self._copy_in, self._copy_out, self._matmul, self._matmul, self._matmul]
         if config.attention:
             kinds += [self._product, self._product]
-        if config.vector_lanes:
+        if config.vector:
             kinds += [self._vector, self._vector]
         made = 0
         for attempt in range(_TRIES):

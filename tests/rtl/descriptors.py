@@ -20,7 +20,7 @@ MEMORY_SIZE = 1 << 20
 def opcodes_of(config: CoreConfig) -> list[Opcode]:
     """What the core can run."""
     left_out = () if config.attention else (Opcode.PRODUCT,)
-    left_out += () if config.vector_lanes else VECTOR_OPCODES
+    left_out += () if config.vector else VECTOR_OPCODES
     return [opcode for opcode in Opcode if opcode not in left_out]
 
 

@@ -166,7 +166,7 @@ def vector_cases(config: CoreConfig) -> list[Case]:
     cases: list[Case] = []
     for opcode in VECTOR_OPCODES:
         base = vector(opcode)
-        if not config.vector_lanes:
+        if not config.vector:
             cases.append((base, MEMORY_SIZE, BAD))
             continue
         cases += [(base, 0, OK), (base | {"dram_bytes": 1}, MEMORY_SIZE, BAD), (base | {"batch_last": 1}, 0, BAD)]

@@ -12,7 +12,7 @@ from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded
 
 DEPTH = 16
 CONFIG = SQUARE.replace(profile_depth=DEPTH)
-KINDS = ("load", "store", "matrix")
+KINDS = ("load", "store", "matrix", "vector")
 BEGIN_LATENCY = 3
 END_LATENCY = 4
 SETTLE_CYCLES = SNAPSHOT_CYCLES_MAX + END_LATENCY
@@ -87,6 +87,9 @@ def longest_wait(words: int, before: Iterable[str]) -> int:
     return found
 
 
+WAITS = {"compute": 1, "decode": 1, "drain": 2, "load": 3, "store": 5, "vector": 14}
+
+
 def test_waiting_is_no_longer_than_the_spacing() -> None:
     """The overrun argument: an entry is written before its source can fire again."""
     waits = {}
@@ -98,7 +101,7 @@ def test_waiting_is_no_longer_than_the_spacing() -> None:
         snapshot = sum(n % 4 == bank for n in range(len(PROFILE_TIMES), len(PROFILE_WORD)))
         assert 1 + longest_wait(snapshot, sources) <= SNAPSHOT_CYCLES_MAX
     assert set(waits) == set(EVENTS)
-    assert {engine(s): w for s, w in waits.items()} == {"compute": 1, "decode": 1, "drain": 2, "load": 3, "store": 5}
+    assert {engine(s): w for s, w in waits.items()} == WAITS
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -167,7 +170,7 @@ def test_every_row_and_word_is_its_own(depth: int) -> None:
 
     async def bench(ctx: Any) -> None:
         for index in [*range(2 * depth), 1 << 15, INDEX_MAX]:
-            matrix = {s: index for s in EVENTS if engine(s) not in ("load", "store")}
+            matrix = {s: index for s in EVENTS if engine(s) not in ("load", "store", "vector")}
             await model.cycle(ctx, {s: i for s, i in matrix.items() if s != "drain_end"})
             await model.cycle(ctx, {"drain_end": index})
             for _ in range(SETTLE_CYCLES):

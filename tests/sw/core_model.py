@@ -64,7 +64,7 @@ class CoreModel:
 
     def _execute(self, memory: npt.NDArray[np.uint8], d: dict[str, int], index: int) -> None:
         is_product, is_vector = d["opcode"] == Opcode.PRODUCT, d["opcode"] in VECTOR_OPCODES
-        left_out = (is_product and not self.config.attention) or (is_vector and not self.config.vector_lanes)
+        left_out = (is_product and not self.config.attention) or (is_vector and not self.config.vector)
         unknown = d["opcode"] not in list(Opcode) or left_out
         if d["magic"] != DESCRIPTOR_MAGIC or unknown or (d["dram_bytes"] == 0) != (is_product or is_vector):
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
