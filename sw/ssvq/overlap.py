@@ -2,8 +2,8 @@
 
 A descriptor is issued after those before it. It may read or write a word only when every earlier one that conflicts
 with it there is complete: one that writes what it reads or writes, or reads what it writes. LOADs, STOREs and matrix
-descriptors (MATMUL, PRODUCT) each complete in their order, so the last conflicting one of a class decides, and the
-open count is the number of those of the class after it.
+descriptors (MATMUL, PRODUCT, CONV) each complete in their order, so the last conflicting one of a class decides, and
+the open count is the number of those of the class after it.
 
 Between matrix descriptors the engine keeps more order by itself: it holds two, feeds all activations and operands of
 one before the first of the next, and writes all outputs of one before the first of the next. So only what the next
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import FIELD_BY_NAME, OPEN_ALL, Opcode
+from ssvq_gen.format import FIELD_BY_NAME, MATRIX_OPCODES, OPEN_ALL, Opcode
 
 from . import footprint
 from .footprint import Fields, Range, Words
@@ -29,7 +29,7 @@ MATRIX_OPEN_MAX = 1
 """Matrix descriptors that are in the engine beside one that is issued."""
 _OPEN_FIELDS = ("loads_open", "matmuls_open", "stores_open")
 _LOADS, _MATRIX, _STORES = range(3)
-_CLASS = {Opcode.LOAD: _LOADS, Opcode.MATMUL: _MATRIX, Opcode.PRODUCT: _MATRIX, Opcode.STORE: _STORES}
+_CLASS = {Opcode.LOAD: _LOADS, Opcode.STORE: _STORES, **dict.fromkeys(MATRIX_OPCODES, _MATRIX)}
 
 
 class _History:
