@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import OPEN_ALL, ErrorCode, Opcode
+from ssvq_gen.format import MATRIX_OPCODES, OPEN_ALL, ErrorCode, Opcode
 
 from .bus import ERROR_CODE_WIDTH, LoadCommand, StoreCommand
 from .checks import require_config
@@ -134,7 +134,7 @@ class Executor(wiring.Component):
                         m.d.comb += [load.valid.eq(1), begins.eq(load.ready)]
                     with m.Case(Opcode.STORE):
                         m.d.comb += [store.valid.eq(1), begins.eq(store.ready)]
-                    with m.Case(Opcode.MATMUL, Opcode.PRODUCT):
+                    with m.Case(*MATRIX_OPCODES):
                         m.d.comb += [
                             self.feed_commands.valid.eq(engine_ready),
                             self.writeback_commands.valid.eq(engine_ready),
@@ -171,6 +171,7 @@ class Executor(wiring.Component):
             "tag": index,
             "index": index,
             "is_product": fields.opcode == Opcode.PRODUCT,
+            "is_window": fields.opcode == Opcode.CONV,
         }
         for commands in (
             self.load_commands,
