@@ -92,6 +92,7 @@ SSVQ_ONLY = SQUARE.replace(name="ssvq_only", formats=(WeightFormat.SSVQ,), max_c
 VQ_ONLY = WIDE.replace(name="vq_only", formats=(WeightFormat.VQ,), max_codebook_size=4)
 CACHED = SQUARE.replace(name="cached", weight_cache_bytes=1 << 10)
 NO_PRODUCTS = WIDE.replace(name="no_products", attention=False, weight_cache_bytes=1 << 12)
+NO_CONVOLUTIONS = WIDE.replace(name="no_convolutions", convolution=False)
 
 INT8, SSVQ, VQ = WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ
 

@@ -35,7 +35,7 @@ def places_of(command: dict[str, int], config: CoreConfig) -> Iterator[Place]:
             for k in range(f["k_tiles"]):
                 for t in range(f["tokens"]):
                     if f["is_window"]:
-                        address, tile, inside = _pixel(f, k, t)
+                        address, tile, inside = pixel_of(f, k, t)
                         last = tile == f["channel_tiles"] - 1
                     else:
                         address = f["source"] + b * f["input_batch_stride"] + t * f["input_stride"]
@@ -52,7 +52,7 @@ def places_of(command: dict[str, int], config: CoreConfig) -> Iterator[Place]:
                     )
 
 
-def _pixel(f: dict[str, int], k: int, t: int) -> tuple[int, int, bool]:
+def pixel_of(f: dict[str, int], k: int, t: int) -> tuple[int, int, bool]:
     """First word of a pixel, the tile along its channels, and whether it is in the image."""
     position, tile = divmod(k, f["channel_tiles"])
     kernel_y, kernel_x = divmod(position, f["kernel_width"])
