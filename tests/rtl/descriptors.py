@@ -3,21 +3,36 @@
 from typing import Any
 
 from ssvq_gen.config import CoreConfig, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_FIELDS, DESCRIPTOR_MAGIC, DRAM_ALIGNMENT, Opcode, Residency
+from ssvq_gen.format import (
+    DESCRIPTOR_FIELDS,
+    DESCRIPTOR_MAGIC,
+    DRAM_ALIGNMENT,
+    FIELD_BY_NAME,
+    STREAM_OPCODES,
+    Opcode,
+    Residency,
+)
 
 MEMORY_SIZE = 1 << 20
+POSITIVE_OF_CONV = (
+    *("input_height", "input_width", "output_width", "kernel_width", "channel_tiles"),
+    *("stride_y", "stride_x", "dilation_y", "dilation_x"),
+)
+"""Fields of a CONV that may not be zero."""
 
 
 def opcodes_of(config: CoreConfig) -> list[Opcode]:
     """What the core can run."""
-    return [opcode for opcode in Opcode if config.attention or opcode is not Opcode.PRODUCT]
+    left_out = {Opcode.PRODUCT: not config.attention, Opcode.CONV: not config.convolution}
+    return [opcode for opcode in Opcode if not left_out.get(opcode)]
 
 
 def random_fields(rng: Any, config: CoreConfig, opcode: Opcode | None = None) -> dict[str, int]:
-    """Fields of a descriptor that can be run, all others random."""
+    """Fields of a descriptor that can be run, all others random; its own come behind those whose bits they share."""
     chosen = opcode or rng.choice(opcodes_of(config))
-    size = config.stream_alignment if chosen is Opcode.MATMUL else config.word_bytes
-    fields = {field.name: rng.randint(*field.bounds) for field in DESCRIPTOR_FIELDS} | {
+    size = config.stream_alignment if chosen in STREAM_OPCODES else config.word_bytes
+    in_order = sorted(DESCRIPTOR_FIELDS, key=lambda field: field.belongs_to(chosen))
+    fields = {field.name: rng.randint(*field.bounds) for field in in_order} | {
         "magic": DESCRIPTOR_MAGIC,
         "flags": 0,
         "opcode": chosen,
@@ -35,9 +50,22 @@ def random_fields(rng: Any, config: CoreConfig, opcode: Opcode | None = None) ->
     if chosen is Opcode.PRODUCT:
         return fields | {"dram_offset": 0, "dram_bytes": 0, "last_columns": rng.randint(1, config.cols)}
     fields["batch_last"] = 0
-    if chosen is Opcode.MATMUL:
+    if chosen in STREAM_OPCODES:
         fields |= _random_format(rng, config) | _random_residency(rng, config, fields)
+    if chosen is Opcode.CONV:
+        fields |= {name: rng.randint(1, FIELD_BY_NAME[name].bounds[1]) for name in POSITIVE_OF_CONV}
     return fields
+
+
+def all_of(fields: dict[str, int]) -> dict[str, int]:
+    """What hardware finds in every field, those of other opcodes included."""
+    image = 0
+    for name, value in fields.items():
+        field = FIELD_BY_NAME[name]
+        mask = (1 << field.width) - 1
+        image = image & ~(mask << field.offset) | (value & mask) << field.offset
+    found = {field.name: image >> field.offset & ((1 << field.width) - 1) for field in DESCRIPTOR_FIELDS}
+    return {n: v - (1 << FIELD_BY_NAME[n].width) if v > FIELD_BY_NAME[n].bounds[1] else v for n, v in found.items()}
 
 
 def _random_format(rng: Any, config: CoreConfig) -> dict[str, int]:

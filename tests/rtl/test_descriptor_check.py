@@ -4,7 +4,18 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import Module, Signal
-from small_configs import CACHED, CONFIGS, INT8_ONLY, LARGE_CODEBOOK, NO_PRODUCTS, SSVQ_ONLY, VQ_ONLY, name_of
+from descriptors import POSITIVE_OF_CONV
+from small_configs import (
+    CACHED,
+    CONFIGS,
+    INT8_ONLY,
+    LARGE_CODEBOOK,
+    NO_CONVOLUTIONS,
+    NO_PRODUCTS,
+    SSVQ_ONLY,
+    VQ_ONLY,
+    name_of,
+)
 
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import (
@@ -21,7 +32,10 @@ from ssvq_gen.format import (
 from ssvq_rtl.descriptor_check import DescriptorCheck
 from ssvq_sim.stream_bench import run_benches, seeded
 
-ALL = (*CONFIGS, LARGE_CODEBOOK, INT8_ONLY, SSVQ_ONLY, VQ_ONLY, CACHED, NO_PRODUCTS, PRESETS["large"])
+ALL = (
+    *(*CONFIGS, LARGE_CODEBOOK, INT8_ONLY, SSVQ_ONLY, VQ_ONLY, CACHED),
+    *(NO_PRODUCTS, NO_CONVOLUTIONS, PRESETS["large"]),
+)
 MEMORY_SIZE = 1 << 20
 
 Fields = dict[str, int]
@@ -58,6 +72,10 @@ def product(config: CoreConfig, **changes: int) -> Fields:
     return fields | {"last_rows": 1, "last_columns": 1} | changes
 
 
+def conv(config: CoreConfig, **changes: int) -> Fields:
+    return matmul(config, opcode=Opcode.CONV) | dict.fromkeys(POSITIVE_OF_CONV, 1) | changes
+
+
 def copy(config: CoreConfig, opcode: Opcode, **changes: int) -> Fields:
     fields = {"magic": DESCRIPTOR_MAGIC, "opcode": opcode, "dram_offset": 4 * DRAM_ALIGNMENT}
     return fields | {"dram_bytes": 2 * config.word_bytes} | changes
@@ -92,7 +110,7 @@ def both_sides(low: int, high: int, limit: int) -> Iterator[tuple[int, ErrorCode
 
 
 def matrix_cases(config: CoreConfig, base: Fields) -> list[Case]:
-    """What MATMUL and PRODUCT have in common."""
+    """What matrix descriptors have in common."""
     cases: list[Case] = [(base, MEMORY_SIZE, OK)]
     ranges = {
         "tokens": (1, config.accumulator_depth),
@@ -143,6 +161,22 @@ def product_cases(config: CoreConfig) -> list[Case]:
     return cases
 
 
+def conv_cases(config: CoreConfig) -> list[Case]:
+    if not config.convolution:
+        return [(conv(config), MEMORY_SIZE, BAD)]
+    cases = matrix_cases(config, conv(config))
+    for name in POSITIVE_OF_CONV:
+        top = FIELD_BY_NAME[name].bounds[1]
+        cases += [(conv(config, **{name: value}), MEMORY_SIZE, BAD if value == 0 else OK) for value in (0, 1, top)]
+    # Pixels are found, or are outside, wherever these lead.
+    for name in ("origin_y", "origin_x", "padding_value", "row_stride"):
+        cases += [(conv(config, **{name: value}), MEMORY_SIZE, OK) for value in (0, *FIELD_BY_NAME[name].bounds)]
+    cases += [(conv(config, batch_last=value), MEMORY_SIZE, BAD) for value in (1, 65535)]
+    cases += [(conv(config, dram_bytes=0), MEMORY_SIZE, BAD), (conv(config, dram_bytes=3), MEMORY_SIZE, DRAM)]
+    cases += [(conv(config, weight_format=3), MEMORY_SIZE, BAD), (conv(config, residency=3), MEMORY_SIZE, BAD)]
+    return cases
+
+
 def residency_cases(config: CoreConfig) -> list[Case]:
     """Every residency with places in the cache, lengths of the stream, and places in DRAM."""
     cache, unit = config.weight_cache_bytes, config.stream_alignment
@@ -163,6 +197,8 @@ def residency_cases(config: CoreConfig) -> list[Case]:
             else:
                 code = OK
             cases.append((matmul(config, **fields), memory_size, code))
+            if config.convolution and place < cache + unit:
+                cases.append((conv(config, **fields), memory_size, code))
     return cases
 
 
@@ -199,7 +235,8 @@ def copy_cases(config: CoreConfig) -> list[Case]:
 
 def common_cases(config: CoreConfig) -> list[Case]:
     cases: list[Case] = []
-    for base in (matmul(config), copy(config, Opcode.LOAD), copy(config, Opcode.STORE)):
+    bases = [matmul(config), copy(config, Opcode.LOAD), copy(config, Opcode.STORE)]
+    for base in [*bases, conv(config)] if config.convolution else bases:
         size = base["dram_bytes"]
         cases += [(base | {"magic": magic}, MEMORY_SIZE, BAD) for magic in (0, 0xFF, DESCRIPTOR_MAGIC ^ 1)]
         cases += [(base | {"flags": 1 << bit}, MEMORY_SIZE, BAD) for bit in range(FIELD_BY_NAME["flags"].width)]
@@ -218,7 +255,7 @@ def common_cases(config: CoreConfig) -> list[Case]:
 
 
 @pytest.mark.parametrize("config", ALL, ids=name_of)
-@pytest.mark.parametrize("cases", [matmul_cases, product_cases, residency_cases, copy_cases, common_cases])
+@pytest.mark.parametrize("cases", [matmul_cases, product_cases, conv_cases, residency_cases, copy_cases, common_cases])
 def test_each_rule_alone(config: CoreConfig, cases: Any) -> None:
     listed = cases(config)
     words = evaluate(config, listed)
