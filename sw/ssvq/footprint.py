@@ -25,7 +25,7 @@ NO_WORDS: Words = np.empty(0, dtype=np.int64)
 
 
 def is_matrix(d: Fields) -> bool:
-    """True for a MATMUL, PRODUCT or CONV."""
+    """True for what enters the array."""
     return d["opcode"] in MATRIX_OPCODES
 
 
