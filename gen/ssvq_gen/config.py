@@ -84,6 +84,7 @@ class CoreConfig:
     weight_cache_bytes : memory in which compressed weights stay to be decoded again; 0 leaves it out
     profile_depth : descriptors whose times and counters are recorded; 0 leaves the records out
     attention : generate PRODUCT, the product of two activation tensors
+    convolution : generate CONV, which finds the inputs of any kernel in an image
     vector : generate the vector unit: sums, products, tables, LayerNorm and softmax of activations
     vector_lanes : channels that it takes at once; 0 chooses those of a word of the activation memory
     formats : weight formats the core can decode
@@ -107,6 +108,7 @@ class CoreConfig:
     weight_cache_bytes: int = 0
     profile_depth: int = 64
     attention: bool = True
+    convolution: bool = True
     vector: bool = True
     vector_lanes: int = 0
     formats: tuple[WeightFormat, ...] = (WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ)
@@ -131,8 +133,9 @@ class CoreConfig:
             _require_power_of_two("weight_cache_bytes", self.weight_cache_bytes, 1 << 10, 1 << 22)
         if self.profile_depth != 0:
             _require_power_of_two("profile_depth", self.profile_depth, 2, 4096)
-        if not isinstance(self.attention, bool):
-            raise ConfigError(f"attention must be true or false, not {self.attention!r}")
+        for name in ("attention", "convolution"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise ConfigError(f"{name} must be true or false, not {value!r}")
         if self.decode_lanes == 0:
             wanted = self.axi_data_width // LANE_WEIGHTS
             object.__setattr__(self, "decode_lanes", min(max(wanted, self.lane_choices[-1]), self.cols))

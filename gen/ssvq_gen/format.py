@@ -39,17 +39,23 @@ class Opcode(IntEnum):
     STORE = 2
     MATMUL = 3
     PRODUCT = 4
+    CONV = 5
     SUM = 6
     MULTIPLY = 7
     LAYERNORM = 8
     SOFTMAX = 9
 
 
+MATRIX_OPCODES = (Opcode.MATMUL, Opcode.PRODUCT, Opcode.CONV)
+"""What enters the array."""
+STREAM_OPCODES = (Opcode.MATMUL, Opcode.CONV)
+"""What has a weight stream."""
 VECTOR_OPCODES = (Opcode.SUM, Opcode.MULTIPLY, Opcode.LAYERNORM, Opcode.SOFTMAX)
+"""What the vector unit does."""
 
 
 class Residency(IntEnum):
-    """Where a MATMUL's weight stream comes from, and whether it stays in the weight cache."""
+    """Where a weight stream comes from, and whether it stays in the weight cache."""
 
     NONE = 0
     KEEP = 1
@@ -130,21 +136,21 @@ class Field:
 
 
 _PRODUCT = (Opcode.PRODUCT,)
-_MATRIX = (Opcode.MATMUL, Opcode.PRODUCT)
-_STREAMED = (Opcode.LOAD, Opcode.STORE, Opcode.MATMUL)
+_WINDOW = (Opcode.CONV,)
+_MOVED = (Opcode.LOAD, Opcode.STORE, *STREAM_OPCODES)
 _PAIRED = (Opcode.SUM, Opcode.MULTIPLY)
 DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="opcode", word=0, lsb=0, width=8, doc="what to do"),
     Field(name="magic", word=0, lsb=8, width=8, doc="0x5A"),
     Field(name="loads_open", word=0, lsb=16, width=4, doc="earlier LOADs that need not be complete; 15: any number"),
-    Field(name="matmuls_open", word=0, lsb=20, width=4, doc="earlier MATMULs and PRODUCTs that need not be complete"),
+    Field(name="matmuls_open", word=0, lsb=20, width=4, doc="earlier matrix descriptors that need not be complete"),
     Field(name="stores_open", word=0, lsb=24, width=4, doc="earlier STOREs that need not be complete"),
     Field(name="vectors_open", word=0, lsb=28, width=4, doc="earlier vector operations that need not be complete"),
-    Field(name="dram_offset", word=1, lsb=0, width=32, opcodes=_STREAMED, doc="byte offset, 64-byte aligned"),
+    Field(name="dram_offset", word=1, lsb=0, width=32, opcodes=_MOVED, doc="byte offset, 64-byte aligned"),
     Field(name="parameters", word=1, lsb=0, width=32, opcodes=VECTOR_OPCODES, doc="word of the channel parameters"),
     Field(name="dram_bytes", word=2, lsb=0, width=32, doc="bytes to move"),
-    Field(name="source", word=3, lsb=0, width=32, doc="activation memory word: input of MATMUL, data of STORE"),
-    Field(name="destination", word=4, lsb=0, width=32, doc="activation memory word: output of MATMUL, target of LOAD"),
+    Field(name="source", word=3, lsb=0, width=32, doc="activation memory word: first input, data of STORE"),
+    Field(name="destination", word=4, lsb=0, width=32, doc="activation memory word: first output, target of LOAD"),
     Field(name="tokens", word=5, lsb=0, width=16, doc="activations (rows of the input matrix)"),
     Field(name="weight_format", word=5, lsb=16, width=2, doc="0 int8, 1 SSVQ, 2 VQ"),
     Field(name="index_width", word=5, lsb=18, width=4, doc="bits of an index, log2(codebook_size); 8 for int8"),
@@ -153,12 +159,12 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="shared_multiplier", word=5, lsb=26, width=1, doc="1: all channels have the descriptor's multiplier"),
     Field(name="bias_shift", word=5, lsb=27, width=4, doc="shift of narrow biases, otherwise 0"),
     Field(name="transposed", word=5, lsb=31, width=1, doc="1, an operand word is along the input channels"),
-    Field(name="k_tiles", word=6, lsb=0, width=16, opcodes=_MATRIX, doc="tiles along the input channels"),
-    Field(name="n_tiles", word=6, lsb=16, width=16, opcodes=_MATRIX, doc="tiles along the output channels"),
+    Field(name="k_tiles", word=6, lsb=0, width=16, opcodes=MATRIX_OPCODES, doc="tiles along the inputs"),
+    Field(name="n_tiles", word=6, lsb=16, width=16, opcodes=MATRIX_OPCODES, doc="tiles along the output channels"),
     Field(name="channels", word=6, lsb=0, width=16, opcodes=VECTOR_OPCODES, doc="channels of every tensor"),
     Field(name="input_stride", word=7, lsb=0, width=16, doc="words from one input activation to the next"),
     Field(name="output_stride", word=7, lsb=16, width=16, doc="words from one output activation to the next"),
-    Field(name="last_rows", word=8, lsb=0, width=8, doc="rows in use in the last tile along the input channels"),
+    Field(name="last_rows", word=8, lsb=0, width=8, doc="rows in use in the last tile of the input channels"),
     Field(name="zero_point", word=8, lsb=8, width=8, signed=True, doc="zero point of the output"),
     Field(name="clamp_min", word=8, lsb=16, width=8, signed=True, doc="smallest output value"),
     Field(name="clamp_max", word=8, lsb=24, width=8, signed=True, doc="largest output value"),
@@ -169,6 +175,23 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="operand_batch_stride", word=11, lsb=16, width=16, opcodes=_PRODUCT, doc="words between operands"),
     Field(name="input_batch_stride", word=12, lsb=0, width=16, opcodes=_PRODUCT, doc="words between inputs"),
     Field(name="output_batch_stride", word=12, lsb=16, width=16, opcodes=_PRODUCT, doc="words between outputs"),
+    Field(name="input_height", word=10, lsb=0, width=12, opcodes=_WINDOW, doc="rows of the input image"),
+    Field(name="input_width", word=10, lsb=12, width=12, opcodes=_WINDOW, doc="pixels in a row of the input image"),
+    Field(
+        name="padding_value", word=10, lsb=24, width=8, signed=True, opcodes=_WINDOW, doc="channels of a pixel outside"
+    ),
+    Field(name="origin_y", word=11, lsb=0, width=13, signed=True, opcodes=_WINDOW, doc="row of the first window"),
+    Field(name="origin_x", word=11, lsb=13, width=13, signed=True, opcodes=_WINDOW, doc="its place in that row"),
+    Field(name="stride_y", word=11, lsb=26, width=3, opcodes=_WINDOW, doc="input rows from a window to the one below"),
+    Field(name="stride_x", word=11, lsb=29, width=3, opcodes=_WINDOW, doc="input pixels from a window to the next"),
+    Field(name="row_stride", word=12, lsb=0, width=16, opcodes=_WINDOW, doc="words from one input row to the next"),
+    Field(
+        name="channel_tiles", word=12, lsb=16, width=12, opcodes=_WINDOW, doc="k tiles at each position of the kernel"
+    ),
+    Field(name="kernel_width", word=12, lsb=28, width=4, opcodes=_WINDOW, doc="positions in a row of the kernel"),
+    Field(name="output_width", word=15, lsb=0, width=12, opcodes=_WINDOW, doc="windows in a row"),
+    Field(name="dilation_y", word=15, lsb=12, width=4, opcodes=_WINDOW, doc="input rows from a kernel row to the next"),
+    Field(name="dilation_x", word=15, lsb=16, width=4, opcodes=_WINDOW, doc="input pixels between kernel positions"),
     Field(name="mantissa", word=13, lsb=0, width=12, doc="shared multiplier"),
     Field(name="exponent", word=13, lsb=12, width=4, doc="shared multiplier: shift beyond the smallest"),
     Field(name="last_columns", word=13, lsb=16, width=8, opcodes=_PRODUCT, doc="columns in use in the last tile"),
@@ -177,10 +200,10 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
         word=13,
         lsb=24,
         width=2,
-        opcodes=(Opcode.MATMUL,),
+        opcodes=STREAM_OPCODES,
         doc="0 from DRAM, 1 and kept in the cache, 2 from the cache",
     ),
-    Field(name="cache_offset", word=14, lsb=0, width=32, opcodes=(Opcode.MATMUL,), doc="byte offset in the cache"),
+    Field(name="cache_offset", word=14, lsb=0, width=32, opcodes=STREAM_OPCODES, doc="byte offset in the cache"),
     Field(name="table", word=10, lsb=0, width=32, opcodes=VECTOR_OPCODES, doc="word of the table, if there is one"),
     Field(name="second_source", word=11, lsb=0, width=32, opcodes=_PAIRED, doc="word of the second tensor"),
     Field(name="inverse", word=11, lsb=0, width=26, opcodes=(Opcode.LAYERNORM,), doc="of the number of channels"),

@@ -1,6 +1,6 @@
 """Says whether a descriptor can be run."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -46,20 +46,22 @@ class DescriptorCheck(wiring.Component):
         word_bytes_log2 = self._config.word_bytes.bit_length() - 1
         alignment_log2 = DRAM_ALIGNMENT.bit_length() - 1
         stream_log2 = self._config.stream_alignment.bit_length() - 1
-        is_load, is_store, is_matmul, is_product = (
-            fields.opcode == opcode for opcode in (Opcode.LOAD, Opcode.STORE, Opcode.MATMUL, Opcode.PRODUCT)
+        is_load, is_store, is_matmul, is_product, is_conv = (
+            fields.opcode == opcode
+            for opcode in (Opcode.LOAD, Opcode.STORE, Opcode.MATMUL, Opcode.PRODUCT, Opcode.CONV)
         )
         is_vector = Cat(fields.opcode == opcode for opcode in VECTOR_OPCODES).any() & self._config.vector
-        is_known = is_load | is_store | is_matmul | (is_product & self._config.attention) | is_vector
-        is_matrix = is_matmul | is_product
-        is_streamed = is_load | is_store | is_matmul
-        is_cached = is_matmul & (fields.residency == Residency.REUSE)
+        has_stream = is_matmul | (is_conv & self._config.convolution)
+        is_matrix = has_stream | (is_product & self._config.attention)
+        is_known = is_load | is_store | is_matrix | is_vector
+        moves = is_load | is_store | has_stream
+        is_cached = has_stream & (fields.residency == Residency.REUSE)
 
         # Sums and comparisons as wide as their operands need: nothing wraps.
-        out_of_window = is_streamed & ~is_cached & ((fields.dram_offset + fields.dram_bytes) > self.memory_size)
-        unaligned = is_streamed & (
+        out_of_window = moves & ~is_cached & ((fields.dram_offset + fields.dram_bytes) > self.memory_size)
+        unaligned = moves & (
             fields.dram_offset[:alignment_log2].any()
-            | Mux(is_matmul, fields.dram_bytes[:stream_log2].any(), fields.dram_bytes[:word_bytes_log2].any())
+            | Mux(has_stream, fields.dram_bytes[:stream_log2].any(), fields.dram_bytes[:word_bytes_log2].any())
         )
         first_word = Mux(is_load, fields.destination, fields.source)
         out_of_activations = (is_load | is_store) & ((first_word + self.words) > self._config.activation_depth)
@@ -67,7 +69,8 @@ class DescriptorCheck(wiring.Component):
         bad_field = (
             ((fields.dram_bytes == 0) ^ (is_product | is_vector))
             | (is_matrix & self._bad_matrix())
-            | (is_matmul & (self._bad_format(m) | self._bad_residency()))
+            | (has_stream & (self._bad_format(m) | self._bad_residency()))
+            | (is_conv & self._bad_window())
             | (is_product & ((fields.last_columns == 0) | (fields.last_columns > self._config.cols)))
             | (~is_product & (fields.batch_last != 0))
             | (is_vector & self._bad_vector())
@@ -84,7 +87,7 @@ class DescriptorCheck(wiring.Component):
         return m
 
     def _bad_matrix(self) -> Value:
-        """What MATMUL and PRODUCT have in common."""
+        """What matrix descriptors have in common."""
         fields = self.fields
         return (
             (fields.tokens == 0)
@@ -95,6 +98,14 @@ class DescriptorCheck(wiring.Component):
             | (fields.last_rows > self._config.rows)
             | (fields.clamp_min > fields.clamp_max)
         )
+
+    def _bad_window(self) -> Value:
+        """Windows are wherever their numbers lead; only a step or a count of zero makes none."""
+        if not self._config.convolution:
+            return Const(0)
+        counts = ("input_height", "input_width", "output_width", "kernel_width", "channel_tiles")
+        steps = ("stride_y", "stride_x", "dilation_y", "dilation_x")
+        return Cat(self.fields[name] == 0 for name in counts + steps).any()
 
     def _bad_vector(self) -> Value:
         fields = self.fields

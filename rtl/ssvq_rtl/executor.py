@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import OPEN_ALL, VECTOR_OPCODES, ErrorCode, Opcode
+from ssvq_gen.format import MATRIX_OPCODES, OPEN_ALL, VECTOR_OPCODES, ErrorCode, Opcode
 
 from .bus import ERROR_CODE_WIDTH, LoadCommand, StoreCommand
 from .checks import require_config
@@ -144,7 +144,7 @@ class Executor(wiring.Component):
                         m.d.comb += [load.valid.eq(1), begins.eq(load.ready)]
                     with m.Case(Opcode.STORE):
                         m.d.comb += [store.valid.eq(1), begins.eq(store.ready)]
-                    with m.Case(Opcode.MATMUL, Opcode.PRODUCT):
+                    with m.Case(*MATRIX_OPCODES):
                         m.d.comb += [
                             self.feed_commands.valid.eq(engine_ready),
                             self.writeback_commands.valid.eq(engine_ready),
@@ -183,6 +183,7 @@ class Executor(wiring.Component):
             "tag": index,
             "index": index,
             "is_product": fields.opcode == Opcode.PRODUCT,
+            "is_window": fields.opcode == Opcode.CONV,
             "operation": Operation.of_opcode(fields.opcode),
         }
         for commands in (

@@ -16,7 +16,7 @@ from .requantizer import Requantizer
 
 
 class WritebackCommand(data.StructLayout):
-    """The output side of a MATMUL or PRODUCT, as in its descriptor; `index` is the descriptor's place in the job."""
+    """The output side of a matrix descriptor, as in its descriptor; `index` is the descriptor's place in the job."""
 
     def __init__(self) -> None:
         super().__init__(

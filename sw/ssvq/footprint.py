@@ -8,7 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import TABLE_ENTRIES, TABLE_ENTRY_BYTES, VECTOR_OPCODES, Opcode, ParameterPlane, TableUse
+from ssvq_gen.format import (
+    MATRIX_OPCODES,
+    TABLE_ENTRIES,
+    TABLE_ENTRY_BYTES,
+    VECTOR_OPCODES,
+    Opcode,
+    ParameterPlane,
+    TableUse,
+)
+
+from . import window
 
 Words = npt.NDArray[np.int64]
 """Addresses of activation memory words, in no order, perhaps repeated."""
@@ -20,11 +30,10 @@ Range = tuple[int, int]
 """Bytes of DRAM, start and stop."""
 
 NO_WORDS: Words = np.empty(0, dtype=np.int64)
-MATRIX_OPCODES = (Opcode.MATMUL, Opcode.PRODUCT)
 
 
 def is_matrix(d: Fields) -> bool:
-    """True for a MATMUL or PRODUCT."""
+    """True for what enters the array."""
     return d["opcode"] in MATRIX_OPCODES
 
 
@@ -39,6 +48,8 @@ def reads(config: CoreConfig, d: Fields) -> Words:
         return NO_WORDS
     if d["opcode"] == Opcode.STORE:
         return d["source"] + np.arange(d["dram_bytes"] // config.word_bytes)
+    if d["opcode"] == Opcode.CONV:
+        return window.words(config, d, range(d["k_tiles"]))
     if is_vector(d):
         return _vector_reads(config, d)
     k_words = -(-d["k_tiles"] * config.rows // config.word_bytes)
@@ -63,6 +74,8 @@ def writes(config: CoreConfig, d: Fields) -> Words:
 
 def tile_reads(config: CoreConfig, d: Fields, *, batch: int, n: int, k: int) -> Words:
     """Words that one tile of a matrix descriptor needs: its activations, and the operand of a PRODUCT."""
+    if d["opcode"] == Opcode.CONV:
+        return window.words(config, d, range(k, k + 1))
     word = k * config.rows // config.word_bytes
     operand = _operands(config, d, batch, range(k, k + 1), range(n, n + 1))
     return np.concatenate([_inputs(d, batch, word, word + 1), operand])

@@ -2,7 +2,7 @@
 
 A descriptor is issued after those before it. It may read or write a word only when every earlier one that conflicts
 with it there is complete: one that writes what it reads or writes, or reads what it writes. LOADs, STOREs, matrix
-descriptors (MATMUL, PRODUCT) and vector operations each complete in their order, so the last conflicting one of a
+descriptors (MATMUL, PRODUCT, CONV) and vector operations each complete in their order, so the last conflicting one of a
 class decides, and the open count is the number of those of the class after it.
 
 Between matrix descriptors the engine keeps more order by itself: it holds two, feeds all activations and operands of
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import FIELD_BY_NAME, OPEN_ALL, VECTOR_OPCODES, Opcode
+from ssvq_gen.format import FIELD_BY_NAME, MATRIX_OPCODES, OPEN_ALL, VECTOR_OPCODES, Opcode
 
 from . import footprint
 from .footprint import Fields, Range, Words
@@ -30,7 +30,9 @@ MATRIX_OPEN_MAX = 1
 _OPEN_FIELDS = ("loads_open", "matmuls_open", "stores_open", "vectors_open")
 _LOADS, _MATRIX, _STORES, _VECTORS = range(4)
 _CLASS = {
-    **{Opcode.LOAD: _LOADS, Opcode.MATMUL: _MATRIX, Opcode.PRODUCT: _MATRIX, Opcode.STORE: _STORES},
+    Opcode.LOAD: _LOADS,
+    Opcode.STORE: _STORES,
+    **dict.fromkeys(MATRIX_OPCODES, _MATRIX),
     **dict.fromkeys(VECTOR_OPCODES, _VECTORS),
 }
 

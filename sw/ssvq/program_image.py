@@ -11,7 +11,7 @@ from ssvq_gen.arithmetic import ArithmeticRangeError
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, FormatError, Opcode, pack_descriptor
 
-from .integer_layer import IntegerLayer
+from .integer_weights import IntegerWeights
 from .layer_arithmetic import CompileError
 from .overlap import schedule
 from .program import DESCRIPTORS_MAX, MEMORY_BYTES_MAX, Job, Piece, Program, Region
@@ -38,7 +38,7 @@ class Entry:
     job: str
     values: dict[str, int]
     transfer: Transfer | None = None
-    layer: IntegerLayer | None = None
+    layer: IntegerWeights | None = None
     constant: bytes | None = None
 
 
@@ -136,7 +136,7 @@ def _aligned(offset: int) -> int:
     return -(-offset // DRAM_ALIGNMENT) * DRAM_ALIGNMENT
 
 
-def _packed(config: CoreConfig, layer: IntegerLayer) -> bytes:
+def _packed(config: CoreConfig, layer: IntegerWeights) -> bytes:
     try:
         return pack_stream(layer, stream_format_of(layer, config))
     except (FormatError, ArithmeticRangeError) as error:

@@ -7,6 +7,8 @@ from ssvq_gen.format import (
     DESCRIPTOR_FIELDS,
     DESCRIPTOR_MAGIC,
     DRAM_ALIGNMENT,
+    FIELD_BY_NAME,
+    STREAM_OPCODES,
     VECTOR_OPCODES,
     Opcode,
     Residency,
@@ -15,21 +17,25 @@ from ssvq_gen.format import (
 from ssvq_gen.vector_arithmetic import CHANNELS_MAX
 
 MEMORY_SIZE = 1 << 20
+POSITIVE_OF_CONV = (
+    *("input_height", "input_width", "output_width", "kernel_width", "channel_tiles"),
+    *("stride_y", "stride_x", "dilation_y", "dilation_x"),
+)
+"""Fields of a CONV that may not be zero."""
 
 
 def opcodes_of(config: CoreConfig) -> list[Opcode]:
     """What the core can run."""
-    left_out = () if config.attention else (Opcode.PRODUCT,)
-    left_out += () if config.vector else VECTOR_OPCODES
-    return [opcode for opcode in Opcode if opcode not in left_out]
+    left_out = {Opcode.PRODUCT: not config.attention, Opcode.CONV: not config.convolution}
+    left_out |= dict.fromkeys(VECTOR_OPCODES, not config.vector)
+    return [opcode for opcode in Opcode if not left_out.get(opcode)]
 
 
 def random_fields(rng: Any, config: CoreConfig, opcode: Opcode | None = None) -> dict[str, int]:
-    """Fields of a descriptor that can be run, all others random."""
+    """Fields of a descriptor that can be run, all others random; its own come behind those whose bits they share."""
     chosen = opcode or rng.choice(opcodes_of(config))
-    size = config.stream_alignment if chosen is Opcode.MATMUL else config.word_bytes
-    anything = {field.name: rng.randint(*field.bounds) for field in DESCRIPTOR_FIELDS}
-    fields = anything | {
+    size = config.stream_alignment if chosen in STREAM_OPCODES else config.word_bytes
+    fields = {field.name: rng.randint(*field.bounds) for field in DESCRIPTOR_FIELDS} | {
         "magic": DESCRIPTOR_MAGIC,
         "opcode": chosen,
         "dram_offset": DRAM_ALIGNMENT * rng.randrange(MEMORY_SIZE // DRAM_ALIGNMENT // 2),
@@ -47,10 +53,12 @@ def random_fields(rng: Any, config: CoreConfig, opcode: Opcode | None = None) ->
         fields["batch_last"] = 0
     if chosen is Opcode.PRODUCT:
         fields |= {"dram_bytes": 0, "last_columns": rng.randint(1, config.cols)}
-    elif chosen is Opcode.MATMUL:
+    elif chosen in STREAM_OPCODES:
         fields |= _random_format(rng, config) | _random_residency(rng, config, fields)
     elif chosen in VECTOR_OPCODES:
         fields |= {"dram_bytes": 0} | _random_vector(rng, chosen)
+    if chosen is Opcode.CONV:
+        fields |= {name: rng.randint(1, FIELD_BY_NAME[name].bounds[1]) for name in POSITIVE_OF_CONV}
     owned = {field.name for field in DESCRIPTOR_FIELDS if field.belongs_to(chosen)}
     return {name: value if name in owned else 0 for name, value in fields.items()}
 
@@ -64,6 +72,17 @@ def _random_vector(rng: Any, opcode: Opcode) -> dict[str, int]:
         "has_second": second,
         **({"input_zero_point": 0} if softmax else {}),
     }
+
+
+def all_of(fields: dict[str, int]) -> dict[str, int]:
+    """What hardware finds in every field, those of other opcodes included."""
+    image = 0
+    for name, value in fields.items():
+        field = FIELD_BY_NAME[name]
+        mask = (1 << field.width) - 1
+        image = image & ~(mask << field.offset) | (value & mask) << field.offset
+    found = {field.name: image >> field.offset & ((1 << field.width) - 1) for field in DESCRIPTOR_FIELDS}
+    return {n: v - (1 << FIELD_BY_NAME[n].width) if v > FIELD_BY_NAME[n].bounds[1] else v for n, v in found.items()}
 
 
 def _random_format(rng: Any, config: CoreConfig) -> dict[str, int]:

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import Module, Signal
+from descriptors import POSITIVE_OF_CONV
 from small_configs import (
     CACHED,
     CONFIGS,
     INT8_ONLY,
     LARGE_CODEBOOK,
+    NO_CONVOLUTIONS,
     NO_PRODUCTS,
     NO_VECTORS,
     SSVQ_ONLY,
@@ -34,7 +36,10 @@ from ssvq_gen.vector_arithmetic import CHANNELS_MAX
 from ssvq_rtl.descriptor_check import DescriptorCheck
 from ssvq_sim.stream_bench import run_benches, seeded
 
-ALL = (*CONFIGS, LARGE_CODEBOOK, INT8_ONLY, SSVQ_ONLY, VQ_ONLY, CACHED, NO_PRODUCTS, NO_VECTORS, PRESETS["large"])
+ALL = (
+    *(*CONFIGS, LARGE_CODEBOOK, INT8_ONLY, SSVQ_ONLY, VQ_ONLY, CACHED),
+    *(NO_PRODUCTS, NO_CONVOLUTIONS, NO_VECTORS, PRESETS["large"]),
+)
 MEMORY_SIZE = 1 << 20
 
 Fields = dict[str, int]
@@ -71,6 +76,10 @@ def product(config: CoreConfig, **changes: int) -> Fields:
     return fields | {"last_rows": 1, "last_columns": 1} | changes
 
 
+def conv(config: CoreConfig, **changes: int) -> Fields:
+    return matmul(config, opcode=Opcode.CONV) | dict.fromkeys(POSITIVE_OF_CONV, 1) | changes
+
+
 def copy(config: CoreConfig, opcode: Opcode, **changes: int) -> Fields:
     fields = {"magic": DESCRIPTOR_MAGIC, "opcode": opcode, "dram_offset": 4 * DRAM_ALIGNMENT}
     return fields | {"dram_bytes": 2 * config.word_bytes} | changes
@@ -105,7 +114,7 @@ def both_sides(low: int, high: int, limit: int) -> Iterator[tuple[int, ErrorCode
 
 
 def matrix_cases(config: CoreConfig, base: Fields) -> list[Case]:
-    """What MATMUL and PRODUCT have in common."""
+    """What matrix descriptors have in common."""
     cases: list[Case] = [(base, MEMORY_SIZE, OK)]
     ranges = {
         "tokens": (1, config.accumulator_depth),
@@ -153,6 +162,22 @@ def product_cases(config: CoreConfig) -> list[Case]:
     unused = ("weight_format", "index_width", "vector_dim_log2", "residency", "cache_offset", "transposed")
     for name in unchecked + unused:
         cases.append((product(config, **{name: FIELD_BY_NAME[name].bounds[1]}), MEMORY_SIZE, OK))
+    return cases
+
+
+def conv_cases(config: CoreConfig) -> list[Case]:
+    if not config.convolution:
+        return [(conv(config), MEMORY_SIZE, BAD)]
+    cases = matrix_cases(config, conv(config))
+    for name in POSITIVE_OF_CONV:
+        top = FIELD_BY_NAME[name].bounds[1]
+        cases += [(conv(config, **{name: value}), MEMORY_SIZE, BAD if value == 0 else OK) for value in (0, 1, top)]
+    # Pixels are found, or are outside, wherever these lead.
+    for name in ("origin_y", "origin_x", "padding_value", "row_stride"):
+        cases += [(conv(config, **{name: value}), MEMORY_SIZE, OK) for value in (0, *FIELD_BY_NAME[name].bounds)]
+    cases += [(conv(config, batch_last=value), MEMORY_SIZE, BAD) for value in (1, 65535)]
+    cases += [(conv(config, dram_bytes=0), MEMORY_SIZE, BAD), (conv(config, dram_bytes=3), MEMORY_SIZE, DRAM)]
+    cases += [(conv(config, weight_format=3), MEMORY_SIZE, BAD), (conv(config, residency=3), MEMORY_SIZE, BAD)]
     return cases
 
 
@@ -209,6 +234,8 @@ def residency_cases(config: CoreConfig) -> list[Case]:
             else:
                 code = OK
             cases.append((matmul(config, **fields), memory_size, code))
+            if config.convolution and place < cache + unit:
+                cases.append((conv(config, **fields), memory_size, code))
     return cases
 
 
@@ -245,7 +272,8 @@ def copy_cases(config: CoreConfig) -> list[Case]:
 
 def common_cases(config: CoreConfig) -> list[Case]:
     cases: list[Case] = []
-    for base in (matmul(config), copy(config, Opcode.LOAD), copy(config, Opcode.STORE)):
+    bases = [matmul(config), copy(config, Opcode.LOAD), copy(config, Opcode.STORE)]
+    for base in [*bases, conv(config)] if config.convolution else bases:
         size = base["dram_bytes"]
         cases += [(base | {"magic": magic}, MEMORY_SIZE, BAD) for magic in (0, 0xFF, DESCRIPTOR_MAGIC ^ 1)]
         opens = ("loads_open", "matmuls_open", "stores_open", "vectors_open")
@@ -262,10 +290,11 @@ def common_cases(config: CoreConfig) -> list[Case]:
     return cases
 
 
+RULES = [matmul_cases, product_cases, conv_cases, vector_cases, residency_cases, copy_cases, common_cases]
+
+
 @pytest.mark.parametrize("config", ALL, ids=name_of)
-@pytest.mark.parametrize(
-    "cases", [matmul_cases, product_cases, vector_cases, residency_cases, copy_cases, common_cases]
-)
+@pytest.mark.parametrize("cases", RULES)
 def test_each_rule_alone(config: CoreConfig, cases: Any) -> None:
     listed = cases(config)
     words = evaluate(config, listed)

@@ -3,8 +3,8 @@ from collections import deque
 from typing import Any
 
 import pytest
-from descriptors import fetched, random_fields
-from small_configs import CONFIGS, NO_PRODUCTS, SQUARE, name_of
+from descriptors import all_of, fetched, random_fields
+from small_configs import CONFIGS, NO_CONVOLUTIONS, NO_PRODUCTS, SQUARE, name_of
 
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_gen.format import FIELD_BY_NAME, OPEN_ALL, VECTOR_OPCODES, ErrorCode, Opcode
@@ -52,7 +52,7 @@ def expected_event(item: dict[str, Any]) -> Event:
         values = fields | {"index": index}
         return "vector", Opcode(fields["opcode"]).name, *(values[name] for name in VECTOR_FIELDS if name in values)
     is_product = fields["opcode"] is Opcode.PRODUCT
-    values = fields | {"index": index, "is_product": is_product}
+    values = all_of(fields) | {"index": index, "is_product": is_product, "is_window": fields["opcode"] is Opcode.CONV}
     commands = MATRIX_FIELDS if is_product else MATRIX_FIELDS[:2]
     return "matrix", *(int(values.get(name, 0)) for names in commands for name in names)
 
@@ -237,7 +237,7 @@ def run(config: CoreConfig, rng: Any, items: list[Any], *, idle: float, stall: f
 PATTERNS = [(0.0, 0.0, 1), (0.0, 0.5, 9), (0.8, 0.0, 9), (0.5, 0.7, 20), (0.0, 0.0, 40)]
 
 
-@pytest.mark.parametrize("config", [*CONFIGS, NO_PRODUCTS], ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, NO_PRODUCTS, NO_CONVOLUTIONS], ids=name_of)
 @pytest.mark.parametrize(("idle", "stall", "longest"), PATTERNS)
 def test_begins_when_few_enough_are_incomplete(config: CoreConfig, idle: float, stall: float, longest: int) -> None:
     rng = seeded(20)

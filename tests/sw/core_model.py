@@ -17,6 +17,7 @@ from ssvq_gen.format import (
     DESCRIPTOR_MAGIC,
     DRAM_ALIGNMENT,
     FIELD_BY_NAME,
+    STREAM_OPCODES,
     TABLE_ENTRIES,
     TABLE_ENTRY_BYTES,
     VECTOR_OPCODES,
@@ -64,8 +65,10 @@ class CoreModel:
 
     def _execute(self, memory: npt.NDArray[np.uint8], d: dict[str, int], index: int) -> None:
         is_product, is_vector = d["opcode"] == Opcode.PRODUCT, d["opcode"] in VECTOR_OPCODES
-        left_out = (is_product and not self.config.attention) or (is_vector and not self.config.vector)
-        unknown = d["opcode"] not in list(Opcode) or left_out
+        is_conv = d["opcode"] == Opcode.CONV
+        unknown = d["opcode"] not in list(Opcode)
+        unknown |= (is_product and not self.config.attention) or (is_conv and not self.config.convolution)
+        unknown |= is_vector and not self.config.vector
         if d["magic"] != DESCRIPTOR_MAGIC or unknown or (d["dram_bytes"] == 0) != (is_product or is_vector):
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
         if d["batch_last"] and not is_product:
@@ -74,11 +77,11 @@ class CoreModel:
             self._vector(d, index)
             return
         start, stop = d["dram_offset"], d["dram_offset"] + d["dram_bytes"]
-        is_cached = d["opcode"] == Opcode.MATMUL and d["residency"] == Residency.REUSE
+        is_cached = d["opcode"] in STREAM_OPCODES and d["residency"] == Residency.REUSE
         if start % DRAM_ALIGNMENT or (stop > memory.size and not is_cached):
             raise CoreFault(ErrorCode.DRAM_RANGE, index, start)
-        if d["opcode"] == Opcode.MATMUL:
-            self._matmul(self._stream(memory[start:stop], d, index), d, index)
+        if d["opcode"] in STREAM_OPCODES:
+            self._stream_product(self._stream(memory[start:stop], d, index), d, index)
             return
         if is_product:
             self._product(d, index)
@@ -181,7 +184,34 @@ class CoreModel:
         for t, row in enumerate(output):
             target[t * d["output_stride"] :][:writes].reshape(-1)[: row.size] = row
 
-    def _matmul(self, stream: bytes, d: dict[str, int], index: int) -> None:
+    def _windows(self, d: dict[str, int], index: int) -> npt.NDArray[np.int8]:
+        """int8 (tokens, k_tiles * rows): what a CONV's array is given, pixel by pixel; masked rows are zero."""
+        c = self.config
+        positive = ("input_height", "input_width", "output_width", "kernel_width", "channel_tiles")
+        if not all(d[name] for name in (*positive, "stride_y", "stride_x", "dilation_y", "dilation_x")):
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        rows = [c.rows] * (d["channel_tiles"] - 1) + [d["last_rows"]]
+        x = np.zeros((d["tokens"], d["k_tiles"], c.rows), dtype=np.int8)
+        for t, k in np.ndindex(*x.shape[:2]):
+            position, tile = divmod(k, d["channel_tiles"])
+            below = t // d["output_width"] * d["stride_y"] + position // d["kernel_width"] * d["dilation_y"]
+            right = t % d["output_width"] * d["stride_x"] + position % d["kernel_width"] * d["dilation_x"]
+            row, column = d["origin_y"] + below, d["origin_x"] + right
+            used = rows[tile]
+            if not (0 <= row < d["input_height"] and 0 <= column < d["input_width"]):
+                x[t, k, :used] = d["padding_value"]
+                continue
+            word, byte = divmod(tile * c.rows, c.word_bytes)
+            address = d["source"] + below * d["row_stride"] + right * d["input_stride"] + word
+            if d["source"] >> 31:
+                address -= 1 << 32
+            if not 0 <= address < c.activation_depth:
+                raise CoreFault(ErrorCode.ACTIVATION_RANGE, index, address % (1 << 32))
+            x[t, k, :used] = self.words[address, byte : byte + used]
+        return x.reshape(d["tokens"], -1)
+
+    def _stream_product(self, stream: bytes, d: dict[str, int], index: int) -> None:
+        """MATMUL or CONV."""
         c = self.config
         self._check_matrix(d, index)
         weight_format = WeightFormat(d["weight_format"])
@@ -196,13 +226,16 @@ class CoreModel:
         k_tiles, n_tiles = d["k_tiles"], d["n_tiles"]
         if len(stream) != stream_format.total_bytes(k_tiles, n_tiles):
             raise CoreFault(ErrorCode.WEIGHT_LENGTH, index)
-        used = (k_tiles - 1) * c.rows + d["last_rows"]
         shared = {name: d[name] for name in ("bias_shift", "mantissa", "exponent")}
         unpacked = unpack_stream(stream, stream_format, k_tiles=k_tiles, n_tiles=n_tiles, **shared)
-        x = self._tokens(d["source"], d["tokens"], d["input_stride"], used, index)
+        if d["opcode"] == Opcode.CONV:
+            x = self._windows(d, index)
+        else:
+            used = (k_tiles - 1) * c.rows + d["last_rows"]
+            x = self._tokens(d["source"], d["tokens"], d["input_stride"], used, index)
         trace = matmul_reference(
             x,
-            unpacked.weight[:, :used],
+            unpacked.weight[:, : x.shape[1]],
             unpacked.bias,
             unpacked.mantissa,
             unpacked.exponent,
