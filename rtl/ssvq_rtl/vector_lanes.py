@@ -55,7 +55,7 @@ class VectorLanes(wiring.Component):
     activations, centred, squares : to the statistics
     token : to the statistics
     centre, root : In, one cycle later
-    o : outputs, `vector_lanes` int8
+    o : outputs, `vector_lanes` int8, those without a channel 0
     """
 
     LATENCY = 13
@@ -188,7 +188,9 @@ class VectorLanes(wiring.Component):
             m.d.comb += table.address.eq(Mux(operation == Operation.SOFTMAX, distance, output))
             plain = self._delayed(m, output, 1, f"plain{lane}")
             looked_up = (command.table_use != 0) & (operation != Operation.SOFTMAX)
-            m.d.comb += self.o.payload.word_select(lane, 8).eq(Mux(looked_up, table.read, plain))
+            has_channel = lane <= stages[self.LATENCY].element.last_lane
+            found = Mux(looked_up, table.read, plain)[:8] & has_channel.replicate(8)
+            m.d.comb += self.o.payload.word_select(lane, 8).eq(found)
         return m
 
     def _rescaled(self, m: Module, lane: int, value: Value, beside: Value, parameters: Value) -> Signal:

@@ -53,7 +53,8 @@ def random_step(config: CoreConfig, seed: int, *, opcode: Opcode | None = None, 
     memory[places[4] : places[4] + len(table)] = table.view(np.int8)
     after = memory.copy()
     output = operation.reference(x, second) if operation.has_second else operation.reference(x)
-    _put(after, places[2], strides[2], output)
+    padded = np.pad(output, ((0, 0), (0, -channels % config.vector_lanes)))
+    _put(after, places[2], strides[2], padded)
     fields = vector_fields(operation) | {
         "source": places[0],
         "input_stride": strides[0],
@@ -66,14 +67,6 @@ def random_step(config: CoreConfig, seed: int, *, opcode: Opcode | None = None, 
     if operation.has_second:
         fields |= {"second_source": places[1], "second_stride": strides[1]}
     return VectorStep(operation=operation, fields=fields | {"index": index}, before=memory, after=after)
-
-
-def written_channels(config: CoreConfig, step: VectorStep) -> npt.NDArray[np.bool_]:
-    """Bytes of memory that are outputs; those behind the last channel of a group of lanes may be anything."""
-    result = np.zeros(step.before.shape, dtype=bool)
-    groups = -(-step.operation.channels // config.vector_lanes) * config.vector_lanes
-    _put(result, step.fields["destination"], step.fields["output_stride"], np.ones((step.fields["tokens"], groups)))
-    return result
 
 
 def _places(rng: random.Random, sizes: list[int], depth: int) -> list[int]:

@@ -161,7 +161,9 @@ class CoreModel:
         if operation.has_second:
             place = d["second_source"], d["tokens"], d["second_stride"], d["channels"]
             operands.append(self._tokens(*place, index))
-        self._write(operation.reference(*operands), d, d["destination"], index)
+        output = operation.reference(*operands)
+        padding = -output.shape[1] % c.vector_lanes
+        self._write(np.pad(output, ((0, 0), (0, padding))), d, d["destination"], index)
 
     def _requantized(
         self, x: npt.NDArray[np.int8], weight: npt.NDArray[np.int8], bias: npt.NDArray[np.int64], d: dict[str, int]
