@@ -1,0 +1,42 @@
+"""Which function makes what of an ATen operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ssvq.network.builder import Value
+
+Handler = Callable[..., Value | tuple[Value, ...]]
+"""Takes a builder and, by name, an operation's arguments as ATen names them, `input` and `self` as x and `other` as y.
+
+It returns one value, or a tuple where the operation has several results.
+"""
+
+H = TypeVar("H", bound=Handler)
+
+TABLE: dict[str, Handler] = {}
+"""By the operation's name without overload, such as `conv2d`."""
+
+DECOMPOSED = frozenset(
+    (
+        *("addcdiv", "addcmul", "avg_pool1d", "adaptive_avg_pool1d", "celu", "channel_shuffle", "cosine_similarity"),
+        *("einsum", "glu", "instance_norm", "lerp", "linalg_matmul", "pixel_shuffle", "pixel_unshuffle", "rms_norm"),
+        *("roll", "selu", "tile", "_fused_rms_norm"),
+    )
+)
+"""Operations that PyTorch's own decompositions bring down to those of the table.
+
+Others stay whole, as decompositions of a resampling, say, would be dozens of operations that no core does.
+"""
+
+
+def maps(*operations: str) -> Callable[[H], H]:
+    """The decorated function handles these operations."""
+
+    def register(handler: H) -> H:
+        for operation in operations:
+            TABLE[operation] = handler
+        return handler
+
+    return register

@@ -1,0 +1,78 @@
+"""Convolutions and pooling as PyTorch and ONNX have them; as `composition`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ssvq.network import operators as ops
+from ssvq.network.builder import GraphBuilder, Value
+from ssvq.network.errors import UnsupportedError
+from ssvq.network.operators.window import window_outputs
+
+
+def pair(numbers: Sequence[int], default: int = 1) -> ops.Pair:
+    """Two numbers out of one, two, or none at all."""
+    values = tuple(numbers) or (default,)
+    if len(values) > 2:
+        raise UnsupportedError(f"windows must have two dimensions, not {len(values)}")
+    return values[0], values[-1]
+
+
+def four(padding: ops.Pair) -> ops.Padding:
+    """The same padding at both sides."""
+    return (*padding, *padding)
+
+
+def same_padding(kernel: Sequence[int], dilation: ops.Pair, *, at_the_end: bool) -> ops.Padding:
+    """Padding that keeps the size at a stride of 1; an odd place falls to the end or to the beginning."""
+    sums = [step * (length - 1) for length, step in zip(kernel, dilation, strict=True)]
+    less = [number // 2 for number in sums]
+    more = [number - half for number, half in zip(sums, less, strict=True)]
+    first, last = (less, more) if at_the_end else (more, less)
+    return first[0], first[1], last[0], last[1]
+
+
+def convolution(b: GraphBuilder, x: Value, weight: Value, bias: Value | None, operator: ops.Operator) -> Value:
+    """A Conv2d or ConvTranspose2d; raises UnsupportedError where its weights are not constant."""
+    if weight.constant is None or (bias is not None and bias.constant is None):
+        raise UnsupportedError("weights of a convolution must be constants")
+    return b.apply(operator, x, weight, *(() if bias is None else (bias,)))
+
+
+def average_pool(
+    b: GraphBuilder, x: Value, kernel: ops.Pair, stride: ops.Pair, padding: ops.Padding, *, counted: bool, ceil: bool
+) -> Value:
+    """An AveragePool."""
+    if ceil and _ceil_padding(x, kernel, stride, padding) != padding:
+        raise UnsupportedError("windows must not reach over the padded image, as ceil_mode has them")
+    return b.apply(ops.AveragePool(kernel=kernel, stride=stride, padding=padding, count_padding=counted), x)
+
+
+def max_pool(
+    b: GraphBuilder, x: Value, kernel: ops.Pair, stride: ops.Pair, padding: ops.Padding, *, ceil: bool
+) -> Value:
+    """A MaxPool; windows that reach over the image pad it further."""
+    padding = _ceil_padding(x, kernel, stride, padding) if ceil else padding
+    return b.apply(ops.MaxPool(kernel=kernel, stride=stride, padding=padding), x)
+
+
+def adaptive_average_pool(b: GraphBuilder, x: Value, size: ops.Pair) -> Value:
+    """An AveragePool to a size that divides the image's."""
+    rows, columns = x.shape[-2:]
+    if rows % size[0] or columns % size[1]:
+        raise UnsupportedError(f"the image {(rows, columns)} must be a multiple of the result {size}")
+    kernel = (rows // size[0], columns // size[1])
+    return b.apply(ops.AveragePool(kernel=kernel, stride=kernel), x)
+
+
+def _ceil_padding(x: Value, kernel: ops.Pair, stride: ops.Pair, padding: ops.Padding) -> ops.Padding:
+    """Padding with which the windows are those of PyTorch's ceil_mode: the last begins within the padded image."""
+    fitting = window_outputs(x.shape[2:], kernel, stride, padding)
+    more = [0, 0]
+    for axis in (0, 1):
+        reach = x.shape[2 + axis] + padding[axis]
+        following = fitting[axis] * stride[axis]  # where the next window begins
+        if following < reach and following + kernel[axis] > reach + padding[axis + 2]:
+            more[axis] = following + kernel[axis] - reach - padding[axis + 2]
+    top, left, bottom, right = padding
+    return top, left, bottom + more[0], right + more[1]
