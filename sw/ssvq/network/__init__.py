@@ -9,5 +9,16 @@ from ssvq.network.float_executor import execute, execute_all
 from ssvq.network.from_torch import graph_of
 from ssvq.network.graph import Graph, Node
 from ssvq.network.tensor_type import TensorType
+from ssvq.network.work_report import WorkReport, work_report
 
-__all__ = ["Graph", "GraphError", "Node", "TensorType", "execute", "execute_all", "graph_of"]
+__all__ = [
+    "Graph",
+    "GraphError",
+    "Node",
+    "TensorType",
+    "WorkReport",
+    "execute",
+    "execute_all",
+    "graph_of",
+    "work_report",
+]

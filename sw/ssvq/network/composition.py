@@ -37,6 +37,11 @@ def required_constant(value: Value, what: str) -> Tensor:
     return value.constant
 
 
+def integers(value: Value, what: str) -> list[int]:
+    """The numbers of a constant."""
+    return [int(number) for number in required_constant(value, what).flatten().tolist()]
+
+
 def add(b: GraphBuilder, x: Term, y: Term) -> Value:
     """x + y."""
     return b.apply(ops.Add(), as_value(b, x), as_value(b, y))
@@ -143,6 +148,25 @@ def expand(b: GraphBuilder, x: Value, shape: Sequence[int]) -> Value:
     return x if wanted == x.shape else b.apply(ops.Expand(shape=wanted), x)
 
 
+def repeat(b: GraphBuilder, x: Value, repeats: Sequence[int]) -> Value:
+    """x as a whole, so many times along each axis; further axes come in front."""
+    own = (1,) * (len(repeats) - len(x.shape)) + x.shape
+    apart = tuple(number for length in own for number in (1, length))
+    many = tuple(number for pair in zip(repeats, own, strict=True) for number in pair)
+    copies = expand(b, reshape(b, x, apart), many)
+    return reshape(b, copies, tuple(times * length for times, length in zip(repeats, own, strict=True)))
+
+
+def pad(b: GraphBuilder, x: Value, before: Sequence[int], after: Sequence[int], value: float) -> Value:
+    """Places around x, or fewer of them where a number is negative."""
+    for axis, (first, last) in enumerate(zip(before, after, strict=True)):
+        x = crop(b, x, axis, max(0, -first), x.shape[axis] - max(0, -last))
+    more = [tuple(max(0, number) for number in side) for side in (before, after)]
+    if not any(more[0] + more[1]):
+        return x
+    return b.apply(ops.Pad(before=more[0], after=more[1], value=value), x)
+
+
 def unsqueeze(b: GraphBuilder, x: Value, axes: Sequence[int]) -> Value:
     """x with axes of length 1, whose places are those in the result."""
     rank = len(x.shape) + len(axes)
@@ -191,7 +215,8 @@ def power(b: GraphBuilder, x: Value, exponent: Number) -> Value:
 def matmul(b: GraphBuilder, x: Value, y: Value) -> Value:
     """The product x @ y; a Linear where y is a constant matrix."""
     if y.constant is not None and len(y.shape) == 2 and x.constant is None:
-        return linear(b, x, b.constant(y.constant.T.contiguous()), None)
+        name = None if b.module is None else f"{b.module}.weight"
+        return linear(b, x, b.constant(y.constant.T.contiguous(), name), None)
     return b.apply(ops.MatMul(), x, y)
 
 

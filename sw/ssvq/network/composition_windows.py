@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ssvq.network import operators as ops
 from ssvq.network.builder import GraphBuilder, Value
+from ssvq.network.composition import expand, reshape, squeeze
 from ssvq.network.errors import UnsupportedError
 from ssvq.network.operators.window import window_outputs
 
@@ -63,6 +64,25 @@ def adaptive_average_pool(b: GraphBuilder, x: Value, size: ops.Pair) -> Value:
         raise UnsupportedError(f"the image {(rows, columns)} must be a multiple of the result {size}")
     kernel = (rows // size[0], columns // size[1])
     return b.apply(ops.AveragePool(kernel=kernel, stride=kernel), x)
+
+
+def global_max_pool(b: GraphBuilder, x: Value, axes: Sequence[int], *, keep: bool) -> Value:
+    """A MaxPool over the rows and columns of images, which the axes have to be."""
+    if len(x.shape) != 4 or sorted(axis % 4 for axis in axes) != [2, 3]:
+        raise UnsupportedError(f"a maximum must be over the last two axes of four, not over {tuple(axes)} of {x.shape}")
+    size = (x.shape[2], x.shape[3])
+    pooled = max_pool(b, x, size, size, four((0, 0)), ceil=False)
+    return pooled if keep else squeeze(b, pooled, [2, 3])
+
+
+def nearest(b: GraphBuilder, x: Value, times: Sequence[float]) -> Value:
+    """Rows and columns of images, each a whole number of times in a row."""
+    if len(times) != 2 or any(number != int(number) or number < 1 for number in times):
+        raise UnsupportedError(f"images must grow by whole numbers, not by {tuple(times)}")
+    (rows, columns), (down, across) = x.shape[2:], (int(number) for number in times)
+    one = reshape(b, x, (*x.shape[:2], rows, 1, columns, 1))
+    many = expand(b, one, (*x.shape[:2], rows, down, columns, across))
+    return reshape(b, many, (*x.shape[:2], rows * down, columns * across))
 
 
 def _ceil_padding(x: Value, kernel: ops.Pair, stride: ops.Pair, padding: ops.Padding) -> ops.Padding:

@@ -119,7 +119,8 @@ def _(operator: ops.Elementwise, operands: Sequence[Tensor]) -> Tensor:
 
 @evaluate.register
 def _(_operator: ops.Where, operands: Sequence[Tensor]) -> Tensor:
-    return torch.where(*operands)
+    condition, a, b = operands
+    return torch.where(condition, a, b)
 
 
 @evaluate.register

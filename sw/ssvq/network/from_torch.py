@@ -92,7 +92,7 @@ class _Operand:
 
 @dataclass(frozen=True, eq=False)
 class TorchFunction:
-    """An ATen operation with all of its arguments but the operands: a HostFunction."""
+    """An ATen operation with its arguments, constants among them, but not its operands: a HostFunction."""
 
     operation: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -228,10 +228,12 @@ class _Reader:
         operation = str(node.target)
         if self.strict:
             raise GraphError(self.builder.scope or node.name, f"{operation} must be in the operator set: {reason}")
-        operands = _operands((arguments, keywords))
+        operands = [value for value in _operands((arguments, keywords)) if value.constant is None]
 
         def position(item: Any) -> Any:
-            return _Operand(operands.index(item)) if isinstance(item, Value) else item
+            if not isinstance(item, Value):
+                return item
+            return _Operand(operands.index(item)) if item.constant is None else item.constant
 
         found = node.meta["val"]
         several = isinstance(found, list | tuple)

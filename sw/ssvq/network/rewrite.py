@@ -65,6 +65,12 @@ class Rewrite:
         """Whether one node takes a value, once, and no output is it."""
         return self._uses[name] == 1
 
+    def is_used_by(self, name: str, kind: type[Operator]) -> bool:
+        """Whether nodes of a kind alone take a value, and no output is it."""
+        users = self._graph.users.get(name, ())
+        is_output = name in self._graph.outputs.values()
+        return not is_output and bool(users) and all(isinstance(user.operator, kind) for user in users)
+
     def replace(self, node: Node, operator: Operator, *operands: str, **changes: Any) -> None:
         """Another operator in the place of a node, with a result of the same shape."""
         types = [self.type_of(operand) for operand in operands]

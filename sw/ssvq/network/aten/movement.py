@@ -174,11 +174,7 @@ def expand_as(b: GraphBuilder, *, x: Value, y: Value) -> Value:
 @maps("repeat")
 def repeat(b: GraphBuilder, *, x: Value, repeats: Sequence[int]) -> Value:
     """Reshapes around an Expand."""
-    own = (1,) * (len(repeats) - len(x.shape)) + x.shape
-    apart = tuple(number for length in own for number in (1, length))
-    many = tuple(number for pair in zip(repeats, own, strict=True) for number in pair)
-    copies = make.expand(b, make.reshape(b, x, apart), many)
-    return make.reshape(b, copies, tuple(times * length for times, length in zip(repeats, own, strict=True)))
+    return make.repeat(b, x, repeats)
 
 
 @maps("repeat_interleave")

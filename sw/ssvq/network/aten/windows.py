@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssvq.network import composition as make
-from ssvq.network import operators as ops
 from ssvq.network.aten.table import maps
 from ssvq.network.builder import GraphBuilder, Value
-from ssvq.network.composition_windows import adaptive_average_pool, average_pool, four, max_pool, pair
+from ssvq.network.composition_windows import (
+    adaptive_average_pool,
+    average_pool,
+    four,
+    global_max_pool,
+    max_pool,
+    nearest,
+    pair,
+)
 from ssvq.network.errors import UnsupportedError
 
 
@@ -65,11 +72,7 @@ def adaptive_avg_pool2d(b: GraphBuilder, *, x: Value, output_size: Sequence[int]
 @maps("amax")
 def amax(b: GraphBuilder, *, x: Value, dim: Sequence[int], keepdim: bool) -> Value:
     """A MaxPool, where it is over the rows and columns of images."""
-    if len(x.shape) != 4 or sorted(axis % 4 for axis in dim) != [2, 3]:
-        raise UnsupportedError(f"a maximum must be over the last two axes of four, not over {tuple(dim)} of {x.shape}")
-    size = (x.shape[2], x.shape[3])
-    pooled = max_pool(b, x, size, size, four((0, 0)), ceil=False)
-    return pooled if keepdim else make.squeeze(b, pooled, [2, 3])
+    return global_max_pool(b, x, dim, keep=keepdim)
 
 
 @maps("upsample_nearest2d")
@@ -79,21 +82,12 @@ def upsample_nearest2d(
     x: Value,
     output_size: Sequence[int] | None,
     scale_factors: Sequence[float] | None = None,
-    **_s: object,
+    **_settings: object,
 ) -> Value:
     """Copies of rows and columns, where there are whole numbers of them."""
-    rows, columns = x.shape[2:]
-    times = (
-        [length / own for length, own in zip(output_size, (rows, columns), strict=True)]
-        if output_size is not None
-        else list(scale_factors or ())
-    )
-    if len(times) != 2 or any(number != int(number) or number < 1 for number in times):
-        raise UnsupportedError(f"images must grow by whole numbers, not by {times}")
-    down, across = (int(number) for number in times)
-    one = make.reshape(b, x, (*x.shape[:2], rows, 1, columns, 1))
-    many = make.expand(b, one, (*x.shape[:2], rows, down, columns, across))
-    return make.reshape(b, many, (*x.shape[:2], rows * down, columns * across))
+    if output_size is not None:
+        return nearest(b, x, [new / own for new, own in zip(output_size, x.shape[2:], strict=True)])
+    return nearest(b, x, scale_factors or ())
 
 
 @maps("constant_pad_nd", "pad")
@@ -104,9 +98,4 @@ def pad(b: GraphBuilder, *, x: Value, pad: Sequence[int], value: float | None = 
     before, after = [0] * len(x.shape), [0] * len(x.shape)
     for number in range(len(pad) // 2):
         before[-1 - number], after[-1 - number] = pad[2 * number : 2 * number + 2]
-    for axis, (first, last) in enumerate(zip(before, after, strict=True)):
-        x = make.crop(b, x, axis, max(0, -first), x.shape[axis] - max(0, -last))
-    more = tuple(max(0, number) for number in before), tuple(max(0, number) for number in after)
-    if not any(more[0] + more[1]):
-        return x
-    return b.apply(ops.Pad(before=more[0], after=more[1], value=float(value or 0)), x)
+    return make.pad(b, x, before, after, float(value or 0))

@@ -30,7 +30,7 @@ class Host(Operator):
         reason: why it is here.
         operands: shapes of its operands, which are fixed.
         result: type of its result.
-        function: computes it.
+        function: computes it, and has the constants that it needs.
     """
 
     label = "host"

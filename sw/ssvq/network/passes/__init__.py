@@ -6,21 +6,23 @@ from ssvq.network.passes.bias import fold_bias
 from ssvq.network.passes.functions import fuse_functions
 from ssvq.network.passes.layer_norm import fuse_layer_norm
 from ssvq.network.passes.mask import fuse_mask
-from ssvq.network.passes.movement import merge_movement
+from ssvq.network.passes.movement import settle_movement
 from ssvq.network.passes.names import name_nodes
 from ssvq.network.passes.padding import fold_padding
 from ssvq.network.passes.pooling import pool_means
+from ssvq.network.passes.scales import gather_scales
 
 PASSES = (
-    merge_movement,
+    settle_movement,
     fold_bias,
     fuse_functions,
     fuse_layer_norm,
     fold_padding,
     fold_batch_norm,
     fuse_mask,
+    gather_scales,
     pool_means,
-    merge_movement,
+    settle_movement,
     name_nodes,
 )
 

@@ -1,0 +1,30 @@
+"""Which function makes what of an ONNX operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ssvq.network.builder import Value
+
+Handler = Callable[..., Value | tuple[Value, ...]]
+"""Takes a builder, an operation's inputs in their order (None for one that is left out), and by name its attributes.
+
+It returns one value, or a tuple where the operation has several results.
+"""
+
+H = TypeVar("H", bound=Handler)
+
+TABLE: dict[str, Handler] = {}
+"""By the operation's type, such as `Conv`."""
+
+
+def maps(*operations: str) -> Callable[[H], H]:
+    """The decorated function handles these operations."""
+
+    def register(handler: H) -> H:
+        for operation in operations:
+            TABLE[operation] = handler
+        return handler
+
+    return register
