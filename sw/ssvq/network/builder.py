@@ -10,7 +10,7 @@ from torch import Tensor
 from ssvq.network.errors import GraphError, OperatorError
 from ssvq.network.float_executor import evaluate
 from ssvq.network.graph import Graph, Node
-from ssvq.network.operators import Conv2d, ConvTranspose2d, Linear, Operator
+from ssvq.network.operators import Conv2d, ConvTranspose2d, Host, Linear, Operator
 from ssvq.network.tensor_type import Shape, TensorType
 
 
@@ -60,14 +60,14 @@ class GraphBuilder:
 
     @torch.no_grad()
     def apply(self, operator: Operator, *operands: Value) -> Value:
-        """An operator's result: a new node, or a constant where all operands are.
+        """An operator's result: a new node, or a constant where all operands are (but a Host is not computed).
 
         Raises:
             OperatorError: the operands are against the operator's rules.
         """
         type = operator.output_type([TensorType(operand.shape, operand.dtype) for operand in operands])
         constants = [operand.constant for operand in operands if operand.constant is not None]
-        if len(constants) == len(operands):
+        if len(constants) == len(operands) and not isinstance(operator, Host):
             return self.constant(evaluate(operator, constants))
         name = self._unique(f"{self.scope}.{operator.label}".lstrip("."))
         module = None

@@ -92,7 +92,8 @@ def _ceil_padding(x: Value, kernel: ops.Pair, stride: ops.Pair, padding: ops.Pad
     for axis in (0, 1):
         reach = x.shape[2 + axis] + padding[axis]
         following = fitting[axis] * stride[axis]  # where the next window begins
-        if following < reach and following + kernel[axis] > reach + padding[axis + 2]:
-            more[axis] = following + kernel[axis] - reach - padding[axis + 2]
+        end = reach + padding[axis + 2]
+        if following - stride[axis] + kernel[axis] < end and following < reach:
+            more[axis] = following + kernel[axis] - end
     top, left, bottom, right = padding
     return top, left, bottom + more[0], right + more[1]

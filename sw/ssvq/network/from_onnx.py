@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnx.inliner
 import torch
 from onnx import numpy_helper
 from torch import Tensor
 
 from ssvq.network.builder import GraphBuilder, Value
 from ssvq.network.errors import GraphError, OperatorError, UnsupportedError
-from ssvq.network.graph import Graph
+from ssvq.network.graph import Graph, require_operator_set
 from ssvq.network.onnx_function import OnnxFunction, resize_function
 from ssvq.network.onnx_operations import TABLE
 from ssvq.network.operators import Host, HostFunction
@@ -60,18 +62,29 @@ def graph_of_onnx(file: Path, *, input_shapes: Mapping[str, Shape] | None = None
         problem = f"the opset must be at least {OPSET_MIN}, not {version}; onnx.version_converter brings it there"
         raise GraphError(str(file), problem)
     with torch.no_grad():
-        return clean(_Reader(model, dict(input_shapes or {}), strict=strict).graph())
+        graph = clean(_Reader(model, dict(input_shapes or {})).graph())
+    if strict:
+        require_operator_set(graph)
+    return graph
 
 
 class _Reader:
     """Goes through the nodes of a file and builds the graph."""
 
-    def __init__(self, model: onnx.ModelProto, input_shapes: dict[str, Shape], *, strict: bool) -> None:
+    def __init__(self, model: onnx.ModelProto, input_shapes: dict[str, Shape]) -> None:
         self.model = model
         self.input_shapes = input_shapes
-        self.strict = strict
         self.builder = GraphBuilder()
         self.values: dict[str, Value] = {}
+        self.bias_owners = {
+            product: bias.removesuffix(".bias")
+            for node in model.graph.node
+            if node.op_type == "Add"
+            for product, bias in (node.input, reversed(node.input))
+            if bias.endswith(".bias")
+        }
+        parameters = [tensor.name.split(".")[:-1] for tensor in model.graph.initializer]
+        self.modules = {".".join(parts[:depth]) for parts in parameters for depth in range(1, len(parts) + 1)}
 
     def graph(self) -> Graph:
         graph = self.model.graph
@@ -116,7 +129,7 @@ class _Reader:
     def _call(self, node: onnx.NodeProto) -> dict[str, Value]:
         """A node's results by name."""
         where = node.name or node.output[0]
-        self.builder.scope = _scope(node)
+        self.builder.scope = _scope(node, self.modules)
         self.builder.module = self._module(node)
         inputs = [self._known(where, name) if name else None for name in node.input]
         if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
@@ -126,7 +139,11 @@ class _Reader:
         handler = TABLE.get(node.op_type)
         given = [value for value in inputs if value is not None]
         is_random = node.op_type in RANDOM
-        if not is_random and node.op_type != "Shape" and all(value.constant is not None for value in given):
+        if (
+            not is_random
+            and node.op_type not in ("Shape", "Identity")
+            and all(value.constant is not None for value in given)
+        ):
             return self._computed(node, inputs)
         try:
             if handler is None:
@@ -138,13 +155,19 @@ class _Reader:
             return self._host(node, str(error), inputs)
 
     def _module(self, node: onnx.NodeProto) -> str | None:
-        """The layer's name: that of its weight, or that of the node where an exporter has renamed the weight."""
+        """The layer's name: that of its weight, or else of its bias, or else of the node.
+
+        PyTorch's exporter gives transposed weights new names. Equal biases become one, so that only a bias whose module
+        has the last name of the node's counts, and a node's path lacks containers that are not called themselves.
+        """
         if node.op_type not in LAYERS:
             return None
-        weight = node.input[1]
+        weight = str(node.input[1])
         if weight.endswith(".weight"):
             return weight.removesuffix(".weight")
-        return self.builder.scope or None
+        owner = self.bias_owners.get(node.output[0], "")
+        own = re.sub(r"_\d+$", "", self.builder.scope.rpartition(".")[2])
+        return owner if owner and owner.rpartition(".")[2] == own else self.builder.scope or None
 
     def _function(self, node: onnx.NodeProto, inputs: list[Value | None], result: int) -> HostFunction:
         """Computes a result from those inputs that are no constants."""
@@ -182,8 +205,6 @@ class _Reader:
     def _host(self, node: onnx.NodeProto, reason: str, inputs: list[Value | None]) -> dict[str, Value]:
         where = node.name or node.output[0]
         operation = f"{node.domain or 'onnx'}.{node.op_type}"
-        if self.strict:
-            raise GraphError(where, f"{operation} must be in the operator set: {reason}")
         operands = list(dict.fromkeys(value for value in inputs if value is not None and value.constant is None))
         examples = [torch.zeros(value.shape, dtype=value.dtype) for value in operands]
         values: list[Value] = []
@@ -202,15 +223,30 @@ class _Reader:
         return dict(zip((name for name in node.output if name), values, strict=True))
 
 
-def _scope(node: onnx.NodeProto) -> str:
-    """Full name of the module that a node is in, or the node's own name where exporters give no module's."""
+def _scope(node: onnx.NodeProto, modules: Container[str]) -> str:
+    """Full name of the module that a node is in, or the node's own name where an exporter gives no module's.
+
+    PyTorch's exporter has the modules as a path. A module inside a container has the container's name in its own, twice
+    if the container was called: `/blocks/blocks.0/norm1/Add` is in `blocks.0.norm1`, `/encoder/layer.0/norm1/Add` in
+    `encoder.layer.0.norm1`. The names of `modules`, those that have weights, decide what fits.
+    """
     for entry in node.metadata_props:
         if entry.key == "pkg.torch.onnx.name_scopes":
             scopes = ast.literal_eval(entry.value)
             return str(scopes[-2]) if len(scopes) > 1 else ""
-    if node.name.startswith("/"):
-        return node.name.rpartition("/")[0].strip("/").replace("/", ".")
-    return node.name.replace("/", ".")
+    if not node.name.startswith("/"):
+        return node.name.replace("/", ".")
+    plain = node.name.strip("/").split("/")[:-1]
+    folded = [
+        part for part, following in zip(plain, [*plain, ""][1:], strict=True) if not following.startswith(f"{part}.")
+    ]
+    return max((".".join(folded), ".".join(plain)), key=lambda name: _depth(name, modules))
+
+
+def _depth(name: str, modules: Container[str]) -> int:
+    """How many parts of a module's name are those of a module that is known."""
+    parts = name.split(".")
+    return max((depth for depth in range(1, len(parts) + 1) if ".".join(parts[:depth]) in modules), default=0)
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

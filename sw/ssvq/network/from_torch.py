@@ -15,13 +15,13 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.fx import Node as FxNode
 
-from ssvq.network.aten import DECOMPOSED, TABLE
+from ssvq.network.aten import CREATION, DECOMPOSED, TABLE
 from ssvq.network.builder import GraphBuilder, Value
 from ssvq.network.errors import GraphError, OperatorError, UnsupportedError
-from ssvq.network.graph import Graph, require_finite
+from ssvq.network.graph import Graph, require_finite, require_operator_set
 from ssvq.network.operators import Host
 from ssvq.network.passes import clean
-from ssvq.network.tensor_type import TensorType
+from ssvq.network.tensor_type import TensorType, short
 from ssvq.quantize.rules import LAYER_TYPES, ROOT_NAME
 
 RENAMED = {"input": "x", "self": "x", "other": "y"}
@@ -49,7 +49,10 @@ def graph_of(model: nn.Module, example_inputs: tuple[Tensor, ...], *, strict: bo
     with _evaluation(model), torch.no_grad():
         program = _exported(model, example_inputs)
         layers = {name or ROOT_NAME for name, module in model.named_modules() if isinstance(module, LAYER_TYPES)}
-        return clean(_Reader(program, layers, strict=strict).graph())
+        graph = clean(_Reader(program, layers).graph())
+    if strict:
+        require_operator_set(graph)
+    return graph
 
 
 @contextmanager
@@ -69,6 +72,8 @@ def _exported(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> ExportedP
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch.export about its own workings
             program = torch.export.export(model, example_inputs, strict=False)
+            if not any(_is_decomposed(node) for node in program.graph.nodes):
+                return program  # decomposition, even of nothing, takes as long as all the rest
             known = dict(torch.export.default_decompositions())
             table = {operation: known[operation] for operation in known if _short_name(operation) in DECOMPOSED}
             decomposed: ExportedProgram = program.run_decompositions(table)
@@ -76,6 +81,13 @@ def _exported(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> ExportedP
     except Exception as error:  # torch.export has no common exception class
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise GraphError(type(model).__name__, f"torch.export must accept the model; it says: {reason}") from error
+
+
+def _is_decomposed(node: FxNode) -> bool:
+    """Whether a node is an operation that writes in place or is one of `DECOMPOSED`."""
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return False
+    return bool(node.target._schema.is_mutable) or _short_name(node.target) in DECOMPOSED
 
 
 def _short_name(operation: Any) -> str:
@@ -122,10 +134,9 @@ def _mapped(item: Any, change: Callable[[Any], Any]) -> Any:
 class _Reader:
     """Goes through an exported program and builds the graph."""
 
-    def __init__(self, program: ExportedProgram, layers: set[str], *, strict: bool) -> None:
+    def __init__(self, program: ExportedProgram, layers: set[str]) -> None:
         self.program = program
         self.layers = layers
-        self.strict = strict
         self.builder = GraphBuilder()
         self.values: dict[FxNode, Any] = {}  # values, numbers, and tuples of them
 
@@ -186,7 +197,8 @@ class _Reader:
             return self._plain(node, arguments)
         operands = _operands((arguments, keywords))
         is_random = torch.Tag.nondeterministic_seeded in node.target.tags
-        if not is_random and all(operand.constant is not None for operand in operands):
+        is_created = _short_name(node.target) in CREATION
+        if not is_random and (is_created or all(operand.constant is not None for operand in operands)):
             return self._computed(node.target, arguments, keywords)
         for tensor in found if isinstance(found, list | tuple) else (found,):
             if not isinstance(tensor, Tensor):
@@ -196,7 +208,9 @@ class _Reader:
             handler = TABLE.get(_short_name(node.target))
             if handler is None:
                 raise UnsupportedError("it is random" if is_random else "it is not in the operator set")
-            return handler(self.builder, **_named(node.target, arguments, keywords))
+            results = handler(self.builder, **_named(node.target, arguments, keywords))
+            _require_types(results, found)
+            return results
         except (UnsupportedError, OperatorError) as error:
             return self._host(node, str(error), arguments, keywords)
 
@@ -212,10 +226,12 @@ class _Reader:
         return node.target(*arguments)
 
     def _computed(self, operation: Callable[..., Any], arguments: Any, keywords: Any) -> Any:
-        """What an operation gives for constants."""
+        """What an operation gives for constants, or for operands of which only the shape counts."""
 
         def tensor(item: Any) -> Any:
-            return item.constant if isinstance(item, Value) else item
+            if not isinstance(item, Value):
+                return item
+            return torch.empty(item.shape, dtype=item.dtype) if item.constant is None else item.constant
 
         def value(item: Any) -> Any:
             return self.builder.constant(item) if isinstance(item, Tensor) else item
@@ -226,8 +242,6 @@ class _Reader:
 
     def _host(self, node: FxNode, reason: str, arguments: Any, keywords: Any) -> Any:
         operation = str(node.target)
-        if self.strict:
-            raise GraphError(self.builder.scope or node.name, f"{operation} must be in the operator set: {reason}")
         operands = [value for value in _operands((arguments, keywords)) if value.constant is None]
 
         def position(item: Any) -> Any:
@@ -278,6 +292,15 @@ def _shape(name: str, tensor: Tensor) -> tuple[int, ...]:
         shape = ", ".join(map(str, tensor.shape))
         raise GraphError(name, f"shapes must be fixed, but ({shape}) changes at run time")
     return tuple(tensor.shape)
+
+
+def _require_types(results: Value | tuple[Value, ...], wanted: Tensor | Sequence[Tensor]) -> None:
+    """Raises UnsupportedError where results are not of the types that PyTorch has, which may promote a dtype."""
+    values = (results,) if isinstance(results, Value) else results
+    # later results of the operation, such as statistics, may be missing
+    for value, tensor in zip(values, (wanted,) if isinstance(wanted, Tensor) else wanted, strict=False):
+        if value.dtype != tensor.dtype or value.shape != tuple(tensor.shape):
+            raise UnsupportedError(f"its result is {short(tensor.dtype)} {tuple(tensor.shape)}")
 
 
 def _operands(arguments: Any) -> list[Value]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ssvq.network.errors import GraphError, OperatorError
-from ssvq.network.operators import Operator
+from ssvq.network.operators import Host, Operator
 from ssvq.network.tensor_type import TensorType
 
 
@@ -135,6 +135,14 @@ def require_finite(name: str, tensor: Tensor) -> None:
         wrong = int((~torch.isfinite(tensor)).sum())
         if wrong:
             raise GraphError(name, f"weights must be finite, {wrong} of {tensor.numel()} are not")
+
+
+def require_operator_set(graph: Graph) -> None:
+    """Raises GraphError where a node is a Host."""
+    for node in graph.nodes:
+        if isinstance(node.operator, Host):
+            problem = f"{node.operator.operation} must be in the operator set: {node.operator.reason}"
+            raise GraphError(node.name, problem)
 
 
 def _require_new(name: str, known: Mapping[str, object]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from onnx.reference import ReferenceEvaluator
@@ -35,7 +36,8 @@ class OnnxFunction:
         names = [name for name in dict.fromkeys(self.node.input) if name and name not in self.constants]
         tensors = {**self.constants, **dict(zip(names, operands, strict=True))}
         feeds = {name: tensor.numpy() for name, tensor in tensors.items()}
-        return torch.tensor(self._evaluator.run(None, feeds)[self.result])
+        found = self._evaluator.run(None, feeds)[self.result]
+        return torch.from_numpy(np.array(found, order="C"))  # a copy: PyTorch takes no reversed or read-only arrays
 
     @cached_property
     def _evaluator(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -127,6 +128,12 @@ def divide(b: GraphBuilder, *, x: Value, y: Term, rounding_mode: str | None = No
     return make.divide(b, x, y)
 
 
+@maps("lerp")
+def interpolate(b: GraphBuilder, *, x: Value, end: Value, weight: Term) -> Value:
+    """x + weight * (end - x)."""
+    return make.add(b, x, make.multiply(b, make.subtract(b, end, x), weight))
+
+
 @maps("relu")
 def relu(b: GraphBuilder, *, x: Value) -> Value:
     """A Clamp."""
@@ -179,6 +186,26 @@ def total(
 ) -> Value:
     """A Mean and a Multiply."""
     return make.total(b, x, dim, keep=keepdim)
+
+
+@maps("var")
+def variance(
+    b: GraphBuilder,
+    *,
+    x: Value,
+    dim: Sequence[int] | None = None,
+    correction: Number | None = 1,
+    unbiased: bool = True,
+    keepdim: bool = False,
+) -> Value:
+    """Mean of the squared distances from the mean, and a Multiply where fewer than their number divide the sum."""
+    centred = make.subtract(b, x, make.mean(b, x, dim, keep=True))
+    result = make.mean(b, make.power(b, centred, 2), dim, keep=keepdim)
+    count = math.prod(x.shape) // max(1, math.prod(result.shape))
+    less = 0 if not unbiased else 1 if correction is None else correction
+    if count <= less:
+        raise UnsupportedError(f"there must be more than {less} numbers, not {count}")
+    return make.multiply(b, result, count / (count - less)) if less else result
 
 
 @maps("where")

@@ -102,7 +102,7 @@ def general_convolution(b: GraphBuilder, *, transposed: bool, output_padding: Se
     return conv(b, **rest)  # type: ignore[arg-type]
 
 
-@maps("batch_norm", "_native_batch_norm_legit_no_training")
+@maps("batch_norm")
 def batch_norm(
     b: GraphBuilder,
     *,
@@ -114,11 +114,17 @@ def batch_norm(
     eps: float,
     training: bool = False,
     **_settings: object,
-) -> tuple[Value, ...]:
+) -> Value:
     """A ScaleShift, that a pass folds into the layer before it."""
     if training or running_mean is None or running_var is None:
         raise UnsupportedError("a batch norm must have running statistics")
-    return (make.scale_shift(b, x, mean=running_mean, variance=running_var, terms=(weight, bias), epsilon=eps),)
+    return make.scale_shift(b, x, mean=running_mean, variance=running_var, terms=(weight, bias), epsilon=eps)
+
+
+@maps("_native_batch_norm_legit_no_training")
+def native_batch_norm(b: GraphBuilder, **arguments: object) -> tuple[Value, ...]:
+    """As batch_norm; nothing may use the statistics."""
+    return (batch_norm(b, **arguments),)  # type: ignore[arg-type]
 
 
 @maps("layer_norm")
@@ -148,6 +154,23 @@ def group_norm(
 ) -> Value:
     """A LayerNorm of each group, then a ScaleShift."""
     return make.group_norm(b, x, groups=num_groups, terms=(weight, bias), epsilon=eps)
+
+
+@maps("instance_norm")
+def instance_norm(
+    b: GraphBuilder,
+    *,
+    x: Value,
+    weight: Value | None,
+    bias: Value | None,
+    use_input_stats: bool,
+    eps: float,
+    **_settings: object,
+) -> Value:
+    """A LayerNorm of each channel, then a ScaleShift."""
+    if not use_input_stats:
+        raise UnsupportedError("its statistics must be those of the input")
+    return make.group_norm(b, x, groups=x.shape[1], terms=(weight, bias), epsilon=eps)
 
 
 @maps("scaled_dot_product_attention")

@@ -29,7 +29,7 @@ def identity(_b: GraphBuilder, *, x: Value, **_settings: object) -> Value:
     return x
 
 
-@maps("_to_copy", "to")
+@maps("_to_copy", "to", "type_as")
 def to(_b: GraphBuilder, *, x: Value, dtype: torch.dtype | None = None, y: Value | None = None, **_s: object) -> Value:
     """Nothing, where the dtype stays."""
     wanted = y.dtype if y is not None else dtype

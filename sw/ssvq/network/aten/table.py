@@ -13,6 +13,9 @@ Handler = Callable[..., Value | tuple[Value, ...]]
 It returns one value, or a tuple where the operation has several results.
 """
 
+CREATION = frozenset(("full_like", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like"))
+"""Operations that take of their operand no value but the shape or dtype."""
+
 H = TypeVar("H", bound=Handler)
 
 TABLE: dict[str, Handler] = {}
@@ -21,7 +24,7 @@ TABLE: dict[str, Handler] = {}
 DECOMPOSED = frozenset(
     (
         *("addcdiv", "addcmul", "avg_pool1d", "adaptive_avg_pool1d", "celu", "channel_shuffle", "cosine_similarity"),
-        *("einsum", "glu", "instance_norm", "lerp", "linalg_matmul", "pixel_shuffle", "pixel_unshuffle", "rms_norm"),
+        *("einsum", "glu", "linalg_matmul", "pixel_shuffle", "pixel_unshuffle", "rms_norm"),
         *("roll", "selu", "tile", "_fused_rms_norm"),
     )
 )

@@ -3,6 +3,7 @@
 from ssvq.network.graph import Graph
 from ssvq.network.passes.batch_norm import fold_batch_norm
 from ssvq.network.passes.bias import fold_bias
+from ssvq.network.passes.equal import merge_equal
 from ssvq.network.passes.functions import fuse_functions
 from ssvq.network.passes.layer_norm import fuse_layer_norm
 from ssvq.network.passes.mask import fuse_mask
@@ -13,6 +14,7 @@ from ssvq.network.passes.pooling import pool_means
 from ssvq.network.passes.scales import gather_scales
 
 PASSES = (
+    merge_equal,
     settle_movement,
     fold_bias,
     fuse_functions,
