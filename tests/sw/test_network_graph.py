@@ -9,7 +9,7 @@ import torch
 
 from ssvq.network import Graph, GraphError, Node, TensorType, execute, execute_all
 from ssvq.network.builder import GraphBuilder
-from ssvq.network.operators import Add, Clamp, Concat, Linear, Multiply
+from ssvq.network.operators import Add, Clamp, Concat, Host, Linear, Multiply
 
 X = TensorType((2, 3))
 
@@ -119,6 +119,15 @@ def test_inputs_are_checked() -> None:
         execute(graph, torch.zeros(3, 2))
     with pytest.raises(GraphError, match=r"x: the input must be float32 \(2, 3\), not int64 \(2, 3\)"):
         execute_all(graph, torch.zeros(2, 3, dtype=torch.int64))
+
+
+def test_results_are_checked() -> None:
+    """A host function whose result is not what it said is found where it is."""
+    host = Host(operation="f", reason="", operands=((2, 3),), result=X, function=lambda x: x.sum(0))
+    node = Node(name="f", operator=host, operands=("x",), type=X)
+    graph = Graph(inputs={"x": X}, constants={}, nodes=(node,), outputs={"y": "f"})
+    with pytest.raises(GraphError, match=r"f: the result must be float32 \(2, 3\), not float32 \(3,\)"):
+        execute(graph, torch.zeros(2, 3))
 
 
 def test_builder_computes_constants() -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ssvq.network import GraphError, execute, graph_of
 from ssvq.network import operators as ops
+from ssvq.network.aten import TABLE
 
 
 class Applied(nn.Module):
@@ -402,6 +403,11 @@ HOSTS: dict[str, tuple[Callable[..., Any], str, str]] = {
         "aten.adaptive_avg_pool2d.default",
         r"the image \(3, 6\) must be a multiple of the result \(2, 4\)",
     ),
+    "computed norm": (
+        lambda x: functional.layer_norm(x, (6,), x[0], x[1]),
+        "aten.layer_norm.default",
+        "operand 1 of LayerNorm must be a constant",
+    ),
     "computed kernel": (
         lambda x: functional.conv2d(x[None, None], x[None, None, :2, :2]),
         "aten.conv2d.default",
@@ -479,6 +485,7 @@ def branching(x: Tensor) -> Tensor:
         (Applied(branching), (values(*ROW),), "^Applied: torch.export must accept the model; it says: "),
         (Applied(lambda x: x.nonzero() + 1), (values(*ROW),), r"shapes must be fixed, but \(.*\) changes at run time"),
         (Applied(lambda x: x[x > 0]), (values(*ROW),), "shapes must be fixed"),
+        (Applied(lambda x: x[:, VECTOR > 1]), (values(*ROW),), r"index: shapes must be fixed, but \(3, u0\) changes"),
         (nn.Linear(6, 2).double(), (values(*ROW).double(),), "^weight: dtype must be one of float32, .*, not float64"),
         (nn.Linear(6, 2).half(), (values(*ROW).half(),), "^weight: dtype must be one of float32, .*, not float16"),
         (
@@ -489,6 +496,7 @@ def branching(x: Tensor) -> Tensor:
         (Applied(lambda x: x.double().sin()), (values(*ROW),), "aten.to.dtype: dtype must be .*, not float64"),
         (Counting(), (values(*ROW),), "^count: a model must not change it: buffer_mutation"),
         (Applied(lambda x: x.add_(1)), (values(*ROW),), "a model must not change it: user_input_mutation"),
+        (nn.Linear(6, 2), values(*ROW), "example_inputs: inputs must be a tuple of tensors, not Tensor"),
         (nn.Linear(6, 2), (3,), r"example_inputs\[0\]: an input must be a tensor, not int"),
         (nn.Linear(6, 2, device="meta"), (values(*ROW),), "^weight: weights must be on the CPU, not on meta"),
         (Applied(lambda x: (x, 3)), (values(*ROW),), "output: outputs must be tensors, not int"),
@@ -505,6 +513,14 @@ def test_refuses_weights_that_are_not_finite() -> None:
         model[0].weight[0, :2] = torch.tensor([torch.nan, torch.inf])
     with pytest.raises(GraphError, match=r"^0\.weight: weights must be finite, 2 of 12 are not"):
         graph_of(model, (values(*ROW),))
+
+
+def test_arguments_that_a_handler_does_not_know_make_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An overload of a later PyTorch does not go wrong, it goes to the host."""
+    monkeypatch.setitem(TABLE, "relu", lambda b, *, x, slope: x)
+    (node,) = checked_graph(nn.ReLU(), values(*ROW), strict=False).nodes
+    assert isinstance(node.operator, ops.Host)
+    assert node.operator.reason == "its arguments are not known: missing a required argument: 'slope'"
 
 
 def test_a_strict_error_names_the_module() -> None:

@@ -65,7 +65,10 @@ class GraphBuilder:
         Raises:
             OperatorError: the operands are against the operator's rules.
         """
-        type = operator.output_type([TensorType(operand.shape, operand.dtype) for operand in operands])
+        for position in operator.parameters:
+            if position < len(operands) and operands[position].constant is None:
+                raise OperatorError(f"operand {position} of {type(operator).__name__} must be a constant")
+        result = operator.output_type([TensorType(operand.shape, operand.dtype) for operand in operands])
         constants = [operand.constant for operand in operands if operand.constant is not None]
         if len(constants) == len(operands) and not isinstance(operator, Host):
             return self.constant(evaluate(operator, constants))
@@ -75,9 +78,9 @@ class GraphBuilder:
             module = self._owners.get(operands[1].name, self.module)
         names = tuple(operand.name for operand in operands)
         self._nodes.append(
-            Node(name=name, operator=operator, operands=names, type=type, scope=self.scope, module=module)
+            Node(name=name, operator=operator, operands=names, type=result, scope=self.scope, module=module)
         )
-        return Value(name, type.shape, type.dtype)
+        return Value(name, result.shape, result.dtype)
 
     def build(self, outputs: dict[str, Value]) -> Graph:
         """The graph with these outputs and the constants that it uses; raises as Graph."""

@@ -114,7 +114,7 @@ def gather(b: GraphBuilder, x: Value, axis: int, places: Value) -> Value:
     axis = axis_of(axis, len(x.shape))
     if x.constant is not None and len(x.shape) == 2 and axis == 0 and x.dtype == torch.float32:
         return b.apply(ops.Embedding(), places, x)
-    known = [int(place) % x.shape[axis] for place in required_constant(places, "places").flatten()]
+    known = [place % x.shape[axis] for place in integers(places, "places")]
     runs = _runs(known)
     if not 0 < len(runs) <= RUNS_MAX:
         raise UnsupportedError(f"places must be in 1 to {RUNS_MAX} evenly spaced runs, not {len(runs)}")

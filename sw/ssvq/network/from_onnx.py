@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,9 @@ from torch import Tensor
 from ssvq.network.builder import GraphBuilder, Value
 from ssvq.network.errors import GraphError, OperatorError, UnsupportedError
 from ssvq.network.graph import Graph, require_operator_set
+from ssvq.network.handlers import called
 from ssvq.network.onnx_function import OnnxFunction, resize_function
+from ssvq.network.onnx_names import ModuleNames
 from ssvq.network.onnx_operations import TABLE
 from ssvq.network.operators import Host, HostFunction
 from ssvq.network.passes import clean
@@ -32,8 +32,6 @@ CHANGING = ("NonZero", "Unique", "NonMaxSuppression", "Compress")
 
 RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
 """Operations that are computed anew with each run, even of constants."""
-
-LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def graph_of_onnx(file: Path, *, input_shapes: Mapping[str, Shape] | None = None, strict: bool = False) -> Graph:
@@ -76,15 +74,7 @@ class _Reader:
         self.input_shapes = input_shapes
         self.builder = GraphBuilder()
         self.values: dict[str, Value] = {}
-        self.bias_owners = {
-            product: bias.removesuffix(".bias")
-            for node in model.graph.node
-            if node.op_type == "Add"
-            for product, bias in (node.input, reversed(node.input))
-            if bias.endswith(".bias")
-        }
-        parameters = [tensor.name.split(".")[:-1] for tensor in model.graph.initializer]
-        self.modules = {".".join(parts[:depth]) for parts in parameters for depth in range(1, len(parts) + 1)}
+        self.names = ModuleNames(model.graph)
 
     def graph(self) -> Graph:
         graph = self.model.graph
@@ -129,8 +119,8 @@ class _Reader:
     def _call(self, node: onnx.NodeProto) -> dict[str, Value]:
         """A node's results by name."""
         where = node.name or node.output[0]
-        self.builder.scope = _scope(node, self.modules)
-        self.builder.module = self._module(node)
+        self.builder.scope = self.names.scope(node)
+        self.builder.module = self.names.layer(node)
         inputs = [self._known(where, name) if name else None for name in node.input]
         if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
             raise GraphError(where, f"{node.op_type} must not be in the file, as what runs depends on values")
@@ -148,26 +138,11 @@ class _Reader:
         try:
             if handler is None:
                 raise UnsupportedError("it is random" if is_random else "it is not in the operator set")
-            results = handler(self.builder, *inputs, **_attributes(node))
+            results = called(handler, self.builder, *inputs, **_attributes(node))
             # later results, such as the indices of a maximum, may be missing until something uses them
             return dict(zip(node.output, results if isinstance(results, tuple) else (results,), strict=False))
         except (UnsupportedError, OperatorError) as error:
             return self._host(node, str(error), inputs)
-
-    def _module(self, node: onnx.NodeProto) -> str | None:
-        """The layer's name: that of its weight, or else of its bias, or else of the node.
-
-        PyTorch's exporter gives transposed weights new names. Equal biases become one, so that only a bias whose module
-        has the last name of the node's counts, and a node's path lacks containers that are not called themselves.
-        """
-        if node.op_type not in LAYERS:
-            return None
-        weight = str(node.input[1])
-        if weight.endswith(".weight"):
-            return weight.removesuffix(".weight")
-        owner = self.bias_owners.get(node.output[0], "")
-        own = re.sub(r"_\d+$", "", self.builder.scope.rpartition(".")[2])
-        return owner if owner and owner.rpartition(".")[2] == own else self.builder.scope or None
 
     def _function(self, node: onnx.NodeProto, inputs: list[Value | None], result: int) -> HostFunction:
         """Computes a result from those inputs that are no constants."""
@@ -221,32 +196,6 @@ class _Reader:
             except OperatorError as error:
                 raise GraphError(where, f"{operation}: {error}") from None
         return dict(zip((name for name in node.output if name), values, strict=True))
-
-
-def _scope(node: onnx.NodeProto, modules: Container[str]) -> str:
-    """Full name of the module that a node is in, or the node's own name where an exporter gives no module's.
-
-    PyTorch's exporter has the modules as a path. A module inside a container has the container's name in its own, twice
-    if the container was called: `/blocks/blocks.0/norm1/Add` is in `blocks.0.norm1`, `/encoder/layer.0/norm1/Add` in
-    `encoder.layer.0.norm1`. The names of `modules`, those that have weights, decide what fits.
-    """
-    for entry in node.metadata_props:
-        if entry.key == "pkg.torch.onnx.name_scopes":
-            scopes = ast.literal_eval(entry.value)
-            return str(scopes[-2]) if len(scopes) > 1 else ""
-    if not node.name.startswith("/"):
-        return node.name.replace("/", ".")
-    plain = node.name.strip("/").split("/")[:-1]
-    folded = [
-        part for part, following in zip(plain, [*plain, ""][1:], strict=True) if not following.startswith(f"{part}.")
-    ]
-    return max((".".join(folded), ".".join(plain)), key=lambda name: _depth(name, modules))
-
-
-def _depth(name: str, modules: Container[str]) -> int:
-    """How many parts of a module's name are those of a module that is known."""
-    parts = name.split(".")
-    return max((depth for depth in range(1, len(parts) + 1) if ".".join(parts[:depth]) in modules), default=0)
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

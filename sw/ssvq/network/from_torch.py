@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,13 +12,16 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.fx import Node as FxNode
 
-from ssvq.network.aten import CREATION, DECOMPOSED, TABLE
+from ssvq.network.aten import CREATION, TABLE
 from ssvq.network.builder import GraphBuilder, Value
 from ssvq.network.errors import GraphError, OperatorError, UnsupportedError
+from ssvq.network.export import evaluation, exported, short_name
 from ssvq.network.graph import Graph, require_finite, require_operator_set
+from ssvq.network.handlers import called
 from ssvq.network.operators import Host
 from ssvq.network.passes import clean
 from ssvq.network.tensor_type import TensorType, short
+from ssvq.network.torch_function import Operand, TorchFunction, mapped
 from ssvq.quantize.rules import LAYER_TYPES, ROOT_NAME
 
 RENAMED = {"input": "x", "self": "x", "other": "y"}
@@ -40,95 +40,21 @@ def graph_of(model: nn.Module, example_inputs: tuple[Tensor, ...], *, strict: bo
         GraphError: `torch.export` refuses the model; it changes a buffer or an input; a shape changes at run time;
             a dtype is not supported; weights are not finite; with `strict`, an operation is not in the operator set.
     """
+    if not isinstance(example_inputs, tuple):
+        raise GraphError("example_inputs", f"inputs must be a tuple of tensors, not {type(example_inputs).__name__}")
     for position, given in enumerate(example_inputs):
         if not isinstance(given, Tensor):
             raise GraphError(f"example_inputs[{position}]", f"an input must be a tensor, not {type(given).__name__}")
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tensor.device.type != "cpu":
             raise GraphError(name, f"weights must be on the CPU, not on {tensor.device}")
-    with _evaluation(model), torch.no_grad():
-        program = _exported(model, example_inputs)
+    with evaluation(model), torch.no_grad():
+        program = exported(model, example_inputs)
         layers = {name or ROOT_NAME for name, module in model.named_modules() if isinstance(module, LAYER_TYPES)}
         graph = clean(_Reader(program, layers).graph())
     if strict:
         require_operator_set(graph)
     return graph
-
-
-@contextmanager
-def _evaluation(model: nn.Module) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def _exported(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> ExportedProgram:
-    """The model in ATen's operations without those that write in place, composite ones kept but for `DECOMPOSED`."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch.export about its own workings
-            program = torch.export.export(model, example_inputs, strict=False)
-            if not any(_is_decomposed(node) for node in program.graph.nodes):
-                return program  # decomposition, even of nothing, takes as long as all the rest
-            known = dict(torch.export.default_decompositions())
-            table = {operation: known[operation] for operation in known if _short_name(operation) in DECOMPOSED}
-            decomposed: ExportedProgram = program.run_decompositions(table)
-            return decomposed
-    except Exception as error:  # torch.export has no common exception class
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise GraphError(type(model).__name__, f"torch.export must accept the model; it says: {reason}") from error
-
-
-def _is_decomposed(node: FxNode) -> bool:
-    """Whether a node is an operation that writes in place or is one of `DECOMPOSED`."""
-    if not isinstance(node.target, torch._ops.OpOverload):
-        return False
-    return bool(node.target._schema.is_mutable) or _short_name(node.target) in DECOMPOSED
-
-
-def _short_name(operation: Any) -> str:
-    """Of an ATen operation, without its overload."""
-    return str(operation._schema.name).partition("::")[2]
-
-
-@dataclass(frozen=True)
-class _Operand:
-    """Where a Host's operand stands among its operation's arguments."""
-
-    position: int
-
-
-@dataclass(frozen=True, eq=False)
-class TorchFunction:
-    """An ATen operation with its arguments, constants among them, but not its operands: a HostFunction."""
-
-    operation: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    keywords: Mapping[str, Any]
-    result: int | None
-
-    def __call__(self, *operands: Tensor) -> Tensor:
-        """The result, or that of the given number."""
-
-        def put(item: object) -> object:
-            return operands[item.position] if isinstance(item, _Operand) else item
-
-        found = self.operation(*_mapped(self.arguments, put), **_mapped(dict(self.keywords), put))
-        chosen: Tensor = found if self.result is None else found[self.result]
-        return chosen
-
-
-def _mapped(item: Any, change: Callable[[Any], Any]) -> Any:
-    """A structure of lists, tuples and dicts with every other item changed."""
-    if isinstance(item, list | tuple):
-        return type(item)(_mapped(part, change) for part in item)
-    if isinstance(item, dict):
-        return {key: _mapped(part, change) for key, part in item.items()}
-    return change(item)
 
 
 class _Reader:
@@ -191,13 +117,13 @@ class _Reader:
         found = node.meta.get("val")
         if found is None:  # checks, which torch.export has made
             return None
-        arguments = _mapped(tuple(node.args), self._known)
-        keywords = _mapped(dict(node.kwargs), self._known)
+        arguments = mapped(tuple(node.args), self._known)
+        keywords = mapped(dict(node.kwargs), self._known)
         if not isinstance(node.target, torch._ops.OpOverload):  # getitem, or arithmetic on sizes
             return self._plain(node, arguments)
         operands = _operands((arguments, keywords))
         is_random = torch.Tag.nondeterministic_seeded in node.target.tags
-        is_created = _short_name(node.target) in CREATION
+        is_created = short_name(node.target) in CREATION
         if not is_random and (is_created or all(operand.constant is not None for operand in operands)):
             return self._computed(node.target, arguments, keywords)
         for tensor in found if isinstance(found, list | tuple) else (found,):
@@ -205,10 +131,10 @@ class _Reader:
                 raise GraphError(node.name, f"{node.target}: a result must be a tensor, not {type(tensor).__name__}")
             _shape(node.name, tensor)
         try:
-            handler = TABLE.get(_short_name(node.target))
+            handler = TABLE.get(short_name(node.target))
             if handler is None:
                 raise UnsupportedError("it is random" if is_random else "it is not in the operator set")
-            results = handler(self.builder, **_named(node.target, arguments, keywords))
+            results = called(handler, self.builder, **_named(node.target, arguments, keywords))
             _require_types(results, found)
             return results
         except (UnsupportedError, OperatorError) as error:
@@ -236,9 +162,9 @@ class _Reader:
         def value(item: Any) -> Any:
             return self.builder.constant(item) if isinstance(item, Tensor) else item
 
-        results = operation(*_mapped(arguments, tensor), **_mapped(keywords, tensor))
+        results = operation(*mapped(arguments, tensor), **mapped(keywords, tensor))
         results = tuple(results) if isinstance(results, list) else results
-        return _mapped(results, value)
+        return mapped(results, value)
 
     def _host(self, node: FxNode, reason: str, arguments: Any, keywords: Any) -> Any:
         operation = str(node.target)
@@ -247,7 +173,7 @@ class _Reader:
         def position(item: Any) -> Any:
             if not isinstance(item, Value):
                 return item
-            return _Operand(operands.index(item)) if item.constant is None else item.constant
+            return Operand(operands.index(item)) if item.constant is None else item.constant
 
         found = node.meta["val"]
         several = isinstance(found, list | tuple)
@@ -262,8 +188,8 @@ class _Reader:
                     result=result,
                     function=TorchFunction(
                         node.target,  # type: ignore[arg-type]
-                        _mapped(arguments, position),
-                        _mapped(keywords, position),
+                        mapped(arguments, position),
+                        mapped(keywords, position),
                         number if several else None,
                     ),
                 )
@@ -311,7 +237,7 @@ def _operands(arguments: Any) -> list[Value]:
         if isinstance(item, Value):
             found[item] = None
 
-    _mapped(arguments, note)
+    mapped(arguments, note)
     return list(found)
 
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from ssvq.network.builder import Value
-
-Handler = Callable[..., Value | tuple[Value, ...]]
-"""Takes a builder and, by name, an operation's arguments as ATen names them, `input` and `self` as x and `other` as y.
-
-It returns one value, or a tuple where the operation has several results.
-"""
+from ssvq.network.handlers import Handler
 
 CREATION = frozenset(("full_like", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like"))
 """Operations that take of their operand no value but the shape or dtype."""
@@ -19,7 +13,10 @@ CREATION = frozenset(("full_like", "new_full", "new_ones", "new_zeros", "ones_li
 H = TypeVar("H", bound=Handler)
 
 TABLE: dict[str, Handler] = {}
-"""By the operation's name without overload, such as `conv2d`."""
+"""By the operation's name without overload, such as `conv2d`.
+
+A handler takes the arguments by name, as ATen names them, but for `input` and `self`, which are x, and `other`, y.
+"""
 
 DECOMPOSED = frozenset(
     (

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from ssvq.network.builder import Value
-
-Handler = Callable[..., Value | tuple[Value, ...]]
-"""Takes a builder, an operation's inputs in their order (None for one that is left out), and by name its attributes.
-
-It returns one value, or a tuple where the operation has several results.
-"""
+from ssvq.network.handlers import Handler
 
 H = TypeVar("H", bound=Handler)
 
 TABLE: dict[str, Handler] = {}
-"""By the operation's type, such as `Conv`."""
+"""By the operation's type, such as `Conv`.
+
+A handler takes the operation's inputs in their order, None for one that is left out, and the attributes by name.
+"""
 
 
 def maps(*operations: str) -> Callable[[H], H]:
