@@ -44,6 +44,9 @@ def randomised(model: nn.Module) -> nn.Module:
 IMAGE, TOKENS, ROW = (2, 4, 6, 5), (2, 5, 6), (3, 6)
 MATRIX, VECTOR = torch.linspace(-1, 1, 12).reshape(6, 2), torch.linspace(0.5, 2, 6)
 
+NORM = ["Elementwise", "Mean", "Multiply", "Elementwise", "Clamp", "Elementwise", "Multiply"]
+"""x by the root of the sum of its squares, which is at least a small number."""
+
 OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[int, ...], list[str]]] = {
     "relu": (lambda x: x.relu(), ROW, ["Clamp"]),
     "relu in place": (lambda x: (x + 1).relu_(), ROW, ["Add", "Clamp"]),
@@ -93,6 +96,12 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[int, ...], list[str]]] = {
         ROW,
         ["Softmax"],
     ),
+    "softmax with an added bias": (lambda x: (x - VECTOR.round()).softmax(1), ROW, ["Add", "Softmax"]),
+    "a mask that makes more rows": (
+        lambda x: (x + torch.zeros(6, 6).masked_fill(MATRIX @ MATRIX.T > 0, -torch.inf)[:, None]).softmax(2),
+        ROW,
+        ["Add", "Softmax"],
+    ),
     "linear": (lambda x: functional.linear(x, MATRIX.T), TOKENS, ["Linear"]),
     "matmul by a constant": (lambda x: x @ MATRIX, TOKENS, ["Linear"]),
     "matmul": (lambda x: x @ x.transpose(1, 2), TOKENS, ["Transpose", "MatMul"]),
@@ -123,6 +132,18 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[int, ...], list[str]]] = {
     "stack": (lambda x: torch.stack((x, x * 2), -1), ROW, ["Multiply", "Reshape", "Reshape", "Concat"]),
     "expand": (lambda x: x[:, None].expand(-1, 4, -1), ROW, ["Reshape", "Expand"]),
     "expand that broadcasting does": (lambda x: x[:1].expand(3, -1) + x, ROW, ["Slice", "Add"]),
+    "expand that broadcasting does not do": (
+        lambda x: x[:, None].expand(-1, 4, -1) + VECTOR,
+        ROW,
+        ["Reshape", "Expand", "Add"],
+    ),
+    "new axes after a transposition": (
+        lambda x: x.permute(0, 2, 1)[:, None, ..., None] * 2,
+        TOKENS,
+        ["Reshape", "Transpose", "Multiply"],
+    ),
+    "reshape_as": (lambda x: (x + 1).reshape_as(MATRIX[:, :1].expand(6, 3)), ROW, ["Add", "Reshape"]),
+    "norm": (lambda x: functional.normalize(x, dim=1), ROW, NORM),
     "repeat": (lambda x: x.repeat(2, 1, 3), ROW, ["Reshape", "Expand", "Reshape"]),
     "repeat_interleave": (lambda x: x.repeat_interleave(2, 1), ROW, ["Reshape", "Expand", "Reshape"]),
     "pad": (lambda x: functional.pad(x, (1, 2, -1, 1), value=3), ROW, ["Slice", "Pad"]),
@@ -202,6 +223,16 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], list[str]]] =
         ["ConvTranspose2d"],
     ),
     "Linear, BatchNorm1d": (lambda: nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3)), ROW, ["Linear"]),
+    "Linear, BatchNorm1d of all tokens": (
+        lambda: nn.Sequential(nn.Linear(6, 3), nn.Flatten(0, 1), nn.BatchNorm1d(3)),
+        TOKENS,
+        ["Linear", "Reshape"],
+    ),
+    "Linear, BatchNorm1d of other channels": (
+        lambda: nn.Sequential(nn.Linear(6, 3), nn.Flatten(1), nn.BatchNorm1d(15)),
+        TOKENS,
+        ["Linear", "Reshape", "ScaleShift"],
+    ),
     "BatchNorm1d of another axis": (
         lambda: nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5)),
         (2, 5, 6),

@@ -79,13 +79,13 @@ class Rewrite:
             raise OperatorError(f"{node.name}: the result must stay {node.type}, not become {type}")
         self._current[node.name] = replace(node, operator=operator, operands=operands, **changes)
 
-    def insert_before(self, node: Node, operator: Operator, *operands: str) -> str:
-        """A new node in front of another, in the same module; its name."""
+    def insert_before(self, node: Node, operator: Operator, *operands: str, **fields: Any) -> str:
+        """A new node in front of another, in the same module if the fields say no other; its name."""
         type = result_type(node.name, operator, [self.type_of(operand) for operand in operands])
         name = f"{node.name}.{operator.label}"
         while name in self._current or name in self._constants:
             name += "_"
-        new = Node(name=name, operator=operator, operands=operands, type=type, scope=node.scope)
+        new = Node(name=name, operator=operator, operands=operands, type=type, **{"scope": node.scope, **fields})
         self._current[name] = new
         places = [number for number, other in enumerate(self._order) if other.name == node.name]
         self._order.insert(places[0], new)

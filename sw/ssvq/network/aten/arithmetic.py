@@ -208,6 +208,16 @@ def variance(
     return make.multiply(b, result, count / (count - less)) if less else result
 
 
+@maps("linalg_vector_norm")
+def norm(
+    b: GraphBuilder, *, x: Value, ord: Number, dim: Sequence[int] | None, keepdim: bool, dtype: object = None
+) -> Value:
+    """The root of the sum of squares."""
+    if ord != 2:
+        raise UnsupportedError(f"the order of a norm must be 2, not {ord}")
+    return make.power(b, make.total(b, make.power(b, x, 2), dim, keep=keepdim), 0.5)
+
+
 @maps("where")
 def where(b: GraphBuilder, *, condition: Value, x: Term, y: Term) -> Value:
     """A Where."""

@@ -44,6 +44,12 @@ def view(b: GraphBuilder, *, x: Value, size: Sequence[int] | None = None, shape:
     return make.reshape(b, x, tuple(size if size is not None else shape or ()))
 
 
+@maps("view_as", "reshape_as")
+def view_as(b: GraphBuilder, *, x: Value, y: Value) -> Value:
+    """A Reshape."""
+    return make.reshape(b, x, y.shape)
+
+
 @maps("flatten")
 def flatten(b: GraphBuilder, *, x: Value, start_dim: int, end_dim: int) -> Value:
     """A Reshape."""

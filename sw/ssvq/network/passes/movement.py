@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ssvq.network.graph import Graph, Node
-from ssvq.network.operators import Add, Expand, Multiply, Reshape, Slice, Transpose
+from ssvq.network.operators import Add, Clamp, Elementwise, Expand, Multiply, Reshape, Slice, Transpose
 from ssvq.network.rewrite import Rewrite
 from ssvq.network.tensor_type import Shape, broadcast
 
@@ -17,7 +17,7 @@ def settle_movement(graph: Graph) -> Graph:
     * A Slice goes before a Reshape or Transpose that nothing but slices takes: of the three parts of `qkv`, each is a
       run of channels of the layer's output.
     * A Reshape that splits, adds or takes away axes goes before the Transpose before it.
-    * An Expand goes where an Add or Multiply takes it, which broadcasts by itself.
+    * An Expand goes behind functions of one number, and away where an Add or Multiply takes it, which broadcast.
 
     Each step takes a movement nearer to its place, so that there is an end.
     """
@@ -42,6 +42,8 @@ def _step(graph: Graph) -> Graph:
             _merge_transpose(rewrite, node, node.operator)
         elif isinstance(node.operator, Slice):
             _lift_slice(rewrite, node, node.operator)
+        elif isinstance(node.operator, Clamp | Elementwise):
+            _lower_expand(rewrite, node)
         elif isinstance(node.operator, Add | Multiply):
             _skip_expand(rewrite, node)
     return rewrite.graph()
@@ -127,6 +129,12 @@ def _lift_slice(rewrite: Rewrite, node: Node, operator: Slice) -> None:
                 sliced = rewrite.insert_before(node, lifted, *before.operands)
                 rewrite.replace(node, Reshape(shape=node.type.shape), sliced)
                 return
+
+
+def _lower_expand(rewrite: Rewrite, node: Node) -> None:
+    before = rewrite.producer(node.operands[0])
+    if before is not None and isinstance(before.operator, Expand):
+        rewrite.replace(node, before.operator, rewrite.insert_before(node, node.operator, *before.operands))
 
 
 def _skip_expand(rewrite: Rewrite, node: Node) -> None:
