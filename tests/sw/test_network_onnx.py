@@ -442,7 +442,10 @@ def test_names(tmp_path: Path) -> None:
         node("Add", "encoder.layer.0.fc1.bias", "a", name="/encoder/layer.0/fc1/Add", output="b"),
         node("Relu", "b", name="/encoder/layer.0/act/Relu", output="c"),
         node("MatMul", "c", "onnx::MatMul_8", name="/blocks/blocks.0/fc2/MatMul", output="d"),
-        node("Gemm", "d", "head.fc.weight", name="Gemm_13", transB=1, output="e"),
+        node(
+            "Add", "d", "encoder.layer.0.fc1.bias", name="/blocks/blocks.0/fc2/Add", output="d2"
+        ),  # equal, so the same
+        node("Gemm", "d2", "head.fc.weight", name="Gemm_13", transB=1, output="e"),
         node("Softmax", "e", name="last"),
     ]
     constants = [

@@ -195,6 +195,47 @@ def test_operations(name: str) -> None:
     assert kinds(checked_graph(Applied(function), values(*shape))) == expected
 
 
+def centred(x: Tensor, axis: int = -1) -> Tensor:
+    return x - x.mean(axis, keepdim=True)
+
+
+def deviation(x: Tensor, axis: int = -1) -> Tensor:
+    return (x.square().mean(axis, keepdim=True) + 1e-3).sqrt()
+
+
+NEAR_MISSES: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu with another scale": lambda x: x * 0.5 * (1 + torch.erf(x)),
+    "gelu with another factor": lambda x: x * 0.7 * (1 + torch.erf(x / 2**0.5)),
+    "gelu with another sum": lambda x: x * 0.5 * (2 + torch.erf(x / 2**0.5)),
+    "gelu of two values": lambda x: (x + 1) * 0.5 * (1 + torch.erf(x / 2**0.5)),
+    "gelu by tanh of a square": lambda x: x * 0.5 * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x * x))),
+    "gelu by tanh with another number": lambda x: x * 0.5 * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.05 * x**3))),
+    "gelu by tanh with another scale": lambda x: x * 0.5 * (1 + torch.tanh(0.7 * (x + 0.044715 * x**3))),
+    "silu of two values": lambda x: x * (2 * x).sigmoid(),
+    "hardswish with another sum": lambda x: x * functional.relu6(x + 2) / 6,
+    "hardswish with another factor": lambda x: x * functional.relu6(x + 3) / 5,
+    "hardswish with another bound": lambda x: x * functional.hardtanh(x + 3, 0, 5) / 6,
+    "hardsigmoid with another sum": lambda x: functional.relu6(x + 2) / 6,
+    "layer norm of another axis": lambda x: centred(x, 0) / deviation(centred(x, 0), 0) * VECTOR + VECTOR,
+    "layer norm around another mean": lambda x: centred(x) / deviation(x) * VECTOR + VECTOR,
+    "layer norm of what is not centred": lambda x: x / deviation(centred(x)) * VECTOR + VECTOR,
+    "layer norm with a mean added": lambda x: (x + x.mean(-1, keepdim=True)) / deviation(centred(x)) * VECTOR + VECTOR,
+    "softmax of scores that are set to a number": lambda x: torch.where(VECTOR > 1, x, 1.0).softmax(1),
+    "softmax of scores that are set to some numbers": lambda x: torch.where(VECTOR > 1, -torch.inf, VECTOR).softmax(0),
+    "means of two other axes": lambda x: x[None, None].mean((1, 3)),
+    "equal constants of two shapes": lambda x: torch.cat((x * torch.ones(6), (x[:1] * torch.ones(2, 6)))),
+    "a bias for a layer that has one": lambda x: functional.linear(x, MATRIX.T, MATRIX[1]) + MATRIX[0],
+    "a bias that only one of two takes": lambda x: torch.cat((x @ MATRIX, x @ MATRIX + MATRIX[0])),
+    "a bias for each row": lambda x: x @ MATRIX + VECTOR[:3, None],
+}
+"""What is almost a pattern, and has to be computed as it is."""
+
+
+@pytest.mark.parametrize("name", NEAR_MISSES)
+def test_near_misses(name: str) -> None:
+    checked_graph(Applied(NEAR_MISSES[name]), values(*ROW))
+
+
 MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], list[str]]] = {
     "Linear": (lambda: nn.Linear(6, 3), TOKENS, ["Linear"]),
     "Linear without bias": (lambda: nn.Linear(6, 3, bias=False), TOKENS, ["Linear"]),
