@@ -461,6 +461,31 @@ def test_names(tmp_path: Path) -> None:
     assert graph.outputs == {"y": "last"}
 
 
+def test_names_of_modules_that_are_not_called(tmp_path: Path) -> None:
+    """Their containers are in the bias's name alone, where the bias is not one that many layers share."""
+    nodes = [
+        node("MatMul", "x", "onnx::MatMul_1", name="/layer.0/dense_1/MatMul", output="a"),
+        node("Add", "a", "encoder.layer.0.output.dense.bias", name="/layer.0/dense_1/Add", output="b"),
+        node("MatMul", "b", "onnx::MatMul_2", name="/layer.1/dense_1/MatMul", output="c"),
+        node("Add", "c", "encoder.layer.0.output.dense.bias", name="/layer.1/dense_1/Add"),
+    ]
+    constants = [
+        *(constant(f"onnx::MatMul_{number}", 6, 6) for number in (1, 2)),
+        constant("encoder.layer.0.output.dense.bias", 6),
+    ]
+    graph = checked(model_of(nodes, constants), tmp_path)
+    assert [one.module for one in graph.nodes] == ["encoder.layer.0.output.dense", "layer.1.dense_1"]
+
+
+def test_names_in_properties(tmp_path: Path) -> None:
+    """PyTorch's newer exporter has modules in a property of its nodes."""
+    nodes = [node("MatMul", "x", "val_1", name="node_matmul", output="a"), node("Softmax", "a", name="node_softmax")]
+    for one, scopes in zip(nodes, (["", "attn", "attn.proj", "linear"], ["", "attn", "softmax"]), strict=True):
+        one.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=repr(scopes))
+    graph = checked(model_of(nodes, [constant("val_1", 6, 3)]), tmp_path)
+    assert [(one.name, one.module) for one in graph.nodes] == [("attn.proj", "attn.proj"), ("attn.softmax", None)]
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

@@ -204,7 +204,8 @@ def deviation(x: Tensor, axis: int = -1) -> Tensor:
 
 
 NEAR_MISSES: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu with another scale": lambda x: x * 0.5 * (1 + torch.erf(x)),
+    "gelu without scale": lambda x: x * 0.5 * (1 + torch.erf(x)),
+    "gelu with another scale": lambda x: x * 0.5 * (1 + torch.erf(x * 0.9)),
     "gelu with another factor": lambda x: x * 0.7 * (1 + torch.erf(x / 2**0.5)),
     "gelu with another sum": lambda x: x * 0.5 * (2 + torch.erf(x / 2**0.5)),
     "gelu of two values": lambda x: (x + 1) * 0.5 * (1 + torch.erf(x / 2**0.5)),
@@ -411,6 +412,12 @@ def test_a_model_that_is_a_layer_has_the_containers_name() -> None:
     assert [(node.name, node.module) for node in checked_graph(nn.Linear(6, 2), values(*ROW)).nodes] == [
         ("root", "root")
     ]
+
+
+def test_a_weight_that_is_computed_belongs_to_its_module() -> None:
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(6, 2)))
+    (node,) = checked_graph(model, values(*ROW)).nodes
+    assert (node.name, node.module) == ("0", "0")
 
 
 def test_slices_go_first() -> None:

@@ -49,20 +49,26 @@ class ModuleNames:
     def layer(self, node: onnx.NodeProto) -> str | None:
         """Full name of a layer, of its weight, or else of its bias, or else of the node; None for other nodes.
 
-        PyTorch's exporter gives transposed weights new names. Equal biases become one, so that only a bias whose module
-        has the last name of the node's counts, and a node's path lacks containers that are not called themselves.
+        PyTorch's exporter gives transposed weights new names. A node's path lacks containers that are not called
+        themselves, and equal biases become one, so that only a bias whose module fits the path counts.
         """
         if node.op_type not in LAYERS:
             return None
         weight = str(node.input[1])
         if weight.endswith(".weight"):
             return weight.removesuffix(".weight")
-        scope = self.scope(node)
-        owner = self._bias_owners.get(node.output[0], "")
-        own = re.sub(r"_\d+$", "", scope.rpartition(".")[2])
-        return owner if owner and owner.rpartition(".")[2] == own else scope or None
+        path = self.scope(node)
+        owner = self._bias_owners.get(node.output[0])
+        return owner if owner is not None and _fits(path, owner) else path or None
 
     def _known_depth(self, name: str) -> int:
         """How many parts of a module's name are those of a module that is known."""
         parts = name.split(".")
         return max((depth for depth in range(1, len(parts) + 1) if ".".join(parts[:depth]) in self._modules), default=0)
+
+
+def _fits(path: str, module: str) -> bool:
+    """Whether a module's name has all parts of a path, in their order; a path's last part may have a number added."""
+    *parents, last = path.split(".")
+    parts = iter(module.split("."))
+    return all(part in parts for part in (*parents, re.sub(r"_\d+$", "", last)))
