@@ -70,6 +70,7 @@ def test_fashion_resnet() -> None:
     graph = checked_graph(model, torch.randn(2, 1, 28, 28), atol=ATOL)
     require_all_layers(layer_modules(graph), model)
     assert Counter(kinds(graph)) == Counter(Conv2d=15, Clamp=13, Add=6, AveragePool=1, Reshape=1, Linear=1)
+    assert {"layer1.0.add", "layer1.0.act2", "average_pool"} <= set(graph.by_name)
     assert graph.by_name["layer2.0.downsample.0"].folded == ("layer2.0.downsample.1",)
 
 

@@ -199,6 +199,10 @@ def centred(x: Tensor, axis: int = -1) -> Tensor:
     return x - x.mean(axis, keepdim=True)
 
 
+def halfway(x: Tensor) -> Tensor:
+    return x - x.mean(-1, keepdim=True) * 0.5
+
+
 def deviation(x: Tensor, axis: int = -1) -> Tensor:
     return (x.square().mean(axis, keepdim=True) + 1e-3).sqrt()
 
@@ -220,7 +224,7 @@ NEAR_MISSES: dict[str, Callable[[Tensor], Tensor]] = {
     "layer norm of another axis": lambda x: centred(x, 0) / deviation(centred(x, 0), 0) * VECTOR + VECTOR,
     "layer norm around another mean": lambda x: centred(x) / deviation(x) * VECTOR + VECTOR,
     "layer norm of what is not centred": lambda x: x / deviation(centred(x)) * VECTOR + VECTOR,
-    "layer norm with a mean added": lambda x: (x + x.mean(-1, keepdim=True)) / deviation(centred(x)) * VECTOR + VECTOR,
+    "layer norm around half of the mean": lambda x: halfway(x) / deviation(halfway(x)) * VECTOR + VECTOR,
     "softmax of scores that are set to a number": lambda x: torch.where(VECTOR > 1, x, 1.0).softmax(1),
     "softmax of scores that are set to some numbers": lambda x: torch.where(VECTOR > 1, -torch.inf, VECTOR).softmax(0),
     "means of two other axes": lambda x: x[None, None].mean((1, 3)),

@@ -8,12 +8,12 @@ from ssvq.network.rewrite import Rewrite
 
 
 def merge_equal(graph: Graph) -> Graph:
-    """Nodes with the same operator and operands become the first of them; layers of modules and hosts stay."""
+    """Nodes with the same operator and operands become the first of them; hosts stay, as they may be random."""
     rewrite = Rewrite(graph)
     first: dict[object, str] = {}
     for old in rewrite.nodes:
         node = rewrite.current(old)
-        if node.module is not None or isinstance(node.operator, Host):
+        if isinstance(node.operator, Host):
             continue
         key = (node.operator, tuple(_identity(rewrite, operand) for operand in node.operands), node.type)
         if key in first:
