@@ -200,7 +200,7 @@ def centred(x: Tensor, axis: int = -1) -> Tensor:
 
 
 def halfway(x: Tensor) -> Tensor:
-    return x - x.mean(-1, keepdim=True) * 0.5
+    return x + x.mean(-1, keepdim=True) * -0.5
 
 
 def deviation(x: Tensor, axis: int = -1) -> Tensor:
@@ -320,6 +320,11 @@ def test_batch_norm_stays_when_something_else_takes_its_input() -> None:
             return self.norm(y), y
 
     assert kinds(checked_graph(randomised(Both()), values(*IMAGE))) == ["Conv2d", "ScaleShift"]
+
+
+def test_a_product_that_something_else_takes_keeps_its_bias_apart() -> None:
+    graph = checked_graph(Applied(lambda x: (x @ MATRIX, x @ MATRIX + MATRIX[0])), values(*ROW))
+    assert kinds(graph) == ["Linear", "Add"]
 
 
 def test_folding_is_told() -> None:
