@@ -323,7 +323,11 @@ def test_batch_norm_stays_when_something_else_takes_its_input() -> None:
 
 
 def test_a_product_that_something_else_takes_keeps_its_bias_apart() -> None:
-    graph = checked_graph(Applied(lambda x: (x @ MATRIX, x @ MATRIX + MATRIX[0])), values(*ROW))
+    def both(x: Tensor) -> tuple[Tensor, Tensor]:
+        product = x @ MATRIX
+        return product, product + MATRIX[0]
+
+    graph = checked_graph(Applied(both), values(*ROW))
     assert kinds(graph) == ["Linear", "Add"]
 
 
