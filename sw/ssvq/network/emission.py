@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from ssvq.activation_tensor import ActivationTensor
 from ssvq.builder import ProgramBuilder
@@ -12,7 +15,7 @@ from ssvq.network.integer_network import IntegerNetwork, LinearStep, ProductStep
 from ssvq.network.memory_plan import Lifetime, MemoryPlan, plan_memory
 from ssvq.network.strided import Block, block_of
 from ssvq.program import Program
-from ssvq.vector_image import parameter_words, table_words
+from ssvq.vector_image import Bytes, parameter_words, table_words
 from ssvq_gen.config import CoreConfig
 
 INPUT, OUTPUT = "input ", "output "
@@ -56,21 +59,26 @@ def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
         Lifetime(name=name, words=_words(tensor, config), first=first[name], last=last[name])
         for name, tensor in network.tensors.items()
     ]
-    for number, step in enumerate(network.steps):
-        for name, words in _constants(step, config).items():
+    for number, constants in enumerate(_constants(network.steps, config)):
+        for name, words in constants.items():
             found.append(Lifetime(name=name, words=len(words), first=max(0, number - AHEAD), last=number))
     return found
 
 
-def _constants(step: Step, config: CoreConfig) -> dict[str, object]:
-    """Parameters and table of a step by name, those that it has."""
-    if not isinstance(step, VectorStep):
-        return {}
-    parts = {
-        f"{step.name} parameters": parameter_words(step.operation, config),
-        f"{step.name} table": table_words(step.operation, config),
-    }
-    return {name: words for name, words in parts.items() if len(words)}
+def _constants(steps: Sequence[Step], config: CoreConfig) -> list[dict[str, Bytes]]:
+    """Parameters and table of each step by name, those that it has; a table that the vector unit still has is none."""
+    found: list[dict[str, Bytes]] = []
+    table = b""
+    for step in steps:
+        parts: dict[str, Bytes] = {}
+        if isinstance(step, VectorStep):
+            if len(parameters := parameter_words(step.operation, config)):
+                parts[f"{step.name} parameters"] = parameters
+            if len(wanted := table_words(step.operation, config)) and wanted.tobytes() != table:
+                parts[f"{step.name} table"] = wanted
+                table = wanted.tobytes()
+        found.append(parts)
+    return found
 
 
 def _words(tensor: StoredTensor, config: CoreConfig) -> int:
@@ -81,6 +89,7 @@ class _Emitter:
     def __init__(self, network: IntegerNetwork, config: CoreConfig, plan: MemoryPlan) -> None:
         self._network, self._config, self._plan = network, config, plan
         self._builder = ProgramBuilder(config)
+        self._table: bytes | None = None  # that the vector unit has
         self._places = {own.name: place for own, place in zip(plan.lifetimes, plan.places, strict=True)}
 
     def program(self) -> Program:
@@ -104,10 +113,11 @@ class _Emitter:
             builder.store(f"{OUTPUT}{name}", self._tensor(block), network.output_scales[name])
         return builder.build()
 
-    def _loads(self) -> dict[int, dict[str, object]]:
+    def _loads(self) -> dict[int, dict[str, Bytes]]:
         """Constants by the step that uses them first."""
-        found: dict[int, dict[str, object]] = {}
+        found: dict[int, dict[str, Bytes]] = {}
         seen: set[str] = set()
+        constants = _constants(self._network.steps, self._config)
         for number, step in enumerate(self._network.steps):
             due = found.setdefault(number, {})
             for block in step.sources:
@@ -115,7 +125,7 @@ class _Emitter:
                 if tensor.values is not None and tensor.name not in seen:
                     seen.add(tensor.name)
                     due[tensor.name] = _as_words(tensor, self._config)
-            due |= _constants(step, self._config)
+            due |= constants[number]
         return found
 
     def _step(self, step: Step) -> None:
@@ -144,6 +154,7 @@ class _Emitter:
 
     def _vector(self, step: VectorStep) -> None:
         table, parameters = (self._places.get(f"{step.name} {part}", 0) for part in ("table", "parameters"))
+        wanted = None if step.operation.table is None else table_words(step.operation, self._config).tobytes()
         for start, stop in self._chunks(step.target.tokens, self._config.accumulator_depth):
             source, *others = (self._tensor(_tokens(block, start, stop)) for block in step.sources)
             self._builder.vector(
@@ -153,9 +164,10 @@ class _Emitter:
                 target=self._tensor(_tokens(step.target, start, stop)),
                 parameters=parameters,
                 table=table,
-                table_kept=start > 0 and step.operation.table is not None,
+                table_kept=wanted is not None and wanted == self._table,
                 name=step.name,
             )
+            self._table = wanted or self._table
 
     @staticmethod
     def _chunks(tokens: int, most: int) -> list[tuple[int, int]]:
@@ -189,10 +201,8 @@ def _tokens(block: Block, start: int, stop: int) -> Block:
     return replace(block, token=block.token + start * block.step, tokens=stop - start)
 
 
-def _as_words(tensor: StoredTensor, config: CoreConfig) -> object:
+def _as_words(tensor: StoredTensor, config: CoreConfig) -> Bytes:
     """A constant as it is stored: uint8 (words, word_bytes)."""
-    import numpy as np
-
     if tensor.values is None:
         raise GraphError(tensor.name, "it is no constant")
     count = -(-tensor.channels // config.word_bytes)

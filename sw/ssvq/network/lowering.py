@@ -33,7 +33,7 @@ from ssvq.product import IntegerProduct
 from ssvq.quantize.layer import CompressedLayer
 from ssvq.reference import ActivationScale, FloatArray
 from ssvq.vector_operation import VectorOperation
-from ssvq.vector_scales import layer_norm, look_up, product, rescaled_sum, softmax
+from ssvq.vector_scales import Function, layer_norm, look_up, product, rescaled_sum, softmax
 
 _ACTIVATIONS = {(0.0, math.inf): "relu", (0.0, 6.0): "relu6"}
 
@@ -135,7 +135,7 @@ class _Lowering:
         self._views[node.name] = View.whole(node.name, shape)
 
     def _convolution(self, node: Node, operator: ops.Conv2d) -> None:
-        """As a matrix product: of pixels where the kernel is 1 x 1, of patches of an input where they do not overlap."""
+        """As a matrix product: of pixels for a kernel of 1 x 1, else of patches of an input that do not overlap."""
         kernel = self._graph.type_of(node.operands[1]).shape[2:]
         name = node.operands[0]
         plain = operator.groups == 1 and not any(operator.padding) and operator.dilation == (1, 1)
@@ -378,12 +378,10 @@ def _order(view: View) -> tuple[int, ...]:
     return tuple(sorted(range(len(view.shape)), key=lambda axis: (-view.strides[axis], axis)))
 
 
-def _function(operator: ops.Elementwise) -> object:
+def _function(operator: ops.Elementwise) -> Function:
     def function(values: FloatArray) -> FloatArray:
-        result = FUNCTIONS[operator.function](
-            torch.from_numpy(np.asarray(values, dtype=np.float64)), operator.parameter
-        )
-        return np.asarray(result.numpy())
+        exact = torch.from_numpy(np.asarray(values, dtype=np.float64))
+        return np.asarray(FUNCTIONS[operator.function](exact, operator.parameter).numpy())
 
     return function
 
