@@ -188,7 +188,7 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(
         name="channel_tiles", word=12, lsb=16, width=12, opcodes=_WINDOW, doc="k tiles at each position of the kernel"
     ),
-    Field(name="kernel_width", word=12, lsb=28, width=4, opcodes=_WINDOW, doc="positions in a row of the kernel"),
+    Field(name="kernel_width", word=12, lsb=28, width=4, opcodes=_WINDOW, doc="of the kernel; k_tiles has its height"),
     Field(name="output_width", word=15, lsb=0, width=12, opcodes=_WINDOW, doc="windows in a row"),
     Field(name="dilation_y", word=15, lsb=12, width=4, opcodes=_WINDOW, doc="input rows from a kernel row to the next"),
     Field(name="dilation_x", word=15, lsb=16, width=4, opcodes=_WINDOW, doc="input pixels between kernel positions"),

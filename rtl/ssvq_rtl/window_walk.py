@@ -1,6 +1,6 @@
 """Addresses of the pixels in the windows of an image, and of the activations of a matrix."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 
 from ssvq_gen.config import CoreConfig
@@ -8,10 +8,11 @@ from ssvq_gen.config import CoreConfig
 from .checks import require_config
 from .walk import ADDRESS_WIDTH, WalkCommand, lane_count, walk_members
 
-_Y_WIDTH = 21
-_X_WIDTH = 17
-"""Bits of a row and of a column of the image: no window of any descriptor comes back to the image from its other
-side. There are at most 2**16 rows of a kernel, `dilation_y` apart, and 2**12 rows of windows, `stride_y` apart."""
+_Y_WIDTH = 20
+_X_WIDTH = 16
+"""Bits of a row and of a column of the image. What is before the image is far behind it as an unsigned number, and no
+window comes round to the image again: there are at most 2**16 rows of a kernel, `dilation_y` apart, and 2**12 rows of
+windows, `stride_y` apart."""
 
 
 class WindowWalk(wiring.Component):
@@ -124,7 +125,7 @@ class WindowWalk(wiring.Component):
 
     def _move_pixel(self, m: Module, shape: "data.View[WalkCommand]", row_ends: Value, kernel_row_ends: Value) -> None:
         """The place in the image, of this pixel and of the first window's at this position of the kernel."""
-        y, x = Signal(signed(_Y_WIDTH)), Signal(signed(_X_WIDTH))
+        y, x = Signal(_Y_WIDTH), Signal(_X_WIDTH)
         first_y, first_x = Signal.like(y), Signal.like(x)
         next_y, next_x = Signal.like(y), Signal.like(x)
         m.d.comb += [next_y.eq(first_y), next_x.eq(first_x)]
@@ -143,9 +144,7 @@ class WindowWalk(wiring.Component):
                 m.d.sync += [y.eq(y + shape.stride_y), x.eq(first_x)]
             with m.If(self.last_token):
                 m.d.sync += [y.eq(next_y), first_y.eq(next_y), x.eq(next_x), first_x.eq(next_x)]
-        is_row = ~y[-1] & (y[:-1] < shape.input_height)
-        is_column = ~x[-1] & (x[:-1] < shape.input_width)
-        m.d.comb += self.inside.eq(~shape.is_window | (is_row & is_column))
+        m.d.comb += self.inside.eq(~shape.is_window | ((y < shape.input_height) & (x < shape.input_width)))
 
 
 _LEVELS = ("tile", "position", "kernel_row", "product")

@@ -78,6 +78,18 @@ LONG_STORE = _work((WeightFormat.INT8, 8, 240, 64), seed=4)
 _MATMULS = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.MATMUL]
 _LOADS = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.LOAD]
 _STORES = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.STORE]
+_FIRST = GOOD.program.descriptor(_MATMULS[0])
+_WINDOW = {
+    "opcode": int(Opcode.CONV),
+    "input_height": 1,
+    "input_width": _FIRST["tokens"],
+    "output_width": _FIRST["tokens"],
+    "channel_tiles": _FIRST["k_tiles"],
+    **dict.fromkeys(("kernel_width", "stride_y", "stride_x", "dilation_y", "dilation_x"), 1),
+}
+"""What makes a CONV of the first MATMUL: its activations are a row of pixels. None of it may be zero."""
+_COLUMN = {"input_height": _FIRST["tokens"], "input_width": 1, "output_width": 1}
+"""Or a column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +193,10 @@ def malformed_descriptors() -> Iterator[ErrorCase]:
         (ssvq, {"opcode": 4, "dram_bytes": 0, "last_columns": 0}),
         (ssvq, {"opcode": 4, "dram_bytes": 0, "last_columns": CONFIG.cols + 1}),
         (ssvq, {"opcode": 4, "last_columns": 1}),
+        (ssvq, {"opcode": 5}),
+        *((ssvq, {**_WINDOW, name: 0}) for name in _WINDOW if name != "opcode"),
+        (ssvq, {**_WINDOW, "batch_last": 1}),
+        (ssvq, {**_WINDOW, "residency": 3}),
         (load, {"dram_bytes": 0}),
         (store, {"dram_bytes": 0}),
         (ssvq, {"dram_bytes": 0}),
@@ -239,6 +255,10 @@ def out_of_range() -> Iterator[ErrorCase]:
         (ssvq, {"source": depth - 1}, depth - 1 + strides[ssvq]["input_stride"]),
         (ssvq, {"input_stride": 600}, strides[ssvq]["source"] + 4 * 600),
         (int8, {"input_stride": 65535}, strides[int8]["source"] + 65535),
+        (ssvq, {**_WINDOW, "source": depth - 1}, depth - 1 + strides[ssvq]["input_stride"]),
+        (ssvq, {**_WINDOW, "source": 0xFFFF_FFFF}, 0xFFFF_FFFF),
+        (ssvq, {**_WINDOW, **_COLUMN, "row_stride": 600}, strides[ssvq]["source"] + 4 * 600),
+        (ssvq, {**_WINDOW, "destination": 0xFFFF_FFFF}, 0xFFFF_FFFF),
         (ssvq, {"destination": depth}, depth),
         (ssvq, {"destination": 0xFFFF_FFFF}, 0xFFFF_FFFF),
         (int8, {"destination": depth - 1}, depth - 1 + strides[int8]["output_stride"]),
