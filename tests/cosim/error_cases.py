@@ -21,7 +21,7 @@ from ssvq.driver import (
 )
 from ssvq.program import Program
 from ssvq_gen.config import PRESETS, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_BYTES, ErrorCode, Opcode, pack_descriptor
+from ssvq_gen.format import DESCRIPTOR_BYTES, FIELD_BY_NAME, ErrorCode, Opcode
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, Fault, Hang, SimulationJob
 
 CONFIG = PRESETS["tiny"]
@@ -45,11 +45,16 @@ class Work:
         return SimulationJob(name=name, program=self.program, inputs=self.inputs, **settings)
 
     def patched(self, index: int, **fields: int) -> Work:
-        """The same with other values in one descriptor."""
+        """The same with other bits in one descriptor, whatever its opcode makes of them."""
         program = self.program
-        data = pack_descriptor({**program.descriptor(index), **fields})
         image = program.image.copy()
         start = program.descriptor_offset + index * DESCRIPTOR_BYTES
+        bits = int.from_bytes(image[start : start + DESCRIPTOR_BYTES].tobytes(), "little")
+        for name, value in fields.items():
+            field = FIELD_BY_NAME[name]
+            mask = (1 << field.width) - 1
+            bits = bits & ~(mask << field.offset) | (value & mask) << field.offset
+        data = bits.to_bytes(DESCRIPTOR_BYTES, "little")
         image[start : start + DESCRIPTOR_BYTES] = np.frombuffer(data, dtype=np.uint8)
         return replace(self, program=replace(program, image=image))
 
@@ -79,6 +84,7 @@ _MATMULS = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] =
 _LOADS = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.LOAD]
 _STORES = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.STORE]
 _FIRST = GOOD.program.descriptor(_MATMULS[0])
+_SUM: dict[str, int] = {"opcode": Opcode.SUM, "dram_bytes": 0, "channels": 1, "has_second": 0, "table_use": 0}
 _WINDOW = {
     "opcode": int(Opcode.CONV),
     "input_height": 1,
@@ -183,8 +189,15 @@ def malformed_descriptors() -> Iterator[ErrorCase]:
         (0, {"magic": 0}),
         (ssvq, {"magic": 0x5B}),
         (store, {"magic": 0xDA}),
-        (load, {"flags": 1}),
-        (int8, {"flags": 8}),
+        (int8, {"opcode": Opcode.SUM}),
+        (ssvq, {**_SUM, "channels": 0}),
+        (ssvq, {**_SUM, "channels": 4097}),
+        (ssvq, {**_SUM, "tokens": 0}),
+        (ssvq, {**_SUM, "table_use": 3}),
+        (ssvq, {**_SUM, "opcode": Opcode.LAYERNORM, "has_second": 1}),
+        (ssvq, {**_SUM, "opcode": Opcode.LAYERNORM, "tokens": CONFIG.accumulator_depth + 1}),
+        (ssvq, {**_SUM, "opcode": Opcode.MULTIPLY}),
+        (ssvq, {**_SUM, "opcode": Opcode.SOFTMAX}),
         (load, {"batch_last": 1}),
         (int8, {"batch_last": 65535}),
         (ssvq, {"residency": 1, "cache_offset": CONFIG.weight_cache_bytes}),
