@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from amaranth.hdl import Value, ValueLike, signed
+from amaranth.hdl import Const, Value, ValueLike, signed
 from amaranth.lib import data
 
 from ssvq_gen.config import CoreConfig
@@ -65,3 +65,8 @@ class Element(data.StructLayout):
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__({"token": 16, "opens": 1, "last_lane": range(config.vector_lanes)})
+
+
+def has_channel(element: "data.View[Element]", lane: int) -> Value:
+    """Whether a lane has one of the element's channels; the first always has."""
+    return Const(1, 1) if lane == 0 else element.last_lane >= lane

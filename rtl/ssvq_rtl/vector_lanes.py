@@ -19,7 +19,7 @@ from ssvq_gen.vector_arithmetic import (
 )
 
 from .checks import require_config
-from .vector_command import Element, Operation, Phase, VectorCommand
+from .vector_command import Element, Operation, Phase, VectorCommand, has_channel
 from .vector_roots import CENTRE_WIDTH, CENTRED_WIDTH, Root
 from .vector_statistics import SQUARE_WIDTH, LaneValues
 from .vector_walk import Arrival, ArrivedWord
@@ -126,7 +126,7 @@ class VectorLanes(wiring.Component):
             x, y = (register.word_select(lane, 8).as_signed() for register in (first, second))
             m.d.comb += self.activations.values[lane].eq(x)
             used = Signal(name=f"used{lane}")
-            m.d.comb += used.eq(lane <= stages[1].element.last_lane)
+            m.d.comb += used.eq(has_channel(stages[1].element, lane))
             value = Signal(signed(9), reset_less=True, name=f"value{lane}")
             other = Signal(signed(9), reset_less=True, name=f"other{lane}")
             m.d.sync += [
@@ -156,7 +156,7 @@ class VectorLanes(wiring.Component):
 
             # 3 and 4: the table, the multiplier's input; 5 and 6: its output
             lane_is_used = Signal(name=f"lane_is_used{lane}")
-            m.d.comb += lane_is_used.eq(lane <= stages[4].element.last_lane)
+            m.d.comb += lane_is_used.eq(has_channel(stages[4].element, lane))
             weight = Mux(lane_is_used, table.read, 0)
             left = Signal(signed(_FACTOR_WIDTH), reset_less=True, name=f"left{lane}")
             m.d.sync += left.eq(
@@ -188,9 +188,9 @@ class VectorLanes(wiring.Component):
             m.d.comb += table.address.eq(Mux(operation == Operation.SOFTMAX, distance, output))
             plain = self._delayed(m, output, 1, f"plain{lane}")
             looked_up = (command.table_use != 0) & (operation != Operation.SOFTMAX)
-            has_channel = lane <= stages[self.LATENCY].element.last_lane
-            found = Mux(looked_up, table.read, plain)[:8] & has_channel.replicate(8)
-            m.d.comb += self.o.payload.word_select(lane, 8).eq(found)
+            found = Mux(looked_up, table.read, plain)[:8]
+            kept = found & has_channel(stages[self.LATENCY].element, lane).replicate(8)
+            m.d.comb += self.o.payload.word_select(lane, 8).eq(kept)
         return m
 
     def _rescaled(self, m: Module, lane: int, value: Value, beside: Value, parameters: Value) -> Signal:

@@ -11,7 +11,7 @@ from ssvq_gen.arithmetic import ACTIVATION_MIN
 from ssvq_gen.config import CoreConfig
 
 from .checks import require_config
-from .vector_command import Element, Operation, Phase, VectorCommand
+from .vector_command import Element, Operation, Phase, VectorCommand, has_channel
 from .vector_roots import CENTRE_WIDTH, CENTRED_WIDTH, SQUARES_WIDTH, TOTAL_WIDTH, Root, VectorRoots
 
 Join = Callable[[Value, Value], Value]
@@ -78,7 +78,7 @@ class VectorStatistics(wiring.Component):
             return Mux(a > b, a, b)
 
         present = [
-            Mux(lane <= self.activations.element.last_lane, self.activations.values[lane], ACTIVATION_MIN)
+            Mux(has_channel(self.activations.element, lane), self.activations.values[lane], ACTIVATION_MIN)
             for lane in range(self._config.vector_lanes)
         ]
         largest, largest_line = self._tree(m, "largest", self.activations, present, larger)
