@@ -14,7 +14,7 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog cosim bench accuracy accuracy-quick waves test test-large lint synth docs format clean
+.PHONY: help check setup verilog cosim bench networks accuracy accuracy-quick waves test test-large lint synth docs format clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ cosim: check $(STAMP) ## run real layers of real networks on the simulated core 
 
 bench: check $(STAMP) ## measure matrix products and a whole DeiT-tiny against their rooflines: build/bench
 	@$(RUN) -m ssvq_sim.bench $(BENCH_ARGS)
+
+networks: check $(STAMP) ## run a whole DeiT-tiny on the simulated core at several rates of the bus: build/networks
+	@$(RUN) -m ssvq_sim.networks $(NETWORKS_ARGS)
 
 accuracy: $(STAMP) ## accuracy against bits for all methods, hours: docs/results (an interrupted sweep goes on)
 	@$(RUN) -m ssvq.accuracy $(ACCURACY_ARGS)

@@ -26,6 +26,8 @@ CODEBOOK_PAGES = 2
 """Codebooks in each lane's RAM: the next one is written while the last steps still read the one before."""
 CODEBOOK_WORD_WIDTH = 8 * LANE_WEIGHTS
 
+MIN_VECTOR_LANES = 4
+
 MAX_VECTOR_DIM = 32
 MAX_BURST_BEATS = 16
 """Longest AXI burst the core issues: what AXI3 ports (Zynq-7000 HP) accept without a converter."""
@@ -82,6 +84,9 @@ class CoreConfig:
     weight_cache_bytes : memory in which compressed weights stay to be decoded again; 0 leaves it out
     profile_depth : descriptors whose times and counters are recorded; 0 leaves the records out
     attention : generate PRODUCT, the product of two activation tensors
+    convolution : generate CONV, which finds the inputs of any kernel in an image
+    vector : generate the vector unit: sums, products, tables, LayerNorm and softmax of activations
+    vector_lanes : channels that it takes at once; 0 chooses those of a word of the activation memory
     formats : weight formats the core can decode
 
     Raises
@@ -103,6 +108,9 @@ class CoreConfig:
     weight_cache_bytes: int = 0
     profile_depth: int = 64
     attention: bool = True
+    convolution: bool = True
+    vector: bool = True
+    vector_lanes: int = 0
     formats: tuple[WeightFormat, ...] = (WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ)
 
     def __post_init__(self) -> None:
@@ -125,8 +133,9 @@ class CoreConfig:
             _require_power_of_two("weight_cache_bytes", self.weight_cache_bytes, 1 << 10, 1 << 22)
         if self.profile_depth != 0:
             _require_power_of_two("profile_depth", self.profile_depth, 2, 4096)
-        if not isinstance(self.attention, bool):
-            raise ConfigError(f"attention must be true or false, not {self.attention!r}")
+        for name in ("attention", "convolution"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise ConfigError(f"{name} must be true or false, not {value!r}")
         if self.decode_lanes == 0:
             wanted = self.axi_data_width // LANE_WEIGHTS
             object.__setattr__(self, "decode_lanes", min(max(wanted, self.lane_choices[-1]), self.cols))
@@ -136,7 +145,19 @@ class CoreConfig:
         if self.requantize_lanes == 0:
             object.__setattr__(self, "requantize_lanes", self.cols)
         _require_power_of_two("requantize_lanes", self.requantize_lanes, 1, self.cols)
+        self._choose_vector_lanes()
         object.__setattr__(self, "formats", self._checked_formats())
+
+    def _choose_vector_lanes(self) -> None:
+        if not isinstance(self.vector, bool):
+            raise ConfigError(f"vector must be true or false, not {self.vector!r}")
+        if not self.vector:
+            if self.vector_lanes != 0:
+                raise ConfigError(f"vector_lanes must be 0 without the vector unit, not {self.vector_lanes!r}")
+            return
+        if self.vector_lanes == 0:
+            object.__setattr__(self, "vector_lanes", self.word_bytes)
+        _require_power_of_two("vector_lanes", self.vector_lanes, MIN_VECTOR_LANES, self.word_bytes)
 
     def _checked_formats(self) -> tuple[WeightFormat, ...]:
         known = ", ".join(f.name.lower() for f in WeightFormat)
@@ -161,6 +182,16 @@ class CoreConfig:
     def activation_depth(self) -> int:
         """Words in the activation memory."""
         return self.activation_bytes // self.word_bytes
+
+    @property
+    def write_lanes(self) -> int:
+        """Channels of a word of the activation memory that are written together."""
+        return min(self.requantize_lanes, self.vector_lanes) if self.vector else self.requantize_lanes
+
+    @property
+    def vector_slots(self) -> int:
+        """Groups of `vector_lanes` channels in a word of the activation memory."""
+        return self.word_bytes // self.vector_lanes
 
     # Bus and weight stream
 
@@ -323,7 +354,9 @@ class CoreConfig:
 
 def _lanes_chosen_anew(changes: Mapping[str, Any]) -> dict[str, int]:
     """Derived lane counts do not outlive the array or bus that they were derived from."""
-    return {"decode_lanes": 0, "requantize_lanes": 0} if changes.keys() & {"rows", "cols", "axi_data_width"} else {}
+    chosen = {"decode_lanes", "requantize_lanes"} if changes.keys() & {"rows", "cols", "axi_data_width"} else set()
+    chosen |= {"vector_lanes"} if changes.keys() & {"rows", "cols", "vector"} else set()
+    return dict.fromkeys(sorted(chosen), 0)
 
 
 PRESETS: dict[str, CoreConfig] = {
@@ -340,6 +373,7 @@ PRESETS: dict[str, CoreConfig] = {
             requantize_lanes=4,
             weight_buffer_depth=128,
             weight_cache_bytes=4 << 10,
+            vector_lanes=4,
             profile_depth=16,
         ),
         CoreConfig(
@@ -349,6 +383,7 @@ PRESETS: dict[str, CoreConfig] = {
             axi_data_width=64,
             activation_bytes=128 << 10,
             weight_cache_bytes=32 << 10,
+            vector_lanes=8,
         ),
         CoreConfig(
             name="base",
@@ -366,6 +401,7 @@ PRESETS: dict[str, CoreConfig] = {
             axi_data_width=128,
             activation_bytes=1024 << 10,
             weight_cache_bytes=128 << 10,
+            vector_lanes=32,
             profile_depth=256,
         ),
     )

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 from .arithmetic import BIAS_WIDTH, EXPONENT_WIDTH, MANTISSA_WIDTH
 from .config import LANE_WEIGHTS, CoreConfig, WeightFormat
+from .vector_arithmetic import MULTIPLIER_WIDTH as MULTIPLIER_WIDTH_VECTOR
+from .vector_arithmetic import OFFSET_WIDTH
 
 DRAM_ALIGNMENT = 64
 """Bytes to which every DRAM offset in a descriptor, and the memory base, are aligned: the widest beat."""
@@ -37,10 +39,23 @@ class Opcode(IntEnum):
     STORE = 2
     MATMUL = 3
     PRODUCT = 4
+    CONV = 5
+    SUM = 6
+    MULTIPLY = 7
+    LAYERNORM = 8
+    SOFTMAX = 9
+
+
+MATRIX_OPCODES = (Opcode.MATMUL, Opcode.PRODUCT, Opcode.CONV)
+"""What enters the array."""
+STREAM_OPCODES = (Opcode.MATMUL, Opcode.CONV)
+"""What has a weight stream."""
+VECTOR_OPCODES = (Opcode.SUM, Opcode.MULTIPLY, Opcode.LAYERNORM, Opcode.SOFTMAX)
+"""What the vector unit does."""
 
 
 class Residency(IntEnum):
-    """Where a MATMUL's weight stream comes from, and whether it stays in the weight cache."""
+    """Where a weight stream comes from, and whether it stays in the weight cache."""
 
     NONE = 0
     KEEP = 1
@@ -121,17 +136,21 @@ class Field:
 
 
 _PRODUCT = (Opcode.PRODUCT,)
+_WINDOW = (Opcode.CONV,)
+_MOVED = (Opcode.LOAD, Opcode.STORE, *STREAM_OPCODES)
+_PAIRED = (Opcode.SUM, Opcode.MULTIPLY)
 DESCRIPTOR_FIELDS: tuple[Field, ...] = (
-    Field(name="opcode", word=0, lsb=0, width=8, doc="1 LOAD, 2 STORE, 3 MATMUL, 4 PRODUCT"),
+    Field(name="opcode", word=0, lsb=0, width=8, doc="what to do"),
     Field(name="magic", word=0, lsb=8, width=8, doc="0x5A"),
     Field(name="loads_open", word=0, lsb=16, width=4, doc="earlier LOADs that need not be complete; 15: any number"),
-    Field(name="matmuls_open", word=0, lsb=20, width=4, doc="earlier MATMULs and PRODUCTs that need not be complete"),
+    Field(name="matmuls_open", word=0, lsb=20, width=4, doc="earlier matrix descriptors that need not be complete"),
     Field(name="stores_open", word=0, lsb=24, width=4, doc="earlier STOREs that need not be complete"),
-    Field(name="flags", word=0, lsb=28, width=4, doc="reserved, zero"),
-    Field(name="dram_offset", word=1, lsb=0, width=32, doc="byte offset of the data or weight stream, 64-byte aligned"),
+    Field(name="vectors_open", word=0, lsb=28, width=4, doc="earlier vector operations that need not be complete"),
+    Field(name="dram_offset", word=1, lsb=0, width=32, opcodes=_MOVED, doc="byte offset, 64-byte aligned"),
+    Field(name="parameters", word=1, lsb=0, width=32, opcodes=VECTOR_OPCODES, doc="word of the channel parameters"),
     Field(name="dram_bytes", word=2, lsb=0, width=32, doc="bytes to move"),
-    Field(name="source", word=3, lsb=0, width=32, doc="activation memory word: input of MATMUL, data of STORE"),
-    Field(name="destination", word=4, lsb=0, width=32, doc="activation memory word: output of MATMUL, target of LOAD"),
+    Field(name="source", word=3, lsb=0, width=32, doc="activation memory word: first input, data of STORE"),
+    Field(name="destination", word=4, lsb=0, width=32, doc="activation memory word: first output, target of LOAD"),
     Field(name="tokens", word=5, lsb=0, width=16, doc="activations (rows of the input matrix)"),
     Field(name="weight_format", word=5, lsb=16, width=2, doc="0 int8, 1 SSVQ, 2 VQ"),
     Field(name="index_width", word=5, lsb=18, width=4, doc="bits of an index, log2(codebook_size); 8 for int8"),
@@ -140,11 +159,12 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="shared_multiplier", word=5, lsb=26, width=1, doc="1: all channels have the descriptor's multiplier"),
     Field(name="bias_shift", word=5, lsb=27, width=4, doc="shift of narrow biases, otherwise 0"),
     Field(name="transposed", word=5, lsb=31, width=1, doc="1, an operand word is along the input channels"),
-    Field(name="k_tiles", word=6, lsb=0, width=16, doc="tiles along the input channels"),
-    Field(name="n_tiles", word=6, lsb=16, width=16, doc="tiles along the output channels"),
+    Field(name="k_tiles", word=6, lsb=0, width=16, opcodes=MATRIX_OPCODES, doc="tiles along the inputs"),
+    Field(name="n_tiles", word=6, lsb=16, width=16, opcodes=MATRIX_OPCODES, doc="tiles along the output channels"),
+    Field(name="channels", word=6, lsb=0, width=16, opcodes=VECTOR_OPCODES, doc="channels of every tensor"),
     Field(name="input_stride", word=7, lsb=0, width=16, doc="words from one input activation to the next"),
     Field(name="output_stride", word=7, lsb=16, width=16, doc="words from one output activation to the next"),
-    Field(name="last_rows", word=8, lsb=0, width=8, doc="rows in use in the last tile along the input channels"),
+    Field(name="last_rows", word=8, lsb=0, width=8, doc="rows in use in the last tile of the input channels"),
     Field(name="zero_point", word=8, lsb=8, width=8, signed=True, doc="zero point of the output"),
     Field(name="clamp_min", word=8, lsb=16, width=8, signed=True, doc="smallest output value"),
     Field(name="clamp_max", word=8, lsb=24, width=8, signed=True, doc="largest output value"),
@@ -155,11 +175,60 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="operand_batch_stride", word=11, lsb=16, width=16, opcodes=_PRODUCT, doc="words between operands"),
     Field(name="input_batch_stride", word=12, lsb=0, width=16, opcodes=_PRODUCT, doc="words between inputs"),
     Field(name="output_batch_stride", word=12, lsb=16, width=16, opcodes=_PRODUCT, doc="words between outputs"),
+    Field(name="input_height", word=10, lsb=0, width=12, opcodes=_WINDOW, doc="rows of the input image"),
+    Field(name="input_width", word=10, lsb=12, width=12, opcodes=_WINDOW, doc="pixels in a row of the input image"),
+    Field(
+        name="padding_value", word=10, lsb=24, width=8, signed=True, opcodes=_WINDOW, doc="channels of a pixel outside"
+    ),
+    Field(name="origin_y", word=11, lsb=0, width=13, signed=True, opcodes=_WINDOW, doc="row of the first window"),
+    Field(name="origin_x", word=11, lsb=13, width=13, signed=True, opcodes=_WINDOW, doc="its place in that row"),
+    Field(name="stride_y", word=11, lsb=26, width=3, opcodes=_WINDOW, doc="input rows from a window to the one below"),
+    Field(name="stride_x", word=11, lsb=29, width=3, opcodes=_WINDOW, doc="input pixels from a window to the next"),
+    Field(name="row_stride", word=12, lsb=0, width=16, opcodes=_WINDOW, doc="words from one input row to the next"),
+    Field(
+        name="channel_tiles", word=12, lsb=16, width=12, opcodes=_WINDOW, doc="k tiles at each position of the kernel"
+    ),
+    Field(name="kernel_width", word=12, lsb=28, width=4, opcodes=_WINDOW, doc="of the kernel; k_tiles has its height"),
+    Field(name="output_width", word=15, lsb=0, width=12, opcodes=_WINDOW, doc="windows in a row"),
+    Field(name="dilation_y", word=15, lsb=12, width=4, opcodes=_WINDOW, doc="input rows from a kernel row to the next"),
+    Field(name="dilation_x", word=15, lsb=16, width=4, opcodes=_WINDOW, doc="input pixels between kernel positions"),
     Field(name="mantissa", word=13, lsb=0, width=12, doc="shared multiplier"),
     Field(name="exponent", word=13, lsb=12, width=4, doc="shared multiplier: shift beyond the smallest"),
     Field(name="last_columns", word=13, lsb=16, width=8, opcodes=_PRODUCT, doc="columns in use in the last tile"),
-    Field(name="residency", word=13, lsb=24, width=2, doc="0 from DRAM, 1 and kept in the cache, 2 from the cache"),
-    Field(name="cache_offset", word=14, lsb=0, width=32, doc="byte offset in the weight cache, 64-byte aligned"),
+    Field(
+        name="residency",
+        word=13,
+        lsb=24,
+        width=2,
+        opcodes=STREAM_OPCODES,
+        doc="0 from DRAM, 1 and kept in the cache, 2 from the cache",
+    ),
+    Field(name="cache_offset", word=14, lsb=0, width=32, opcodes=STREAM_OPCODES, doc="byte offset in the cache"),
+    Field(name="table", word=10, lsb=0, width=32, opcodes=VECTOR_OPCODES, doc="word of the table, if there is one"),
+    Field(name="second_source", word=11, lsb=0, width=32, opcodes=_PAIRED, doc="word of the second tensor"),
+    Field(name="inverse", word=11, lsb=0, width=26, opcodes=(Opcode.LAYERNORM,), doc="of the number of channels"),
+    Field(name="second_stride", word=12, lsb=0, width=16, opcodes=_PAIRED, doc="words between its activations"),
+    Field(name="planes", word=12, lsb=16, width=4, opcodes=VECTOR_OPCODES, doc="parameters that channels have"),
+    Field(name="shift_code", word=12, lsb=20, width=2, opcodes=VECTOR_OPCODES, doc="shift of the result"),
+    Field(name="table_use", word=12, lsb=22, width=2, opcodes=VECTOR_OPCODES, doc="0 none, 1 load, 2 as it is"),
+    Field(name="has_second", word=12, lsb=24, width=1, opcodes=_PAIRED, doc="1: there is a second tensor"),
+    Field(
+        name="input_zero_point",
+        word=13,
+        lsb=16,
+        width=8,
+        signed=True,
+        opcodes=VECTOR_OPCODES,
+        doc="zero point of the (first) input",
+    ),
+    Field(name="second_zero_point", word=13, lsb=24, width=8, signed=True, opcodes=_PAIRED, doc="of the second tensor"),
+    Field(name="epsilon", word=14, lsb=0, width=32, opcodes=(Opcode.LAYERNORM,), doc="added to the spread"),
+    Field(
+        name="multiplier", word=15, lsb=0, width=16, signed=True, opcodes=VECTOR_OPCODES, doc="shared by all channels"
+    ),
+    Field(
+        name="second_multiplier", word=15, lsb=16, width=16, signed=True, opcodes=_PAIRED, doc="of the second tensor"
+    ),
 )
 FIELD_BY_NAME: dict[str, Field] = {f.name: f for f in DESCRIPTOR_FIELDS}
 
@@ -198,6 +267,43 @@ def unpack_descriptor(data: bytes) -> dict[str, int]:
         value = (image >> field.offset) & ((1 << field.width) - 1) if field.belongs_to(opcode) else 0
         values[field.name] = value - (1 << field.width) if value > field.bounds[1] else value
     return values
+
+
+class ParameterPlane(IntFlag):
+    """Parameters that a vector operation has for each channel; others are the descriptor's, or 0.
+
+    They are stored in the activation memory for one word of channels after the other, for each word as words of one
+    byte for each channel: multiplier, second multiplier, offset and gain shift, each from its least significant byte.
+    """
+
+    MULTIPLIER = 1
+    SECOND_MULTIPLIER = 2
+    OFFSET = 4
+    GAIN_SHIFT = 8
+
+    @property
+    def plane_bytes(self) -> int:
+        """Bytes of a channel's parameters."""
+        return sum(PLANE_BYTES[plane] for plane in ParameterPlane if plane in self)
+
+
+PLANE_BYTES = {
+    ParameterPlane.MULTIPLIER: MULTIPLIER_WIDTH_VECTOR // 8,
+    ParameterPlane.SECOND_MULTIPLIER: MULTIPLIER_WIDTH_VECTOR // 8,
+    ParameterPlane.OFFSET: OFFSET_WIDTH // 8,
+    ParameterPlane.GAIN_SHIFT: 1,
+}
+TABLE_ENTRIES = 256
+TABLE_ENTRY_BYTES = 2
+"""A table's entries are of 16 bits, int8 extended by their sign, one after the other."""
+
+
+class TableUse(IntEnum):
+    """Whether a vector operation has a table."""
+
+    NONE = 0
+    LOAD = 1
+    KEPT = 2
 
 
 @dataclass(frozen=True, kw_only=True)

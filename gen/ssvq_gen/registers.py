@@ -116,6 +116,7 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("WAIT_ACTIVATION_CYCLES", "an activation was not written yet, or its memory bank was in use"),
     ("WAIT_ARRAY_CYCLES", "the array waited for itself: a sum to be stored or requantized, weights to be swapped"),
     ("WAIT_OUTPUT_CYCLES", "the last sums of a layer came out of the array and were written back"),
+    ("VECTOR_CYCLES", "nothing was in the array and a vector operation was running"),
     ("LOAD_CYCLES", "nothing was in the array and a LOAD was running"),
     ("STORE_CYCLES", "nothing was in the array and a STORE was running"),
     ("WAIT_DESCRIPTOR_CYCLES", "nothing to do until a descriptor arrived"),

@@ -40,7 +40,7 @@ class WritePort(wiring.Signature):
     """Writes to the activation memory as a client sees them.
 
     en, addr, data : request; without `ready` it has no effect, and may be repeated, changed or withdrawn
-    mask : groups of `requantize_lanes` channels that are written
+    mask : groups of `write_lanes` channels that are written
     ready : the request is granted in this cycle (combinational, never without `en`)
     """
 
@@ -50,7 +50,7 @@ class WritePort(wiring.Signature):
                 "en": Out(1),
                 "addr": Out(range(config.activation_depth)),
                 "data": Out(8 * config.word_bytes),
-                "mask": Out(config.word_bytes // config.requantize_lanes),
+                "mask": Out(config.word_bytes // config.write_lanes),
                 "ready": In(1),
             }
         )
@@ -99,7 +99,7 @@ class ActivationMemory(wiring.Component):
                 shape=8 * config.word_bytes, depth=config.activation_depth // ACTIVATION_BANKS, init=[]
             )
             read = bank.read_port()
-            write = bank.write_port(granularity=8 * config.requantize_lanes)
+            write = bank.write_port(granularity=8 * config.write_lanes)
             words.append(read.data)
 
             reads_here = self._requests(m, reads, number, "reads")

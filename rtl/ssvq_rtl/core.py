@@ -1,6 +1,6 @@
 """The core: the top of the generated Verilog."""
 
-from amaranth.hdl import ClockDomain, Module, ResetInserter, Signal, Value
+from amaranth.hdl import Cat, ClockDomain, Module, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow, In, Out, connect
 
@@ -24,14 +24,16 @@ from .read_arbiter import ReadArbiter
 from .register_file import RegisterFile
 from .resize import StreamResizer
 from .store import StoreEngine
+from .vector import VectorEngine
 from .weight_stream import WeightStream
 
 _DESCRIPTORS, _WEIGHTS, _LOAD = range(3)
 """Clients of the read port, highest priority first: weights ask for no more than their buffer takes, and what they
 leave is enough for a LOAD that runs while the array computes."""
-_READ_STORE, _READ_OPERAND, _READ_ARRAY = range(3)
-"""Readers of the activation memory, highest priority first: the array reads most, and the others seldom."""
-_WRITE_OUTPUT, _WRITE_LOAD = range(2)
+_READ_STORE, _READ_OPERAND, _READ_ARRAY, _READ_VECTOR = range(4)
+"""Readers of the activation memory, highest priority first: the array reads most, those before it seldom, and the
+vector unit what the array leaves."""
+_WRITE_OUTPUT, _WRITE_VECTOR, _WRITE_LOAD = range(3)
 """Writers of the activation memory, highest priority first: the requantizer cannot wait."""
 
 
@@ -79,7 +81,8 @@ class SsvqCore(wiring.Component):
         weights = WeightStream(config=config)
         resizer = StreamResizer(config=config)
         matmul = MatmulEngine(config=config)
-        memory = ActivationMemory(config=config, readers=3, writers=2)
+        vector = VectorEngine(config=config) if config.vector else None
+        memory = ActivationMemory(config=config, readers=4, writers=3)
 
         # What tracks the bus and the job outlives a failed job; the engines are reset with every job.
         m.submodules.axil = axil
@@ -99,6 +102,7 @@ class SsvqCore(wiring.Component):
             "weights": weights,
             "resizer": resizer,
             "matmul": matmul,
+            **({"vector": vector} if vector is not None else {}),
         }.items():
             m.submodules[name] = ResetInserter(flush)(engine)
 
@@ -135,9 +139,13 @@ class SsvqCore(wiring.Component):
             store.halt.eq(control.halt),
             control.bus_idle.eq(arbiter.idle & store.idle),
             control.quiet.eq(control.bus_idle & ~matmul.unpacking),
-            control.progress.eq(arbiter.beat | store.beat | matmul.progress | load.write.valid),
         ]
-        self._collect_errors(m, control, executor, arbiter, store, matmul)
+        progress = [arbiter.beat, store.beat, matmul.progress, load.write.valid]
+        if vector is not None:
+            self._connect_vector(m, vector, executor, memory, monitor)
+            progress.append(vector.progress)
+        m.d.comb += control.progress.eq(Cat(progress).any())
+        self._collect_errors(m, control, executor, arbiter, store, matmul, vector)
 
         self._connect_monitor(m, monitor, registers, control, executor, matmul, load, store, weights, arbiter)
         return m
@@ -159,7 +167,8 @@ class SsvqCore(wiring.Component):
         with m.If(control.begins):
             m.d.sync += done_count.eq(0)
         with m.Elif(control.busy):
-            m.d.sync += done_count.eq(done_count + executor.load_done + executor.store_done + executor.matmul_done)
+            ends = (executor.load_done, executor.store_done, executor.matmul_done, executor.vector_done)
+            m.d.sync += done_count.eq(done_count + sum(ends))
         m.d.comb += [
             self.irq.eq(registers.irq),
             control.start.eq(registers.start),
@@ -226,6 +235,20 @@ class SsvqCore(wiring.Component):
             matmul.hold.eq(monitor.hold),
         ]
 
+    def _connect_vector(
+        self, m: Module, vector: VectorEngine, executor: Executor, memory: ActivationMemory, monitor: Monitor
+    ) -> None:
+        connect(m, executor.vector_commands, vector.commands)
+        connect(m, vector.read, memory.reads[_READ_VECTOR])
+        connect(m, vector.write, memory.writes[_WRITE_VECTOR])
+        m.d.comb += [
+            executor.vector_done.eq(vector.ends),
+            monitor.transfers.computing.eq(executor.vectors != 0),
+            monitor.transfers.vector_begins.eq(executor.vector_begins),
+            monitor.transfers.vector_ends.eq(vector.ends),
+            monitor.transfers.vector_ends_index.eq(vector.ends_index),
+        ]
+
     def _connect_memory(
         self, m: Module, memory: ActivationMemory, load: LoadEngine, store: StoreEngine, matmul: MatmulEngine
     ) -> None:
@@ -253,6 +276,7 @@ class SsvqCore(wiring.Component):
         arbiter: ReadArbiter,
         store: StoreEngine,
         matmul: MatmulEngine,
+        vector: VectorEngine | None,
     ) -> None:
         """Errors of one cycle in order of priority; the transfer that failed before what it may have led to."""
         sources: list[tuple[Value, Value | ErrorCode, Value, Value | int]] = [
@@ -262,6 +286,8 @@ class SsvqCore(wiring.Component):
             (matmul.stream_error, ErrorCode.WEIGHT_LENGTH, matmul.stream_tag, 0),
             (matmul.range_error, ErrorCode.ACTIVATION_RANGE, matmul.range_index, matmul.range_addr),
         ]
+        if vector is not None:
+            sources.append((vector.error, ErrorCode.ACTIVATION_RANGE, vector.error_index, vector.error_addr))
         for valid, code, descriptor, addr in reversed(sources):
             with m.If(valid):
                 m.d.comb += [

@@ -1,11 +1,12 @@
 """Says whether a descriptor can be run."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import LANE_WEIGHTS, CoreConfig, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_MAGIC, DRAM_ALIGNMENT, ErrorCode, Opcode, Residency
+from ssvq_gen.format import DESCRIPTOR_MAGIC, DRAM_ALIGNMENT, VECTOR_OPCODES, ErrorCode, Opcode, Residency, TableUse
+from ssvq_gen.vector_arithmetic import CHANNELS_MAX
 
 from .bus import ERROR_CODE_WIDTH
 from .checks import require_config
@@ -18,7 +19,7 @@ _LANE_WEIGHTS_LOG2 = LANE_WEIGHTS.bit_length() - 1
 class DescriptorCheck(wiring.Component):
     """Checks the fields of one descriptor against the configuration and the job's DRAM window.
 
-    Latency 0. Activation addresses of a MATMUL or PRODUCT depend on strides and are checked where they are generated.
+    Latency 0. Activation addresses of all but LOAD and STORE depend on strides and are checked where they arise.
 
     Members
     -------
@@ -45,30 +46,37 @@ class DescriptorCheck(wiring.Component):
         word_bytes_log2 = self._config.word_bytes.bit_length() - 1
         alignment_log2 = DRAM_ALIGNMENT.bit_length() - 1
         stream_log2 = self._config.stream_alignment.bit_length() - 1
-        is_load, is_store, is_matmul, is_product = (
-            fields.opcode == opcode for opcode in (Opcode.LOAD, Opcode.STORE, Opcode.MATMUL, Opcode.PRODUCT)
+        is_load, is_store, is_matmul, is_product, is_conv = (
+            fields.opcode == opcode
+            for opcode in (Opcode.LOAD, Opcode.STORE, Opcode.MATMUL, Opcode.PRODUCT, Opcode.CONV)
         )
-        is_known = is_load | is_store | is_matmul | (is_product & self._config.attention)
-        is_matrix = is_matmul | is_product
-        is_cached = is_matmul & (fields.residency == Residency.REUSE)
+        is_vector = Cat(fields.opcode == opcode for opcode in VECTOR_OPCODES).any() & self._config.vector
+        has_stream = is_matmul | (is_conv & self._config.convolution)
+        is_matrix = has_stream | (is_product & self._config.attention)
+        is_known = is_load | is_store | is_matrix | is_vector
+        moves = is_load | is_store | has_stream
+        is_cached = has_stream & (fields.residency == Residency.REUSE)
 
         # Sums and comparisons as wide as their operands need: nothing wraps.
-        out_of_window = ~is_cached & ((fields.dram_offset + fields.dram_bytes) > self.memory_size)
-        unaligned = fields.dram_offset[:alignment_log2].any() | Mux(
-            is_matrix, fields.dram_bytes[:stream_log2].any(), fields.dram_bytes[:word_bytes_log2].any()
+        out_of_window = moves & ~is_cached & ((fields.dram_offset + fields.dram_bytes) > self.memory_size)
+        unaligned = moves & (
+            fields.dram_offset[:alignment_log2].any()
+            | Mux(has_stream, fields.dram_bytes[:stream_log2].any(), fields.dram_bytes[:word_bytes_log2].any())
         )
         first_word = Mux(is_load, fields.destination, fields.source)
-        out_of_activations = ~is_matrix & ((first_word + self.words) > self._config.activation_depth)
+        out_of_activations = (is_load | is_store) & ((first_word + self.words) > self._config.activation_depth)
 
         bad_field = (
-            ((fields.dram_bytes == 0) ^ is_product)
+            ((fields.dram_bytes == 0) ^ (is_product | is_vector))
             | (is_matrix & self._bad_matrix())
-            | (is_matmul & (self._bad_format(m) | self._bad_residency()))
+            | (has_stream & (self._bad_format(m) | self._bad_residency()))
+            | (is_conv & self._bad_window())
             | (is_product & ((fields.last_columns == 0) | (fields.last_columns > self._config.cols)))
             | (~is_product & (fields.batch_last != 0))
+            | (is_vector & self._bad_vector())
         )
         m.d.comb += self.words.eq(fields.dram_bytes >> word_bytes_log2)
-        with m.If((fields.magic != DESCRIPTOR_MAGIC) | (fields.flags != 0) | ~is_known | bad_field):
+        with m.If((fields.magic != DESCRIPTOR_MAGIC) | ~is_known | bad_field):
             m.d.comb += self.code.eq(ErrorCode.BAD_DESCRIPTOR)
         with m.Elif(out_of_window | unaligned):
             m.d.comb += self.code.eq(ErrorCode.DRAM_RANGE)
@@ -79,7 +87,7 @@ class DescriptorCheck(wiring.Component):
         return m
 
     def _bad_matrix(self) -> Value:
-        """What MATMUL and PRODUCT have in common."""
+        """What matrix descriptors have in common."""
         fields = self.fields
         return (
             (fields.tokens == 0)
@@ -89,6 +97,32 @@ class DescriptorCheck(wiring.Component):
             | (fields.last_rows == 0)
             | (fields.last_rows > self._config.rows)
             | (fields.clamp_min > fields.clamp_max)
+        )
+
+    def _bad_window(self) -> Value:
+        """Windows are wherever their numbers lead; only a step or a count of zero makes none."""
+        if not self._config.convolution:
+            return Const(0)
+        counts = ("input_height", "input_width", "output_width", "kernel_width", "channel_tiles")
+        steps = ("stride_y", "stride_x", "dilation_y", "dilation_x")
+        return Cat(self.fields[name] == 0 for name in counts + steps).any()
+
+    def _bad_vector(self) -> Value:
+        fields = self.fields
+        is_sum, is_multiply, is_softmax = (
+            fields.opcode == opcode for opcode in (Opcode.SUM, Opcode.MULTIPLY, Opcode.SOFTMAX)
+        )
+        has_second = fields.has_second
+        return (
+            (fields.tokens == 0)
+            | (~(is_sum | is_multiply) & (fields.tokens > self._config.accumulator_depth))
+            | (fields.channels == 0)
+            | (fields.channels > CHANNELS_MAX)
+            | (fields.clamp_min > fields.clamp_max)
+            | (fields.table_use > max(TableUse))
+            | (is_softmax & ((fields.table_use == TableUse.NONE) | (fields.input_zero_point != 0)))
+            | (is_multiply & ~has_second)
+            | (~(is_sum | is_multiply) & has_second)
         )
 
     def _bad_residency(self) -> Value:

@@ -6,7 +6,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import ErrorCode, Opcode
+from ssvq_gen.format import STREAM_OPCODES, ErrorCode, Opcode
 
 from .bus import ERROR_CODE_WIDTH, WeightCommand
 from .checks import require_config
@@ -26,7 +26,7 @@ class CheckedDescriptor(data.StructLayout):
 
 
 class Dispatcher(wiring.Component):
-    """A LOAD or STORE takes 3 cycles, a PRODUCT 4, a MATMUL 5: far fewer than it runs.
+    """A LOAD or STORE takes 3 cycles, a PRODUCT 4, a MATMUL or CONV 5: far fewer than it runs.
 
     The weight stream and the unpacker get their commands here. A descriptor that fails its check is passed on with
     its error code, in its turn, and nothing after it is taken.
@@ -97,12 +97,13 @@ class Dispatcher(wiring.Component):
                 with m.If(queue.w_rdy):
                     with m.If(current.code != ErrorCode.NONE):
                         m.next = "STOPPED"
-                    with m.Elif(fields.opcode == Opcode.MATMUL):
-                        m.next = "WEIGHTS"
-                    with m.Elif(is_product):
-                        m.next = "LAYER"
-                    with m.Else():
-                        m.next = "TAKE"
+                    with m.Else(), m.Switch(fields.opcode):
+                        with m.Case(*STREAM_OPCODES):
+                            m.next = "WEIGHTS"
+                        with m.Case(Opcode.PRODUCT):
+                            m.next = "LAYER"
+                        with m.Default():
+                            m.next = "TAKE"
             with m.State("WEIGHTS"):
                 m.d.comb += self.weight_commands.valid.eq(1)
                 with m.If(self.weight_commands.ready):

@@ -1,11 +1,11 @@
 """Begins checked descriptors in their order, as soon as what they wait for is complete."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import OPEN_ALL, ErrorCode, Opcode
+from ssvq_gen.format import MATRIX_OPCODES, OPEN_ALL, VECTOR_OPCODES, ErrorCode, Opcode
 
 from .bus import ERROR_CODE_WIDTH, LoadCommand, StoreCommand
 from .checks import require_config
@@ -13,6 +13,7 @@ from .descriptor import INDEX_WIDTH
 from .dispatcher import CheckedDescriptor
 from .feeder import FeedCommand
 from .operand_words import OperandCommand
+from .vector_command import Operation, VectorCommand
 from .writeback import WritebackCommand
 
 MATMULS_OPEN = 2
@@ -24,8 +25,9 @@ OPEN_WIDTH = 3
 
 
 class Executor(wiring.Component):
-    """Hands each descriptor to its engine when no more than its `loads_open`, `matmuls_open` and `stores_open` earlier
-    descriptors of a kind are incomplete. A descriptor that cannot be run waits until all before it are complete.
+    """Hands each descriptor to its engine when no more than its `loads_open`, `matmuls_open`, `stores_open` and
+    `vectors_open` earlier descriptors of a kind are incomplete. A descriptor that cannot be run waits until all before
+    it are complete.
 
     A descriptor takes 2 cycles from `descriptors` to its engine.
 
@@ -35,9 +37,10 @@ class Executor(wiring.Component):
     memory_base : DRAM window
     load_commands, store_commands : to the engines
     feed_commands, writeback_commands, operand_commands : to the matrix engine, together; the last for PRODUCT only
-    load_done, store_done, matmul_done : In, pulses
-    loads, stores, matmuls : descriptors of a kind that are not complete
-    load_begins, store_begins : pulses, with `index`
+    vector_commands : to the vector unit
+    load_done, store_done, matmul_done, vector_done : In, pulses
+    loads, stores, matmuls, vectors : descriptors of a kind that are not complete
+    load_begins, store_begins, vector_begins : pulses, with `index`
     index : of the descriptor that began last or waits to begin; 0 from reset
     oldest : of the first one that is not complete, a cycle late; `index` when all that began are
     finished : pulse, the job is complete
@@ -56,14 +59,18 @@ class Executor(wiring.Component):
                 "feed_commands": Out(stream.Signature(FeedCommand())),
                 "writeback_commands": Out(stream.Signature(WritebackCommand())),
                 "operand_commands": Out(stream.Signature(OperandCommand())),
+                "vector_commands": Out(stream.Signature(VectorCommand())),
                 "load_done": In(1),
                 "store_done": In(1),
                 "matmul_done": In(1),
+                "vector_done": In(1),
                 "loads": Out(OPEN_WIDTH),
                 "stores": Out(OPEN_WIDTH),
                 "matmuls": Out(OPEN_WIDTH),
+                "vectors": Out(OPEN_WIDTH),
                 "load_begins": Out(1),
                 "store_begins": Out(1),
+                "vector_begins": Out(1),
                 "index": Out(INDEX_WIDTH),
                 "oldest": Out(INDEX_WIDTH),
                 "finished": Out(1),
@@ -79,17 +86,19 @@ class Executor(wiring.Component):
         self._connect_payloads(m, current)
 
         # Incomplete descriptors by kind
-        load, store = self.load_commands, self.store_commands
+        load, store, vector = self.load_commands, self.store_commands, self.vector_commands
         begins_matmul = Signal()
         m.d.comb += [
             self.load_begins.eq(load.valid & load.ready),
             self.store_begins.eq(store.valid & store.ready),
+            self.vector_begins.eq(vector.valid & vector.ready),
         ]
         oldest: Value = self.index
         for count, begins, done in (
             (self.loads, self.load_begins, self.load_done),
             (self.stores, self.store_begins, self.store_done),
             (self.matmuls, begins_matmul, self.matmul_done),
+            (self.vectors, self.vector_begins, self.vector_done),
         ):
             m.d.sync += count.eq(count + begins - done)
             first, second = Signal(INDEX_WIDTH), Signal(INDEX_WIDTH)  # of this kind, which has no third
@@ -101,13 +110,14 @@ class Executor(wiring.Component):
                 m.d.sync += first.eq(second)
             oldest = Mux((count != 0) & (first < oldest), first, oldest)
         m.d.sync += self.oldest.eq(oldest)
-        idle = (self.loads == 0) & (self.stores == 0) & (self.matmuls == 0)
+        idle = ~Cat(self.loads, self.stores, self.matmuls, self.vectors).any()
 
         # May the descriptor in hand begin?
         waits = (
             _exceeds(self.loads, fields.loads_open)
             | _exceeds(self.stores, fields.stores_open)
             | _exceeds(self.matmuls, fields.matmuls_open)
+            | _exceeds(self.vectors, fields.vectors_open)
         )
         is_product = fields.opcode == Opcode.PRODUCT
         engine_ready = (
@@ -134,7 +144,7 @@ class Executor(wiring.Component):
                         m.d.comb += [load.valid.eq(1), begins.eq(load.ready)]
                     with m.Case(Opcode.STORE):
                         m.d.comb += [store.valid.eq(1), begins.eq(store.ready)]
-                    with m.Case(Opcode.MATMUL, Opcode.PRODUCT):
+                    with m.Case(*MATRIX_OPCODES):
                         m.d.comb += [
                             self.feed_commands.valid.eq(engine_ready),
                             self.writeback_commands.valid.eq(engine_ready),
@@ -142,6 +152,8 @@ class Executor(wiring.Component):
                             begins_matmul.eq(engine_ready),
                             begins.eq(engine_ready),
                         ]
+                    with m.Case(*VECTOR_OPCODES):
+                        m.d.comb += [vector.valid.eq(1), begins.eq(vector.ready)]
                 with m.If(begins):
                     m.d.sync += last.eq(current.descriptor.last)
                     m.next = "TAKE"
@@ -171,6 +183,8 @@ class Executor(wiring.Component):
             "tag": index,
             "index": index,
             "is_product": fields.opcode == Opcode.PRODUCT,
+            "is_window": fields.opcode == Opcode.CONV,
+            "operation": Operation.of_opcode(fields.opcode),
         }
         for commands in (
             self.load_commands,
@@ -178,6 +192,7 @@ class Executor(wiring.Component):
             self.feed_commands,
             self.writeback_commands,
             self.operand_commands,
+            self.vector_commands,
         ):
             payload = commands.payload
             for name, _ in payload.shape():

@@ -1,6 +1,6 @@
 """Reads activations for the array, tile after tile."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,26 +9,31 @@ from ssvq_gen.config import CoreConfig
 from .activation_memory import ReadPort
 from .checks import require_config
 from .descriptor import INDEX_WIDTH
+from .matrix_walk import MatrixWalk
+from .walk import WalkCommand, lane_count
+from .window_walk import WindowWalk
 
 MIN_TILE_CYCLES = 3
 """Enabled cycles from an activation to the same one in the next tile: the accumulator memory's read, add and write."""
 
 
 class FeedCommand(data.StructLayout):
-    """The input side of a MATMUL or PRODUCT, as in its descriptor; `index` is the descriptor's place in the job."""
+    """The input side of a matrix descriptor; `index` is the descriptor's place in the job.
+
+    is_product, is_window : it is a PRODUCT, a CONV
+    """
 
     def __init__(self) -> None:
         super().__init__(
             {
-                "source": 32,
+                **{name: field.shape for name, field in WalkCommand()},
                 "tokens": 16,
                 "k_tiles": 16,
                 "n_tiles": 16,
-                "input_stride": 16,
                 "last_rows": 8,
                 "batch_last": 16,
-                "input_batch_stride": 16,
                 "early_tiles": 16,
+                "padding_value": signed(8),
                 "is_product": 1,
                 "index": INDEX_WIDTH,
             }
@@ -39,8 +44,8 @@ class Token(data.StructLayout):
     """Travels with an activation to the accumulators.
 
     index : which accumulators its sums belong to
-    first, last : first or last tile along the input channels
-    opens : the first activation of the last tile along the input channels
+    first, last : first or last tile of a tile column
+    opens : the first activation of the last tile of a tile column
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -49,6 +54,8 @@ class Token(data.StructLayout):
 
 class Feeder(wiring.Component):
     """Issues one activation per cycle: for every product of a batch, every tile column, every tile, every token.
+
+    A pixel outside the image of a CONV is issued like the others, but not read.
 
     Latency: 2 enabled cycles from issue to `activation`, 1 to `token`.
 
@@ -62,7 +69,8 @@ class Feeder(wiring.Component):
     all_written : In, the outputs of the command before are in the activation memory
     most_written : In, ... all but those of its last tile column
     token : one enabled cycle ahead of its `activation`
-    activation : `rows` int8; rows beyond the layer's input channels are zero
+    activation : `rows` int8, of a pixel outside the image `padding_value`; rows beyond the layer's input channels are
+        zero
     parameters_ready : In, the channel parameters of the column in hand are there
     claim : they are about to be used
     issue, starts_tile : an activation is issued in this cycle, the first of a tile
@@ -111,7 +119,7 @@ class Feeder(wiring.Component):
         n = Signal(16)
         k = Signal(16)
         t = Signal(16)
-        address = Signal(33)
+        m.submodules.walk = walk = (WindowWalk if config.convolution else MatrixWalk)(config=config)
         tile_gap = Signal(range(MIN_TILE_CYCLES))  # cycles in which no tile may start
         pace = Signal(range(config.requantize_groups + 1))  # cycles in which no activation may follow
 
@@ -125,18 +133,20 @@ class Feeder(wiring.Component):
         # Outputs of the command before are needed; only the first column may begin without the last of them.
         early = (n == 0) & (batch == 0) & (k < command.early_tiles)
         written = self.all_written | (self.most_written & early)
-        in_range = address < config.activation_depth
+        in_range = ~walk.inside | (walk.address < config.activation_depth)
         ready = Signal()  # but for the memory bank
+        granted = Signal()
         m.d.comb += [
             self.wait_weights.eq(self.busy & (~self.enable | no_weights)),
             self.wait_accumulator.eq(self.busy & ~self.wait_weights & ((pace != 0) | (first_token & (tile_gap != 0)))),
             ready.eq(self.busy & ~self.wait_weights & ~self.wait_accumulator & written & in_range & ~self.error),
             self.wait_activation.eq(
-                self.busy & ~self.wait_weights & ~self.wait_accumulator & (~written | (ready & ~self.read.ready))
+                self.busy & ~self.wait_weights & ~self.wait_accumulator & (~written | (ready & ~granted))
             ),
-            self.read.en.eq(ready),
-            self.read.addr.eq(address),
-            self.issue.eq(ready & self.read.ready),
+            self.read.en.eq(ready & walk.inside),
+            self.read.addr.eq(walk.address),
+            granted.eq(self.read.ready | ~walk.inside),
+            self.issue.eq(ready & granted),
             self.starts_tile.eq(self.issue & first_token),
             self.claim.eq(self.starts_tile & last_k),
             self.begins.eq(self.starts_tile & (k == 0) & (n == 0) & (batch == 0)),
@@ -146,7 +156,7 @@ class Feeder(wiring.Component):
             self.index.eq(command.index),
         ]
         with m.If(self.busy & self.all_written & ~in_range):  # the command before may have an error of its own
-            m.d.sync += [self.error.eq(1), self.error_addr.eq(address)]
+            m.d.sync += [self.error.eq(1), self.error_addr.eq(walk.address)]
 
         with m.If(self.commands.valid & self.commands.ready):
             m.d.sync += [command.eq(self.commands.payload), self.busy.eq(1)]
@@ -169,11 +179,20 @@ class Feeder(wiring.Component):
             m.d.sync += tile_gap.eq(Mux(command.tokens < MIN_TILE_CYCLES, MIN_TILE_CYCLES - command.tokens, 0))
         with m.If(self.issue & last_k):  # final sums are requantized in passes
             m.d.sync += pace.eq(config.requantize_groups - 1)
-        lane = self._advance(m, command, address, k, last_token, last_k, last_n)
+        m.d.comb += [
+            walk.start.eq(self.commands.valid & self.commands.ready),
+            *(walk.command[name].eq(self.commands.payload[name]) for name, _ in WalkCommand()),
+            walk.advance.eq(self.issue),
+            walk.last_token.eq(last_token),
+            walk.last_tile.eq(last_k),
+            walk.last_column.eq(last_n),
+        ]
 
         # Memory stage.
-        lane_read = Signal.like(lane, reset_less=True)
+        lane_read = Signal.like(walk.lane, reset_less=True)
         ragged = Signal(reset_less=True)
+        blank = Signal(reset_less=True)
+        padding_value = Signal(8, reset_less=True)
         last_rows = Signal(8, reset_less=True)  # stays with the stage when the next command arrives
         valid = Signal()
         with m.If(self.enable):
@@ -183,9 +202,11 @@ class Feeder(wiring.Component):
                 self.token.first.eq(k == 0),
                 self.token.last.eq(last_k),
                 self.token.opens.eq(last_k & first_token),
-                lane_read.eq(lane),
-                ragged.eq(last_k),
+                lane_read.eq(walk.lane),
+                ragged.eq(walk.last_channels),
                 last_rows.eq(command.last_rows),
+                blank.eq(~walk.inside),
+                padding_value.eq(command.padding_value),
             ]
 
         # Activation register, which belongs to the array's first row.
@@ -193,50 +214,16 @@ class Feeder(wiring.Component):
         with m.If(self.enable & valid):
             for row in range(config.rows):
                 used = ~ragged | (row < last_rows)
-                m.d.sync += self.activation.word_select(row, 8).eq(word.word_select(row, 8) & used.replicate(8))
+                channel = word.word_select(row, 8)
+                if config.convolution:
+                    channel = Mux(blank, padding_value, channel)
+                m.d.sync += self.activation.word_select(row, 8).eq(channel & used.replicate(8))
         return m
-
-    def _advance(
-        self,
-        m: Module,
-        command: "data.View[FeedCommand]",
-        address: Signal,
-        k: Signal,
-        last_token: Value,
-        last_k: Value,
-        last_n: Value,
-    ) -> Signal:
-        """Move the address on; returns the tile's place in its word."""
-        lane_count = self._config.word_bytes // self._config.rows
-        lane = Signal(max(lane_count.bit_length() - 1, 1))
-        if lane_count > 1:
-            m.d.comb += lane.eq(k)
-        product_address = Signal(33)  # of the product's first activation
-        tile_address = Signal(33)  # of the tile's first activation
-        next_product = product_address + command.input_batch_stride
-        next_tile = Signal.like(tile_address)
-        with m.If(last_k & last_n):
-            m.d.comb += next_tile.eq(next_product)
-        with m.Elif(last_k):
-            m.d.comb += next_tile.eq(product_address)
-        with m.Else():
-            m.d.comb += next_tile.eq(tile_address + (lane == lane_count - 1))
-        with m.If(self.commands.valid & self.commands.ready):
-            for register in (address, tile_address, product_address):
-                m.d.sync += register.eq(self.commands.payload.source)
-        with m.Elif(self.issue):
-            m.d.sync += address.eq(address + command.input_stride)
-            with m.If(last_token):
-                m.d.sync += [address.eq(next_tile), tile_address.eq(next_tile)]
-                with m.If(last_k & last_n):
-                    m.d.sync += product_address.eq(next_product)
-        return lane
 
     def _held(self, m: Module, lane: Signal) -> Value:
         """The tile's part of the word that was read last; the memory shows it for one cycle, the array may stand."""
         width = 8 * self._config.rows
-        many = self._config.word_bytes > self._config.rows
-        word = self.read.data.word_select(lane, width) if many else self.read.data
+        word = self.read.data.word_select(lane, width) if lane_count(self._config) > 1 else self.read.data
         arrives = Signal()
         held = Signal()
         kept = Signal(width, reset_less=True)

@@ -52,7 +52,7 @@ class MatmulEngine(wiring.Component):
     -------
     layers : to the unpacker, ahead of time
     weights : weight stream, ahead of time
-    feed_commands, writeback_commands : the two sides of a MATMUL or PRODUCT
+    feed_commands, writeback_commands : the two sides of a matrix descriptor
     operand_commands : the weights of a PRODUCT
     hold : In, the feeder takes no command
     operand_read, read, write : activation memory

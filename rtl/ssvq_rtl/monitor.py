@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.profile import PROFILE_CLASSES
+from ssvq_gen.profile import PROFILE_STORED
 from ssvq_gen.registers import TRAFFIC_COUNTERS
 
 from .checks import require_config
@@ -18,17 +18,18 @@ from .register_file import CounterLayout
 
 
 class TransferStatus(data.StructLayout):
-    """What LOAD and STORE do in a cycle.
+    """What LOADs, STOREs and vector operations do in a cycle.
 
-    loading, storing : one is not complete
-    load_begins, store_begins : ... of descriptor `begins_index`
-    load_ends, store_ends : ... of `load_ends_index`, `store_ends_index`
+    loading, storing, computing : one is not complete
+    load_begins, store_begins, vector_begins : ... of descriptor `begins_index`
+    load_ends, store_ends, vector_ends : ... of `load_ends_index`, `store_ends_index`, `vector_ends_index`
     """
 
     def __init__(self) -> None:
-        flags = ("loading", "storing", "load_begins", "store_begins", "load_ends", "store_ends")
-        indices = ("begins_index", "load_ends_index", "store_ends_index")
-        super().__init__({**dict.fromkeys(flags, 1), **dict.fromkeys(indices, INDEX_WIDTH)})
+        running = ("loading", "storing", "computing")
+        events = ("load_begins", "store_begins", "vector_begins", "load_ends", "store_ends", "vector_ends")
+        indices = ("begins_index", "load_ends_index", "store_ends_index", "vector_ends_index")
+        super().__init__({**dict.fromkeys(running + events, 1), **dict.fromkeys(indices, INDEX_WIDTH)})
 
 
 class Monitor(wiring.Component):
@@ -83,6 +84,7 @@ class Monitor(wiring.Component):
             classes.wait_activation_cycles.eq(status.wait_activation),
             classes.wait_array_cycles.eq(status.wait_array | (status.wait_weights & self.stalled & ~behind)),
             classes.wait_output_cycles.eq(self.draining),
+            classes.vector_cycles.eq(transfers.computing),
             classes.load_cycles.eq(transfers.loading),
             classes.store_cycles.eq(transfers.storing),
             counters.beats.eq(self.beats),
@@ -116,6 +118,8 @@ class Monitor(wiring.Component):
             "load_end": (transfers.load_ends, transfers.load_ends_index),
             "store_begin": (transfers.store_begins, transfers.begins_index),
             "store_end": (transfers.store_ends, transfers.store_ends_index),
+            "vector_begin": (transfers.vector_begins, transfers.begins_index),
+            "vector_end": (transfers.vector_ends, transfers.vector_ends_index),
             "decode_begin": (status.unpacks_begin, status.unpacks_index),
             "decode_end": (status.unpacks_end, status.unpacks_index),
             "compute_begin": (status.feeds_begin, status.feeds_index),
@@ -128,7 +132,7 @@ class Monitor(wiring.Component):
             m.d.comb += [event.valid.eq(valid & self.running), event.index.eq(index)]
         m.d.comb += [
             profiler.cycle.eq(self.values.total_cycles),
-            *(profiler.classes[i].eq(self.values[name.lower()]) for i, name in enumerate(PROFILE_CLASSES)),
+            *(profiler.classes[i].eq(self.values[name.lower()]) for i, name in enumerate(PROFILE_STORED)),
             profiler.read_addr.eq(self.profile_addr),
             self.profile_data.eq(profiler.read_data),
             self.hold.eq(profiler.busy),

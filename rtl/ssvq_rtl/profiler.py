@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.profile import PROFILE_CLASSES, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS
+from ssvq_gen.profile import PROFILE_STORED, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS
 
 from .checks import require_config
 from .descriptor import INDEX_WIDTH
@@ -19,19 +19,21 @@ EVENTS: dict[str, str] = {
     "drain_begin": "DRAIN_BEGIN",
     "load_begin": "BEGIN",
     "store_begin": "BEGIN",
+    "vector_begin": "BEGIN",
     "compute_begin": "COMPUTE_BEGIN",
     "decode_end": "DECODED",
     "drain_end": "END",
     "load_end": "END",
     "store_end": "END",
+    "vector_end": "END",
     "compute_end": "COMPUTE_END",
 }
 """Sources of events and the words they write. Of those that wait for one bank, the first is written first."""
-SPACING: dict[str, int] = {"decode": 3, "drain": 5, "load": 5, "store": 8, "compute": 3}
+SPACING: dict[str, int] = {"decode": 3, "drain": 5, "load": 5, "store": 8, "vector": 30, "compute": 3}
 """Fewest cycles between two events of the same source, by engine."""
 SNAPSHOT_CYCLES = 5
 """Cycles of `busy` after a `compute_end` when there are no other events."""
-SNAPSHOT_CYCLES_MAX = 16
+SNAPSHOT_CYCLES_MAX = 25
 
 _BANK_BITS = 2
 _BANKS = 1 << _BANK_BITS
@@ -62,9 +64,10 @@ class Profiler(wiring.Component):
     the address), which write one word a cycle each. Sources that share a memory are served in the order of `EVENTS`,
     and the snapshot of the classes when no event waits. Nothing is lost while the events of a source are `SPACING`
     apart: the longest wait for the memory, the least w = 1 + sum of ceil(w / spacing) over the sources served before,
-    is 1 cycle (compute, decode), 2 (drain), 3 (load) or 5 (store), and no longer than the spacing. Engines keep it:
-    a LOAD and a STORE of one word take 5 and 8 cycles on an ideal bus, a layer keeps the unpacker for 3, and sums of
-    another descriptor come out at least as much later as their channel parameters take to change.
+    is 1 cycle (compute, decode), 2 (drain), 3 (load), 5 (store) or 14 (vector), and no longer than the spacing. Engines
+    keep it: a LOAD and a STORE of one word take 5 and 8 cycles on an ideal bus, a layer keeps the unpacker for 3, sums
+    of another descriptor come out at least as much later as their channel parameters take to change, and a vector
+    operation drains.
 
     Latency: a word is in its memory 2 cycles after its event when nothing else waits, 3 after an end; reading takes 1
     cycle. What other jobs recorded stays until it is written again. A reset drops what waits, and keeps the rows.
@@ -76,7 +79,7 @@ class Profiler(wiring.Component):
     Members
     -------
     cycle : In, TOTAL_CYCLES
-    classes : In, the counters of `PROFILE_CLASSES`, in their order
+    classes : In, the counters of `PROFILE_STORED`, in their order
     decode_begin, ..., compute_end : In, `ProfileEvent` of each of `EVENTS`; an end is recorded with the time, and the
         classes, of the next cycle
     busy : from the cycle after `compute_end` until its classes are written, `SNAPSHOT_CYCLES` and at most
@@ -91,7 +94,7 @@ class Profiler(wiring.Component):
         super().__init__(
             {
                 "cycle": In(TIME_WIDTH),
-                "classes": In(data.ArrayLayout(TIME_WIDTH, len(PROFILE_CLASSES))),
+                "classes": In(data.ArrayLayout(TIME_WIDTH, len(PROFILE_STORED))),
                 **{name: In(ProfileEvent()) for name in EVENTS},
                 "busy": Out(1),
                 "read_addr": In(range(PROFILE_WORDS * config.profile_depth)),

@@ -16,7 +16,7 @@ from .requantizer import Requantizer
 
 
 class WritebackCommand(data.StructLayout):
-    """The output side of a MATMUL or PRODUCT, as in its descriptor; `index` is the descriptor's place in the job."""
+    """The output side of a matrix descriptor, as in its descriptor; `index` is the descriptor's place in the job."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -89,6 +89,7 @@ class Writeback(wiring.Component):
         config = self._config
         passes = config.requantize_groups
         slots = config.word_bytes // config.requantize_lanes  # passes that fill a memory word
+        parts = config.requantize_lanes // config.write_lanes  # of the mask, in a pass
 
         upcoming = Signal(WritebackCommand(), reset_less=True)
         waits = Signal()  # `upcoming` holds a command
@@ -176,7 +177,7 @@ class Writeback(wiring.Component):
             self.write.en.eq(valids[-1]),
             self.write.addr.eq(there.addr),
             self.write.data.eq(requantizer.o.replicate(slots)),
-            self.write.mask.eq(1 << there.slot if slots > 1 else 1),
+            self.write.mask.eq(((1 << parts) - 1) << (there.slot * parts) if slots > 1 else ~0),
             self.in_last_column.eq(walking & last_column & ~open_columns.any()),
         ]
         return m

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import DRAM_ALIGNMENT, FormatError, Opcode, Residency, pack_descriptor
+from ssvq_gen.format import DRAM_ALIGNMENT, FormatError, Opcode, Residency, TableUse, pack_descriptor
 
-from . import footprint
+from . import footprint, window
 from .activation_tensor import ActivationTensor
+from .convolution_geometry import Band
+from .image_tensor import ImageTensor
+from .integer_convolution import IntegerConvolution
 from .integer_layer import IntegerLayer
+from .integer_weights import IntegerWeights
 from .layer_arithmetic import CompileError
 from .product import IntegerProduct
 from .program import Program
 from .program_image import Entry, ProgramImage, Transfer
 from .reference import ActivationScale
-from .weight_stream import parameter_fields, stream_format_of, tile_counts
+from .vector_image import Bytes, vector_fields
+from .vector_operation import VectorOperation
+from .weight_stream import channel_tiles, parameter_fields, stream_format_of, tile_counts
 
-__all__ = ["ActivationTensor", "ProgramBuilder"]
+__all__ = ["ActivationTensor", "ImageTensor", "ProgramBuilder"]
 
 
 class ProgramBuilder:
@@ -59,31 +65,47 @@ class ProgramBuilder:
         With `Residency.KEEP` the stream stays in the weight cache at `cache_offset`, and with REUSE it is taken from
         there; what is there is not checked.
         """
-        config, job = self._config, name if name is not None else layer.name
+        job = name if name is not None else layer.name
         self._check_shape(job, "source", source, (source.tokens, layer.in_channels))
         self._check_shape(job, "target", target, (source.tokens, layer.out_channels))
+        values = self._stream_fields(job, layer, residency, cache_offset)
+        values |= {"opcode": Opcode.MATMUL, **_input_fields(source), **_output_fields(target)}
+        self._add_matrix(job, values, None if residency is Residency.REUSE else layer)
+
+    def convolution(
+        self,
+        layer: IntegerConvolution,
+        *,
+        source: ImageTensor,
+        target: ImageTensor,
+        band: Band | None = None,
+        residency: Residency = Residency.NONE,
+        cache_offset: int = 0,
+        name: str | None = None,
+    ) -> None:
+        """Apply a convolution to an image, or compute a band of its output only; see `matmul`.
+
+        `source` and `target` are the whole images. `split_bands` gives bands that the accumulators hold.
+        """
+        config, job = self._config, name if name is not None else layer.name
+        if not config.convolution:
+            raise CompileError(job, f"core {config.name!r} was generated without convolutions: set convolution")
+        height, width = self._check_images(job, layer, source, target)
+        part = band if band is not None else Band(y=0, x=0, height=height, width=width)
+        if not (0 <= part.y < part.y + part.height <= height and 0 <= part.x < part.x + part.width <= width):
+            raise CompileError(job, f"its output of {height} x {width} pixels has no {part}")
         try:
-            stream_format = stream_format_of(layer, config)
-        except FormatError as error:
-            raise CompileError(job, str(error)) from error
-        k_tiles, n_tiles = tile_counts(layer, config)
-        size = stream_format.total_bytes(k_tiles, n_tiles)
-        if residency is not Residency.NONE:
-            self._check_cache(job, cache_offset, size)
-        values = {
-            "opcode": Opcode.MATMUL,
-            "dram_bytes": size,
-            "weight_format": layer.weight_format,
-            "index_width": stream_format.index_width,
-            "vector_dim_log2": stream_format.vector_dim_log2,
-            "last_rows": layer.in_channels - (k_tiles - 1) * config.rows,
-            "zero_point": layer.output_scale.zero_point,
-            "clamp_min": layer.clamp_min,
-            "clamp_max": layer.clamp_max,
-            "residency": residency,
-            "cache_offset": cache_offset,
+            output = target.pixels(part.y, part.x, part.height, part.width)
+        except ValueError as error:
+            raise CompileError(job, f"target: {error}") from error
+        values = self._stream_fields(job, layer, residency, cache_offset)
+        values |= {
+            "opcode": Opcode.CONV,
+            "channel_tiles": channel_tiles(layer, config),
+            "padding_value": layer.padding_value,
+            **window.fields(layer.geometry, source, part),
+            **_output_fields(output),
         }
-        values |= parameter_fields(layer) | _matrix_fields(source, target, k_tiles, n_tiles)
         self._add_matrix(job, values, None if residency is Residency.REUSE else layer)
 
     def product(
@@ -122,9 +144,62 @@ class ProgramBuilder:
             "zero_point": p.output_scale.zero_point,
             "clamp_min": p.clamp_min,
             "clamp_max": p.clamp_max,
+            "k_tiles": k_tiles,
+            "n_tiles": n_tiles,
+            **_input_fields(source),
+            **_output_fields(target),
         }
-        values |= _matrix_fields(source, target, k_tiles, n_tiles)
         self._add_matrix(job, values, None)
+
+    def constant(self, name: str, words: Bytes, *, word: int) -> None:
+        """Copy words that are part of the program, uint8 (count, `word_bytes`), to the memory from `word` on."""
+        values = {"opcode": Opcode.LOAD, "dram_bytes": words.size, "destination": word}
+        self._check_descriptor(name, values)
+        self._image.add([Entry(job=name, values=values, constant=words.tobytes())])
+
+    def vector(
+        self,
+        operation: VectorOperation,
+        *,
+        source: ActivationTensor,
+        second: ActivationTensor | None = None,
+        target: ActivationTensor,
+        parameters: int = 0,
+        table: int = 0,
+        table_kept: bool = False,
+        name: str | None = None,
+    ) -> None:
+        """Apply a vector operation. `parameters` and `table` are the words from which on `parameter_words` and
+        `table_words` are in the memory; with `table_kept`, the vector unit still has the table.
+        """
+        config, job = self._config, name if name is not None else operation.name
+        if not config.vector:
+            raise CompileError(job, f"core {config.name!r} was generated without the vector unit: set vector")
+        shape = source.tokens, operation.channels
+        self._check_shape(job, "source", source, shape)
+        self._check_shape(job, "target", target, shape)
+        if (second is not None) != operation.has_second:
+            raise CompileError(job, f"the operation has {1 + operation.has_second} operands")
+        values = vector_fields(operation) | {
+            "source": source.word,
+            "input_stride": source.stride,
+            "destination": target.word,
+            "output_stride": target.stride,
+            "tokens": source.tokens,
+        }
+        if values["planes"]:
+            values["parameters"] = parameters
+        if operation.table is not None:
+            values |= {"table_use": TableUse.KEPT} if table_kept else {"table": table}
+        if second is not None:
+            self._check_shape(job, "second", second, shape)
+            values |= {"second_source": second.word, "second_stride": second.stride}
+        depth = config.accumulator_depth
+        if operation.opcode in (Opcode.LAYERNORM, Opcode.SOFTMAX) and source.tokens > depth:
+            rule = f"tokens must be at most the core's accumulator_depth {depth}, not {source.tokens}: split them"
+            raise CompileError(job, rule)
+        self._check_descriptor(job, values)
+        self._image.add([Entry(job=job, values=values)])
 
     def build(self) -> Program:
         """The program of all calls so far. Raises CompileError."""
@@ -138,6 +213,59 @@ class ProgramBuilder:
         if tensor.stride < words and tensor.tokens > 1:
             rule = f"{role} has a stride of {tensor.stride} words, its tokens have {words}"
             raise CompileError(job, rule)
+
+    def _check_images(
+        self, job: str, layer: IntegerConvolution, source: ImageTensor, target: ImageTensor
+    ) -> tuple[int, int]:
+        """Height and width of the output."""
+        try:
+            size = layer.geometry.output_size(source.height, source.width)
+        except ValueError as error:
+            raise CompileError(job, f"source: {error}") from error
+        for role, image, shape in (
+            ("source", source, (source.height, source.width, layer.in_channels)),
+            ("target", target, (*size, layer.out_channels)),
+        ):
+            found = image.height, image.width, image.channels
+            if found != shape:
+                sizes = [
+                    f"{height} x {width} pixels of {channels} channels" for height, width, channels in (shape, found)
+                ]
+                raise CompileError(job, f"{role} must be {sizes[0]}, not {sizes[1]}")
+            words = -(-image.channels // self._config.word_bytes)
+            if image.stride < words and image.width > 1:
+                rule = f"{role} has a stride of {image.stride} words, its pixels have {words}"
+                raise CompileError(job, rule)
+        return size
+
+    def _stream_fields(
+        self, job: str, layer: IntegerWeights, residency: Residency, cache_offset: int
+    ) -> dict[str, int]:
+        """Descriptor fields of the weights and of what is made of the sums."""
+        config = self._config
+        try:
+            stream_format = stream_format_of(layer, config)
+        except FormatError as error:
+            raise CompileError(job, str(error)) from error
+        k_tiles, n_tiles = tile_counts(layer, config)
+        size = stream_format.total_bytes(k_tiles, n_tiles)
+        if residency is not Residency.NONE:
+            self._check_cache(job, cache_offset, size)
+        return {
+            "dram_bytes": size,
+            "weight_format": layer.weight_format,
+            "index_width": stream_format.index_width,
+            "vector_dim_log2": stream_format.vector_dim_log2,
+            "k_tiles": k_tiles,
+            "n_tiles": n_tiles,
+            "last_rows": layer.in_channels - (channel_tiles(layer, config) - 1) * config.rows,
+            "zero_point": layer.output_scale.zero_point,
+            "clamp_min": layer.clamp_min,
+            "clamp_max": layer.clamp_max,
+            "residency": residency,
+            "cache_offset": cache_offset,
+            **parameter_fields(layer),
+        }
 
     def _check_cache(self, job: str, offset: int, size: int) -> None:
         room = self._config.weight_cache_bytes
@@ -167,7 +295,7 @@ class ProgramBuilder:
             entries.append(Entry(job=name, values=values, transfer=transfer))
         self._image.add(entries)
 
-    def _add_matrix(self, job: str, values: dict[str, int], layer: IntegerLayer | None) -> None:
+    def _add_matrix(self, job: str, values: dict[str, int], layer: IntegerWeights | None) -> None:
         depth = self._config.accumulator_depth
         if values["tokens"] > depth:
             rule = f"tokens must be at most the core's accumulator_depth {depth}, not {values['tokens']}: split them"
@@ -190,13 +318,9 @@ class ProgramBuilder:
             raise CompileError(job, "its target overlaps what it reads")
 
 
-def _matrix_fields(source: ActivationTensor, target: ActivationTensor, k_tiles: int, n_tiles: int) -> dict[str, int]:
-    return {
-        "source": source.word,
-        "destination": target.word,
-        "tokens": source.tokens,
-        "k_tiles": k_tiles,
-        "n_tiles": n_tiles,
-        "input_stride": source.stride,
-        "output_stride": target.stride,
-    }
+def _input_fields(source: ActivationTensor) -> dict[str, int]:
+    return {"source": source.word, "tokens": source.tokens, "input_stride": source.stride}
+
+
+def _output_fields(target: ActivationTensor) -> dict[str, int]:
+    return {"destination": target.word, "output_stride": target.stride}

@@ -8,7 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import Opcode
+from ssvq_gen.format import (
+    MATRIX_OPCODES,
+    TABLE_ENTRIES,
+    TABLE_ENTRY_BYTES,
+    VECTOR_OPCODES,
+    Opcode,
+    ParameterPlane,
+    TableUse,
+)
+
+from . import window
 
 Words = npt.NDArray[np.int64]
 """Addresses of activation memory words, in no order, perhaps repeated."""
@@ -20,12 +30,16 @@ Range = tuple[int, int]
 """Bytes of DRAM, start and stop."""
 
 NO_WORDS: Words = np.empty(0, dtype=np.int64)
-MATRIX_OPCODES = (Opcode.MATMUL, Opcode.PRODUCT)
 
 
 def is_matrix(d: Fields) -> bool:
-    """True for a MATMUL or PRODUCT."""
+    """True for what enters the array."""
     return d["opcode"] in MATRIX_OPCODES
+
+
+def is_vector(d: Fields) -> bool:
+    """True for an operation of the vector unit."""
+    return d["opcode"] in VECTOR_OPCODES
 
 
 def reads(config: CoreConfig, d: Fields) -> Words:
@@ -34,6 +48,10 @@ def reads(config: CoreConfig, d: Fields) -> Words:
         return NO_WORDS
     if d["opcode"] == Opcode.STORE:
         return d["source"] + np.arange(d["dram_bytes"] // config.word_bytes)
+    if d["opcode"] == Opcode.CONV:
+        return window.words(config, d, range(d["k_tiles"]))
+    if is_vector(d):
+        return _vector_reads(config, d)
     k_words = -(-d["k_tiles"] * config.rows // config.word_bytes)
     batches = range(d.get("batch_last", 0) + 1)
     return np.concatenate(
@@ -48,12 +66,16 @@ def writes(config: CoreConfig, d: Fields) -> Words:
         return NO_WORDS
     if d["opcode"] == Opcode.LOAD:
         return d["destination"] + np.arange(d["dram_bytes"] // config.word_bytes)
+    if is_vector(d):
+        return _grid(d["destination"], d["tokens"], d["output_stride"], 0, _channel_words(config, d))
     n_words = -(-d["n_tiles"] * config.cols // config.word_bytes)
     return np.concatenate([_outputs(d, batch, 0, n_words) for batch in range(d.get("batch_last", 0) + 1)])
 
 
 def tile_reads(config: CoreConfig, d: Fields, *, batch: int, n: int, k: int) -> Words:
     """Words that one tile of a matrix descriptor needs: its activations, and the operand of a PRODUCT."""
+    if d["opcode"] == Opcode.CONV:
+        return window.words(config, d, range(k, k + 1))
     word = k * config.rows // config.word_bytes
     operand = _operands(config, d, batch, range(k, k + 1), range(n, n + 1))
     return np.concatenate([_inputs(d, batch, word, word + 1), operand])
@@ -87,6 +109,22 @@ def _dram(d: Fields) -> Range:
 def _grid(first: int, count: int, stride: int, start: int, stop: int) -> Words:
     """Words start .. stop - 1 of `count` activations."""
     return (first + stride * np.arange(count)[:, None] + np.arange(start, stop)).reshape(-1)
+
+
+def _channel_words(config: CoreConfig, d: Fields) -> int:
+    return -(-d["channels"] // config.word_bytes)
+
+
+def _vector_reads(config: CoreConfig, d: Fields) -> Words:
+    """Operands, channel parameters and table."""
+    words = _channel_words(config, d)
+    parts = [_grid(d["source"], d["tokens"], d["input_stride"], 0, words)]
+    if d.get("has_second", 0):
+        parts.append(_grid(d["second_source"], d["tokens"], d["second_stride"], 0, words))
+    parts.append(d.get("parameters", 0) + np.arange(words * ParameterPlane(d.get("planes", 0)).plane_bytes))
+    if d.get("table_use", 0) == TableUse.LOAD:
+        parts.append(d["table"] + np.arange(TABLE_ENTRIES * TABLE_ENTRY_BYTES // config.word_bytes))
+    return np.concatenate(parts)
 
 
 def _inputs(d: Fields, batch: int, start: int, stop: int) -> Words:

@@ -1,9 +1,9 @@
 """How far descriptors may overlap: the open counts and early tiles with which a program gives what it gives in order.
 
 A descriptor is issued after those before it. It may read or write a word only when every earlier one that conflicts
-with it there is complete: one that writes what it reads or writes, or reads what it writes. LOADs, STOREs and matrix
-descriptors (MATMUL, PRODUCT) each complete in their order, so the last conflicting one of a class decides, and the
-open count is the number of those of the class after it.
+with it there is complete: one that writes what it reads or writes, or reads what it writes. LOADs, STOREs, matrix
+descriptors (MATMUL, PRODUCT, CONV) and vector operations each complete in their order, so the last conflicting one of a
+class decides, and the open count is the number of those of the class after it.
 
 Between matrix descriptors the engine keeps more order by itself: it holds two, feeds all activations and operands of
 one before the first of the next, and writes all outputs of one before the first of the next. So only what the next
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import FIELD_BY_NAME, OPEN_ALL, Opcode
+from ssvq_gen.format import FIELD_BY_NAME, MATRIX_OPCODES, OPEN_ALL, VECTOR_OPCODES, Opcode
 
 from . import footprint
 from .footprint import Fields, Range, Words
@@ -27,9 +27,14 @@ EARLY_ALL: int = FIELD_BY_NAME["early_tiles"].bounds[1]
 """Value of `early_tiles` with which the whole first tile column is early."""
 MATRIX_OPEN_MAX = 1
 """Matrix descriptors that are in the engine beside one that is issued."""
-_OPEN_FIELDS = ("loads_open", "matmuls_open", "stores_open")
-_LOADS, _MATRIX, _STORES = range(3)
-_CLASS = {Opcode.LOAD: _LOADS, Opcode.MATMUL: _MATRIX, Opcode.PRODUCT: _MATRIX, Opcode.STORE: _STORES}
+_OPEN_FIELDS = ("loads_open", "matmuls_open", "stores_open", "vectors_open")
+_LOADS, _MATRIX, _STORES, _VECTORS = range(4)
+_CLASS = {
+    Opcode.LOAD: _LOADS,
+    Opcode.STORE: _STORES,
+    **dict.fromkeys(MATRIX_OPCODES, _MATRIX),
+    **dict.fromkeys(VECTOR_OPCODES, _VECTORS),
+}
 
 
 class _History:
@@ -62,8 +67,8 @@ class _History:
 def schedule(config: CoreConfig, descriptors: Sequence[Fields]) -> list[dict[str, int]]:
     """The descriptors, in program order, with the overlap that changes nothing of what they compute.
 
-    `loads_open`, `matmuls_open`, `stores_open` and `early_tiles` are set, all else stays. No descriptor may write what
-    it reads itself. Raises ValueError when one reaches outside the activation memory.
+    `loads_open`, `matmuls_open`, `stores_open`, `vectors_open` and `early_tiles` are set, all else stays. No
+    descriptor may write what it reads itself. Raises ValueError when one reaches outside the activation memory.
     """
     histories = [_History(config.activation_depth, len(descriptors)) for _ in _OPEN_FIELDS]
     previous: Fields | None = None

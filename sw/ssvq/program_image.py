@@ -11,7 +11,7 @@ from ssvq_gen.arithmetic import ArithmeticRangeError
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, FormatError, Opcode, pack_descriptor
 
-from .integer_layer import IntegerLayer
+from .integer_weights import IntegerWeights
 from .layer_arithmetic import CompileError
 from .overlap import schedule
 from .program import DESCRIPTORS_MAX, MEMORY_BYTES_MAX, Job, Piece, Program, Region
@@ -30,16 +30,20 @@ class Transfer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Entry:
-    """A descriptor without its DRAM offset, which is that of `transfer` or of the weight stream of `layer`."""
+    """A descriptor without its DRAM offset, which is that of `transfer`, the weight stream of `layer` or `constant`.
+
+    constant : bytes that a LOAD finds in the image
+    """
 
     job: str
     values: dict[str, int]
     transfer: Transfer | None = None
-    layer: IntegerLayer | None = None
+    layer: IntegerWeights | None = None
+    constant: bytes | None = None
 
 
 class ProgramImage:
-    """Collects entries. In DRAM, descriptors come first, then the weight streams, then the tensors' parts in order."""
+    """Collects entries. DRAM has descriptors first, then weight streams and constants, then the tensors' parts."""
 
     def __init__(self, config: CoreConfig) -> None:
         self._config = config
@@ -63,18 +67,18 @@ class ProgramImage:
         if count > DESCRIPTORS_MAX:
             raise CompileError(last, f"the program needs {count} descriptors, beyond {DESCRIPTORS_MAX}")
         end = _aligned(count * DESCRIPTOR_BYTES)
-        streams: dict[int, tuple[int, bytes]] = {}
+        streams: dict[int | bytes, tuple[int, bytes]] = {}
         for entry in self._entries:
-            if entry.layer is not None and id(entry.layer) not in streams:
-                data = _packed(self._config, entry.layer)
-                streams[id(entry.layer)] = end, data
-                end = _aligned(end + len(data))
+            if (key := _key(entry)) is not None and key not in streams:
+                data = entry.constant if entry.layer is None else _packed(self._config, entry.layer)
+                streams[key] = end, data or b""
+                end = _aligned(end + len(streams[key][1]))
         image_bytes = end
         descriptors, pieces = [], []
         for entry in self._entries:
             values, piece = dict(entry.values), None
-            if entry.layer is not None:
-                values["dram_offset"] = streams[id(entry.layer)][0]
+            if (key := _key(entry)) is not None:
+                values["dram_offset"] = streams[key][0]
             elif entry.transfer is not None:
                 values["dram_offset"] = end
                 piece = Piece(offset=end, tokens=entry.transfer.tokens, channels=entry.transfer.channels)
@@ -123,11 +127,16 @@ class ProgramImage:
         )
 
 
+def _key(entry: Entry) -> int | bytes | None:
+    """What is in the image for an entry: once for each layer, and for each content."""
+    return id(entry.layer) if entry.layer is not None else entry.constant
+
+
 def _aligned(offset: int) -> int:
     return -(-offset // DRAM_ALIGNMENT) * DRAM_ALIGNMENT
 
 
-def _packed(config: CoreConfig, layer: IntegerLayer) -> bytes:
+def _packed(config: CoreConfig, layer: IntegerWeights) -> bytes:
     try:
         return pack_stream(layer, stream_format_of(layer, config))
     except (FormatError, ArithmeticRangeError) as error:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH, ACTIVATION_MAX, ACTIVATION_MIN, ArithmeticRangeError, requantize
 
+from .convolution_geometry import ConvolutionGeometry
+
 Int8Array = npt.NDArray[np.int8]
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
@@ -98,10 +100,10 @@ class ActivationScale:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trace:
-    """A layer's result, stage by stage.
+    """A layer's result, stage by stage; (T, N), or of a convolution (OH, OW, N).
 
-    accumulator : int32 (T, N), exact sum of products, without bias
-    output : int8 (T, N), requantized
+    accumulator : int32, exact sum of products, without bias
+    output : int8, requantized
     """
 
     accumulator: Int32Array
@@ -164,3 +166,41 @@ def matmul_reference(
         clamp_max,
     )
     return Trace(accumulator=sums.astype(np.int32), output=np.asarray(output).astype(np.int8))
+
+
+def conv_reference(
+    image: Int8Array,
+    weight: Int8Array,
+    bias: npt.ArrayLike,
+    mantissa: npt.ArrayLike,
+    exponent: npt.ArrayLike,
+    *,
+    geometry: ConvolutionGeometry,
+    padding_value: int,
+    zero_point: int,
+    clamp_min: int = ACTIVATION_MIN,
+    clamp_max: int = ACTIVATION_MAX,
+) -> Trace:
+    """The core's CONV: int8 image (H, W, C), int8 weight (N, kh, kw, C), bias / mantissa / exponent (N,).
+
+    All channels of a padding pixel are `padding_value`, the input's zero point, which is folded into the bias.
+    Raises ValueError for wrong shapes or types, ArithmeticRangeError when a sum leaves int32.
+    """
+    if image.dtype != np.int8 or image.ndim != 3:
+        raise ValueError(f"image must be int8 (H, W, C), not {image.dtype} of shape {image.shape}")
+    if weight.shape[1:] != (*geometry.kernel, image.shape[2]):
+        kernel = ", ".join(str(n) for n in (*geometry.kernel, image.shape[2]))
+        raise ValueError(f"weight must be (N, {kernel}), not of shape {weight.shape}")
+    windows = geometry.windows(image, padding_value)
+    size = windows.shape[:2]
+    trace = matmul_reference(
+        windows.reshape(size[0] * size[1], -1),
+        weight.reshape(weight.shape[0], -1),
+        bias,
+        mantissa,
+        exponent,
+        zero_point=zero_point,
+        clamp_min=clamp_min,
+        clamp_max=clamp_max,
+    )
+    return Trace(accumulator=trace.accumulator.reshape(*size, -1), output=trace.output.reshape(*size, -1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import Opcode, Residency
+from ssvq_gen.format import STREAM_OPCODES, Residency
 
 from .footprint import is_matrix
 from .program import Job, Program, ProgramError
@@ -69,7 +69,7 @@ def _roofline(program: Program, job: Job, bytes_per_cycle: float) -> Roofline:
             compute += d["tokens"] * d["k_tiles"] * d["n_tiles"] * (d["batch_last"] + 1)
         else:
             transfer += d["dram_bytes"]
-        if d["opcode"] == Opcode.MATMUL and d["residency"] != Residency.REUSE:
+        if d["opcode"] in STREAM_OPCODES and d["residency"] != Residency.REUSE:
             streams[d["dram_offset"]] = d["dram_bytes"]
     return Roofline(
         name=job.name,

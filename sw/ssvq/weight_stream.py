@@ -16,7 +16,7 @@ from ssvq_gen.arithmetic import BIAS_WIDTH, EXPONENT_WIDTH, MANTISSA_WIDTH
 from ssvq_gen.config import LANE_WEIGHTS, CoreConfig, WeightFormat
 from ssvq_gen.format import NARROW_BIAS_WIDTH, FormatError, StreamFormat
 
-from .integer_layer import IntegerLayer
+from .integer_weights import IntegerWeights
 from .reference import Int8Array, Int64Array
 
 BitArray = npt.NDArray[np.uint8]
@@ -26,7 +26,7 @@ _HALF = LANE_WEIGHTS // 2
 """Rows that one codeword of vector_dim 2 covers in a step of `LANE_WEIGHTS` rows."""
 
 
-def stream_format_of(layer: IntegerLayer, config: CoreConfig) -> StreamFormat:
+def stream_format_of(layer: IntegerWeights, config: CoreConfig) -> StreamFormat:
     """The layer's stream format on a core. Raises FormatError when the core cannot decode it."""
     return StreamFormat(
         config=config,
@@ -38,7 +38,7 @@ def stream_format_of(layer: IntegerLayer, config: CoreConfig) -> StreamFormat:
     )
 
 
-def parameter_fields(layer: IntegerLayer) -> dict[str, int]:
+def parameter_fields(layer: IntegerWeights) -> dict[str, int]:
     """Descriptor fields of a layer's channel parameters."""
     shared = layer.shared_multiplier
     return {
@@ -50,16 +50,21 @@ def parameter_fields(layer: IntegerLayer) -> dict[str, int]:
     }
 
 
-def tile_counts(layer: IntegerLayer, config: CoreConfig) -> tuple[int, int]:
-    """(k_tiles, n_tiles): tiles along input and output channels."""
-    return -(-layer.in_channels // config.rows), -(-layer.out_channels // config.cols)
+def tile_counts(layer: IntegerWeights, config: CoreConfig) -> tuple[int, int]:
+    """(k_tiles, n_tiles): tiles along input channels, of all kernel positions, and along output channels."""
+    return layer.positions * channel_tiles(layer, config), -(-layer.out_channels // config.cols)
 
 
-def pack_stream(layer: IntegerLayer, stream_format: StreamFormat) -> bytes:
-    """The weight stream of one MATMUL, `stream_format.total_bytes(k_tiles, n_tiles)` bytes.
+def channel_tiles(layer: IntegerWeights, config: CoreConfig) -> int:
+    """Tiles along the input channels of one kernel position."""
+    return -(-layer.in_channels // config.rows)
 
-    Padding channels have zero bias, and zero multipliers where the stream holds any; padding weights have index 0
-    (int8: value 0) and sign 0.
+
+def pack_stream(layer: IntegerWeights, stream_format: StreamFormat) -> bytes:
+    """The weight stream of one MATMUL or CONV, `stream_format.total_bytes(k_tiles, n_tiles)` bytes.
+
+    Padding channels have zero bias, and zero multipliers where the stream holds any; padding weights, which fill the
+    last tile of every kernel position, have index 0 (int8: value 0) and sign 0.
     Raises FormatError when the layer is not of this format.
     """
     _check_format(layer, stream_format)
@@ -72,7 +77,7 @@ def pack_stream(layer: IntegerLayer, stream_format: StreamFormat) -> bytes:
     return stream.ljust(stream_format.total_bytes(k_tiles, n_tiles), b"\0")
 
 
-def _check_format(layer: IntegerLayer, f: StreamFormat) -> None:
+def _check_format(layer: IntegerWeights, f: StreamFormat) -> None:
     if layer.weight_format is not f.weight_format:
         raise FormatError(f"layer {layer.name!r} is {layer.weight_format.name}, the stream {f.weight_format.name}")
     if (layer.codebook_size, layer.vector_dim) != (f.codebook_size, f.vector_dim):
@@ -95,12 +100,18 @@ def _padded(values: npt.NDArray[Any], rows: int, columns: int) -> npt.NDArray[An
     return result
 
 
+def _tiled(values: npt.NDArray[Any], positions: int, columns: int, rows: int) -> npt.NDArray[Any]:
+    """`_padded` with the padding of the input channels behind each kernel position."""
+    parts = np.split(values, positions, axis=1)
+    return np.concatenate([_padded(part, columns, rows // positions) for part in parts], axis=1)
+
+
 def _bits(values: npt.NDArray[Any], width: int) -> BitArray:
     """(..., width) bits of non-negative or two's complement integers, least significant first."""
     return ((values[..., None].astype(np.int64) >> np.arange(width)) & 1).astype(np.uint8)
 
 
-def _codebook_bytes(layer: IntegerLayer, f: StreamFormat) -> bytes:
+def _codebook_bytes(layer: IntegerWeights, f: StreamFormat) -> bytes:
     if layer.codebook is None:
         return b""
     codebook = layer.codebook
@@ -110,7 +121,7 @@ def _codebook_bytes(layer: IntegerLayer, f: StreamFormat) -> bytes:
     return slices.tobytes().ljust(f.codebook_stream_words * f.config.stream_bytes, b"\0")
 
 
-def _parameter_words(layer: IntegerLayer, f: StreamFormat, n_tiles: int) -> BitArray:
+def _parameter_words(layer: IntegerWeights, f: StreamFormat, n_tiles: int) -> BitArray:
     """(n_tiles, parameter words, stream_width) bits."""
     bias = layer.bias if layer.bias_shift is None else layer.bias >> layer.bias_shift
     fields = [_bits(bias, f.bias_width)]
@@ -120,16 +131,16 @@ def _parameter_words(layer: IntegerLayer, f: StreamFormat, n_tiles: int) -> BitA
     return records.reshape(n_tiles, f.parameter_words, f.config.stream_width)
 
 
-def _weight_words(layer: IntegerLayer, f: StreamFormat, k_tiles: int, n_tiles: int) -> BitArray:
+def _weight_words(layer: IntegerWeights, f: StreamFormat, k_tiles: int, n_tiles: int) -> BitArray:
     """(n_tiles, index and sign words, stream_width) bits."""
     config = f.config
     width, rows, columns = config.stream_width, k_tiles * config.rows, n_tiles * config.cols
     steps = k_tiles * config.steps_per_tile
     groups = -(-steps // f.steps_per_group)
     if layer.indices is None:
-        codes = _step_order(_padded(layer.weight.view(np.uint8), columns, rows), config)
+        codes = _step_order(_tiled(layer.weight.view(np.uint8), layer.positions, columns, rows), config)
     else:
-        codes = _chunk_order(_padded(layer.indices, columns, rows // f.vector_dim), f)
+        codes = _chunk_order(_tiled(layer.indices, layer.positions, columns, rows // f.vector_dim), f)
     chunked = np.zeros((n_tiles, groups * width), dtype=np.uint16)
     chunked[:, : codes.shape[1]] = codes
     planes = np.arange(f.index_width - 1, -1, -1, dtype=np.uint16)[:, None]
@@ -137,7 +148,7 @@ def _weight_words(layer: IntegerLayer, f: StreamFormat, k_tiles: int, n_tiles: i
     if layer.signs is None:
         return words.reshape(n_tiles, -1, width)
     signs = np.zeros((n_tiles, groups * f.steps_per_group * width), dtype=np.uint8)
-    signs[:, : steps * width] = _step_order(_padded(layer.signs, columns, rows), config)
+    signs[:, : steps * width] = _step_order(_tiled(layer.signs, layer.positions, columns, rows), config)
     words = np.concatenate([words, signs.reshape(n_tiles, groups, f.steps_per_group, width)], axis=2)
     return words.reshape(n_tiles, -1, width)[:, : groups * f.index_width + steps]
 

@@ -21,7 +21,7 @@ from ssvq.driver import (
 )
 from ssvq.program import Program
 from ssvq_gen.config import PRESETS, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_BYTES, ErrorCode, Opcode, pack_descriptor
+from ssvq_gen.format import DESCRIPTOR_BYTES, FIELD_BY_NAME, ErrorCode, Opcode
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, Fault, Hang, SimulationJob
 
 CONFIG = PRESETS["tiny"]
@@ -45,11 +45,16 @@ class Work:
         return SimulationJob(name=name, program=self.program, inputs=self.inputs, **settings)
 
     def patched(self, index: int, **fields: int) -> Work:
-        """The same with other values in one descriptor."""
+        """The same with other bits in one descriptor, whatever its opcode makes of them."""
         program = self.program
-        data = pack_descriptor({**program.descriptor(index), **fields})
         image = program.image.copy()
         start = program.descriptor_offset + index * DESCRIPTOR_BYTES
+        bits = int.from_bytes(image[start : start + DESCRIPTOR_BYTES].tobytes(), "little")
+        for name, value in fields.items():
+            field = FIELD_BY_NAME[name]
+            mask = (1 << field.width) - 1
+            bits = bits & ~(mask << field.offset) | (value & mask) << field.offset
+        data = bits.to_bytes(DESCRIPTOR_BYTES, "little")
         image[start : start + DESCRIPTOR_BYTES] = np.frombuffer(data, dtype=np.uint8)
         return replace(self, program=replace(program, image=image))
 
@@ -78,6 +83,19 @@ LONG_STORE = _work((WeightFormat.INT8, 8, 240, 64), seed=4)
 _MATMULS = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.MATMUL]
 _LOADS = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.LOAD]
 _STORES = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.STORE]
+_FIRST = GOOD.program.descriptor(_MATMULS[0])
+_SUM: dict[str, int] = {"opcode": Opcode.SUM, "dram_bytes": 0, "channels": 1, "has_second": 0, "table_use": 0}
+_WINDOW = {
+    "opcode": int(Opcode.CONV),
+    "input_height": 1,
+    "input_width": _FIRST["tokens"],
+    "output_width": _FIRST["tokens"],
+    "channel_tiles": _FIRST["k_tiles"],
+    **dict.fromkeys(("kernel_width", "stride_y", "stride_x", "dilation_y", "dilation_x"), 1),
+}
+"""What makes a CONV of the first MATMUL: its activations are a row of pixels. None of it may be zero."""
+_COLUMN = {"input_height": _FIRST["tokens"], "input_width": 1, "output_width": 1}
+"""Or a column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +189,15 @@ def malformed_descriptors() -> Iterator[ErrorCase]:
         (0, {"magic": 0}),
         (ssvq, {"magic": 0x5B}),
         (store, {"magic": 0xDA}),
-        (load, {"flags": 1}),
-        (int8, {"flags": 8}),
+        (int8, {"opcode": Opcode.SUM}),
+        (ssvq, {**_SUM, "channels": 0}),
+        (ssvq, {**_SUM, "channels": 4097}),
+        (ssvq, {**_SUM, "tokens": 0}),
+        (ssvq, {**_SUM, "table_use": 3}),
+        (ssvq, {**_SUM, "opcode": Opcode.LAYERNORM, "has_second": 1}),
+        (ssvq, {**_SUM, "opcode": Opcode.LAYERNORM, "tokens": CONFIG.accumulator_depth + 1}),
+        (ssvq, {**_SUM, "opcode": Opcode.MULTIPLY}),
+        (ssvq, {**_SUM, "opcode": Opcode.SOFTMAX}),
         (load, {"batch_last": 1}),
         (int8, {"batch_last": 65535}),
         (ssvq, {"residency": 1, "cache_offset": CONFIG.weight_cache_bytes}),
@@ -181,6 +206,10 @@ def malformed_descriptors() -> Iterator[ErrorCase]:
         (ssvq, {"opcode": 4, "dram_bytes": 0, "last_columns": 0}),
         (ssvq, {"opcode": 4, "dram_bytes": 0, "last_columns": CONFIG.cols + 1}),
         (ssvq, {"opcode": 4, "last_columns": 1}),
+        (ssvq, {"opcode": 5}),
+        *((ssvq, {**_WINDOW, name: 0}) for name in _WINDOW if name != "opcode"),
+        (ssvq, {**_WINDOW, "batch_last": 1}),
+        (ssvq, {**_WINDOW, "residency": 3}),
         (load, {"dram_bytes": 0}),
         (store, {"dram_bytes": 0}),
         (ssvq, {"dram_bytes": 0}),
@@ -239,6 +268,10 @@ def out_of_range() -> Iterator[ErrorCase]:
         (ssvq, {"source": depth - 1}, depth - 1 + strides[ssvq]["input_stride"]),
         (ssvq, {"input_stride": 600}, strides[ssvq]["source"] + 4 * 600),
         (int8, {"input_stride": 65535}, strides[int8]["source"] + 65535),
+        (ssvq, {**_WINDOW, "source": depth - 1}, depth - 1 + strides[ssvq]["input_stride"]),
+        (ssvq, {**_WINDOW, "source": 0xFFFF_FFFF}, 0xFFFF_FFFF),
+        (ssvq, {**_WINDOW, **_COLUMN, "row_stride": 600}, strides[ssvq]["source"] + 4 * 600),
+        (ssvq, {**_WINDOW, "destination": 0xFFFF_FFFF}, 0xFFFF_FFFF),
         (ssvq, {"destination": depth}, depth),
         (ssvq, {"destination": 0xFFFF_FFFF}, 0xFFFF_FFFF),
         (int8, {"destination": depth - 1}, depth - 1 + strides[int8]["output_stride"]),

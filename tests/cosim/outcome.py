@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ssvq.program import Program
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import Opcode, Residency
+from ssvq_gen.format import STREAM_OPCODES, Residency
 from ssvq_sim.behaviour import JobResult
 
 
@@ -56,7 +56,7 @@ def _expected_counters(
     config: CoreConfig, program: Program, result: JobResult, beats_before: tuple[int, int]
 ) -> dict[str, int]:
     """Counters that do not depend on time. Every beat on the bus belongs to the job: none was left by one before."""
-    layers = [d for d in program.descriptors() if d["opcode"] == Opcode.MATMUL]
+    layers = [d for d in program.descriptors() if d["opcode"] in STREAM_OPCODES]
     fetched = [d for d in layers if d["residency"] != Residency.REUSE]
     return {
         "ARRAY_CYCLES": sum(d["tokens"] * d["k_tiles"] * d["n_tiles"] for d in layers),

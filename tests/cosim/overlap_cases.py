@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 from core_model import CoreModel
-from layers import random_layer
+from layers import random_convolution, random_layer
+from vector_operations import random_operation
 
 from ssvq.activation_tensor import ActivationTensor
 from ssvq.builder import ProgramBuilder
-from ssvq.integer_layer import CompileError, IntegerLayer
+from ssvq.convolution_geometry import ConvolutionGeometry, split_bands
+from ssvq.image_tensor import ImageTensor
+from ssvq.integer_layer import CompileError
+from ssvq.integer_weights import IntegerWeights
 from ssvq.product import IntegerProduct
 from ssvq.program import Program, place_input, read_output
 from ssvq.reference import ActivationScale, Int8Array
+from ssvq.vector_image import parameter_words, table_words
 from ssvq_gen.arithmetic import encode_multiplier
 from ssvq_gen.config import CoreConfig, WeightFormat
-from ssvq_gen.format import FormatError, StreamFormat
+from ssvq_gen.format import VECTOR_OPCODES, FormatError, Opcode, StreamFormat
 
 ALL = "all"
 """Job that loads the whole activation memory at the beginning, and stores it at the end."""
@@ -27,10 +33,11 @@ _EVEN = 74.0
 """Standard deviation of int8 values that are spread evenly."""
 _FOLLOWS = 0.6
 _TRIES = 400
+Weights = TypeVar("Weights", bound=IntegerWeights)
 
 
 class ProgramCase:
-    """A program of about `steps` random LOADs, STOREs, MATMULs and PRODUCTs on any words of the activation memory.
+    """A program of about `steps` random descriptors of all kinds on any words of the activation memory.
 
     inputs : int8 (tokens, channels) by job, as the driver takes them
     """
@@ -45,6 +52,10 @@ class ProgramCase:
         kinds = [self._copy_in, self._copy_out, self._matmul, self._matmul, self._matmul]
         if config.attention:
             kinds += [self._product, self._product]
+        if config.vector:
+            kinds += [self._vector, self._vector]
+        if config.convolution:
+            kinds += [self._convolution, self._convolution]
         made = 0
         for attempt in range(_TRIES):
             if made == steps:
@@ -99,10 +110,75 @@ class ProgramCase:
             if before and self._rng.random() < _FOLLOWS
             else self._tensor(self._tokens(), self._channels(config.rows))
         )
-        layer = _random_layer(config, self._rng, name, self._channels(config.cols), source.channels)
+        layer = _tuned(self._rng, random_layer(self._rng, **self._choices(name, source.channels)))
         target = self._tensor(source.tokens, layer.out_channels)
         self._builder.matmul(layer, source=source, target=target)
         self._output = target
+
+    def _convolution(self, name: str) -> None:
+        """A band of the output, often of an image that the matrix product before has left."""
+        rng, before = self._rng, self._output
+        if before and rng.random() < _FOLLOWS:
+            width = int(rng.choice([n for n in range(1, before.tokens + 1) if before.tokens % n == 0]))
+            height, row_stride = before.tokens // width, width * before.stride
+        else:
+            height, width = (int(size) for size in rng.integers(1, 6, 2))
+            before = self._tensor(height * width + height, self._channels(self._config.rows))
+            row_stride = (width + 1) * before.stride
+        image = ImageTensor(
+            word=before.word,
+            height=height,
+            width=width,
+            channels=before.channels,
+            stride=before.stride,
+            row_stride=row_stride,
+        )
+        kernel, stride, dilation = ((int(a), int(b)) for a, b in rng.integers(1, 4, (3, 2)))
+        top, bottom, left, right = (int(size) for size in rng.integers(0, 3, 4))
+        geometry = ConvolutionGeometry(
+            kernel=kernel, stride=stride, dilation=dilation, padding=(top, bottom, left, right)
+        )
+        layer = random_convolution(rng, geometry=geometry, **self._choices(name, image.channels))
+        try:
+            size = geometry.output_size(height, width)
+        except ValueError as error:
+            raise CompileError(name, str(error)) from error
+        bands = split_bands(self._config, *size)
+        band = bands[rng.integers(len(bands))]
+        output = self._tensor(band.pixels, layer.out_channels)
+        target = ImageTensor(
+            word=output.word - band.y * size[1] * output.stride - band.x * output.stride,
+            height=size[0],
+            width=size[1],
+            channels=output.channels,
+            stride=output.stride,
+            row_stride=size[1] * output.stride,
+        )
+        self._builder.convolution(_tuned(rng, layer), source=image, target=target, band=band)
+        self._output = output
+
+    def _choices(self, name: str, in_channels: int) -> dict[str, Any]:
+        """Arguments of a random layer in any format of the core."""
+        config, rng = self._config, self._rng
+        weight_format = config.formats[rng.integers(len(config.formats))]
+        codebook_size, vector_dim = 256, 1
+        while weight_format is not WeightFormat.INT8:
+            codebook_size, vector_dim = 1 << int(rng.integers(1, 9)), 1 << int(rng.integers(1, 6))
+            try:
+                StreamFormat(
+                    config=config, weight_format=weight_format, codebook_size=codebook_size, vector_dim=vector_dim
+                )
+                break
+            except FormatError:
+                continue
+        return {
+            "weight_format": weight_format,
+            "out_channels": self._channels(config.cols),
+            "in_channels": in_channels,
+            "codebook_size": codebook_size,
+            "vector_dim": vector_dim,
+            "name": name,
+        }
 
     def _product(self, name: str) -> None:
         rng, config = self._rng, self._config
@@ -136,33 +212,48 @@ class ProgramCase:
         )
         self._output = target
 
+    def _vector(self, name: str) -> None:
+        """Mostly on the output of the matrix product before; its parameters and table come just before it."""
+        rng, config, before = self._rng, self._config, self._output
+        opcode = Opcode(int(rng.choice(VECTOR_OPCODES)))
+        source = (
+            before
+            if before and rng.random() < _FOLLOWS
+            else self._tensor(self._tokens(), self._channels(config.word_bytes))
+        )
+        operation = random_operation(rng, opcode, source.channels)
+        places = []
+        for words in (parameter_words(operation, config), table_words(operation, config)):
+            place = int(rng.integers(max(1, config.activation_depth - len(words))))
+            places.append(place)
+            if len(words):
+                self._builder.constant(name, words, word=place)
+        shape = source.tokens, source.channels
+        target = self._tensor(*shape)
+        second = self._tensor(*shape) if operation.has_second else None
+        kept = bool(len(table_words(operation, config)) and rng.random() < 0.3)
+        for table_kept in (False, True)[: 1 + kept]:
+            self._builder.vector(
+                operation,
+                source=source,
+                second=second,
+                target=target,
+                parameters=places[0],
+                table=places[1],
+                table_kept=table_kept,
+                name=name,
+            )
+            target = self._tensor(*shape)
 
-def _random_layer(
-    config: CoreConfig, rng: np.random.Generator, name: str, out_channels: int, in_channels: int
-) -> IntegerLayer:
-    weight_format = config.formats[rng.integers(len(config.formats))]
-    codebook_size, vector_dim = 256, 1
-    while weight_format is not WeightFormat.INT8:
-        codebook_size, vector_dim = 1 << int(rng.integers(1, 9)), 1 << int(rng.integers(1, 6))
-        try:
-            StreamFormat(config=config, weight_format=weight_format, codebook_size=codebook_size, vector_dim=vector_dim)
-            break
-        except FormatError:
-            continue
-    layer = random_layer(
-        rng,
-        weight_format=weight_format,
-        out_channels=out_channels,
-        in_channels=in_channels,
-        codebook_size=codebook_size,
-        vector_dim=vector_dim,
-        name=name,
-    )
-    mantissa, exponent = encode_multiplier(_SPREAD / (_EVEN**2 * in_channels**0.5))
+
+def _tuned(rng: np.random.Generator, layer: Weights) -> Weights:
+    """The layer with outputs that are spread over int8."""
+    mantissa, exponent = encode_multiplier(_SPREAD / (_EVEN**2 * layer.weight.shape[1] ** 0.5))
+    channels = layer.out_channels
     return replace(
         layer,
-        bias=rng.integers(-1000, 1000, out_channels),
-        mantissa=np.full(out_channels, mantissa),
-        exponent=np.full(out_channels, exponent),
+        bias=rng.integers(-1000, 1000, channels),
+        mantissa=np.full(channels, mantissa),
+        exponent=np.full(channels, exponent),
         output_scale=replace(layer.output_scale, zero_point=int(rng.integers(-10, 11))),
     )

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from convolution_cases import ConvolutionCase
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from layers import random_layer
+from layer_cases import ACTIVATIONS, PARAMETERS, RECORDS, WEIGHTS, LayerCase
+from layers import geometries
 
+from ssvq.builder import ProgramBuilder
 from ssvq.compile import compile_layers
-from ssvq.integer_layer import IntegerLayer
-from ssvq.reference import exact_matmul
-from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH, MANTISSA_MAX, encode_multiplier
+from ssvq.program import Program
 from ssvq_gen.config import ACTIVATION_BANKS, CoreConfig, WeightFormat
-from ssvq_gen.format import FIELD_BY_NAME, NARROW_BIAS_WIDTH, FormatError, StreamFormat
+from ssvq_gen.format import FormatError, StreamFormat
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
 
 TIMEOUT_CYCLES = 2_000_000
@@ -28,150 +29,26 @@ _TOP_BYTES = 1 << 24
 """Distance of the highest DRAM window from the end of the address space."""
 _WARM_UP = 4
 """Hypothesis begins with the simplest examples; configurations are taken from behind them."""
-
-ACTIVATIONS = ("random", "edges", "minimum", "maximum")
-WEIGHTS = ("random", "edges", "minimum", "maximum")
-PARAMETERS = ("tuned", "random", "edges")
-RECORDS = ("wide", "narrow", "shared", "small")
-"""Records of channel parameters in the weight stream: with narrow biases, a shared multiplier, both."""
-_FINE_PART = 0.5
-_REACH = 90
-_EDGES = np.array([-128, -127, -1, 0, 1, 126, 127], dtype=np.int8)
-_CLAMPS = ((-128, 127), (-128, -128), (127, 127), (0, 0), (-1, 127), (-128, 0))
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerCase:
-    """One layer and its input.
-
-    `activations`, `weights` and `parameters` say which values are drawn, `records` how parameters are stored.
-    """
-
-    weight_format: str
-    codebook_size: int
-    vector_dim: int
-    in_channels: int
-    out_channels: int
-    tokens: int
-    activations: str
-    weights: str
-    parameters: str
-    seed: int
-    records: str = "wide"
-
-    def build(self, name: str) -> tuple[IntegerLayer, npt.NDArray[np.int8]]:
-        """The layer and its input, int8 (T, K)."""
-        rng = np.random.default_rng(self.seed)
-        weight_format = WeightFormat[self.weight_format.upper()]
-        layer = random_layer(
-            rng,
-            weight_format=weight_format,
-            out_channels=self.out_channels,
-            in_channels=self.in_channels,
-            codebook_size=self.codebook_size,
-            vector_dim=self.vector_dim,
-            name=name,
-        )
-        layer = _with_weights(rng, layer, self.weights)
-        x = _values(rng, self.activations, (self.tokens, self.in_channels))
-        if self.parameters == "edges":
-            layer = _with_edge_parameters(rng, layer)
-        elif self.parameters == "tuned":
-            layer = _with_tuned_parameters(rng, layer, x)
-        return _with_records(layer, self.records), x
-
-
-def _values(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
-    match kind:
-        case "random":
-            return rng.integers(-128, 128, shape, dtype=np.int8)
-        case "edges":
-            return rng.choice(_EDGES, shape)
-        case "minimum":
-            return np.full(shape, -128, dtype=np.int8)
-        case "maximum":
-            return np.full(shape, 127, dtype=np.int8)
-    raise ValueError(f"values must be one of {', '.join(ACTIVATIONS)}, not {kind!r}")
-
-
-def _with_weights(rng: np.random.Generator, layer: IntegerLayer, kind: str) -> IntegerLayer:
-    """The layer with all weights of a kind; magnitudes of SSVQ are 127 and their signs make the difference."""
-    if kind == "random":
-        return layer
-    if layer.codebook is None or layer.indices is None:
-        return replace(layer, weight=_values(rng, kind, layer.weight.shape))
-    codebook = _values(rng, kind, layer.codebook.shape)
-    signs = layer.signs
-    if layer.weight_format is WeightFormat.SSVQ:
-        codebook = np.minimum(np.abs(codebook.astype(np.int16)), 127).astype(np.int8)
-    if signs is not None and kind != "edges":
-        signs = np.full(signs.shape, kind == "minimum")
-    decoded = codebook[layer.indices].reshape(layer.out_channels, -1)
-    weight = np.where(signs, -decoded, decoded) if signs is not None else decoded
-    return replace(layer, weight=weight[:, : layer.in_channels], codebook=codebook, signs=signs)
-
-
-def _with_tuned_parameters(rng: np.random.Generator, layer: IntegerLayer, x: npt.NDArray[np.int8]) -> IntegerLayer:
-    """Every channel either spreads its sums over int8, or shows those near one of them to the last bit."""
-    sums = exact_matmul(x, layer.weight)
-    centre = sums[rng.integers(x.shape[0], size=layer.out_channels), np.arange(layer.out_channels)]
-    reach = np.maximum(np.abs(sums - centre).max(axis=0), 1)
-    fine = rng.random(layer.out_channels) < _FINE_PART
-    multipliers = np.where(fine, 1.0, np.minimum(_REACH / reach, 1.0))
-    encoded = np.array([encode_multiplier(float(value)) for value in multipliers])
-    return replace(
-        layer,
-        bias=rng.integers(-20, 21, layer.out_channels) - centre,
-        mantissa=encoded[:, 0],
-        exponent=encoded[:, 1],
-        output_scale=replace(layer.output_scale, zero_point=int(rng.integers(-10, 11))),
-    )
-
-
-def _with_edge_parameters(rng: np.random.Generator, layer: IntegerLayer) -> IntegerLayer:
-    """Biases up to the limit of int32, smallest and largest multipliers, narrow clamps."""
-    channels = layer.out_channels
-    room = (1 << (ACCUMULATOR_WIDTH - 1)) - 1 - 128 * np.abs(layer.weight.astype(np.int64)).sum(axis=1)
-    clamp = _CLAMPS[rng.integers(len(_CLAMPS))]
-    return replace(
-        layer,
-        bias=room * rng.choice(np.array([-1, 0, 1]), channels),
-        mantissa=rng.choice(np.array([0, 1, MANTISSA_MAX - 1, MANTISSA_MAX]), channels),
-        exponent=rng.choice(np.array([0, 1, 14, 15]), channels),
-        output_scale=replace(layer.output_scale, zero_point=int(rng.choice(_EDGES))),
-        clamp_min=clamp[0],
-        clamp_max=clamp[1],
-    )
-
-
-def _with_records(layer: IntegerLayer, kind: str) -> IntegerLayer:
-    """The layer with its biases cut to int16 at the smallest shift, and the multiplier of channel 0 in all."""
-    if kind in ("narrow", "small"):
-        limit = (1 << (NARROW_BIAS_WIDTH - 1)) - 1
-        largest = int(np.abs(layer.bias).max())
-        shift = min(max(0, largest.bit_length() - limit.bit_length()), FIELD_BY_NAME["bias_shift"].bounds[1])
-        narrow = np.minimum(np.abs(layer.bias) >> shift, limit)
-        layer = replace(layer, bias=np.sign(layer.bias) * narrow << shift, bias_shift=shift)
-    if kind in ("shared", "small"):
-        mantissa, exponent = (np.full_like(values, values[0]) for values in (layer.mantissa, layer.exponent))
-        layer = replace(layer, mantissa=mantissa, exponent=exponent, shared_multiplier=True)
-    return layer
+Tensors = Mapping[str, npt.NDArray[np.int8]]
+"""Inputs or outputs by job."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SystemCase:
-    """A program of several layers on a core, and its memory's behaviour."""
+    """A program of several layers, or of several convolutions, on a core, and its memory's behaviour."""
 
     config: CoreConfig
     layers: tuple[LayerCase, ...]
     behaviour: Behaviour
     memory_base: int
+    convolutions: tuple[ConvolutionCase, ...] = ()
 
     def to_json(self) -> str:
         """One line that `from_json` reads."""
         data = {
             "config": self.config.to_dict(),
             "layers": [asdict(layer) for layer in self.layers],
+            "convolutions": [asdict(convolution) for convolution in self.convolutions],
             "behaviour": asdict(self.behaviour),
             "memory_base": self.memory_base,
         }
@@ -184,23 +61,40 @@ class SystemCase:
         return cls(
             config=CoreConfig.from_dict(data["config"]),
             layers=tuple(LayerCase(**layer) for layer in data["layers"]),
+            convolutions=tuple(ConvolutionCase.from_dict(convolution) for convolution in data["convolutions"]),
             behaviour=Behaviour.from_dict(data["behaviour"]),
             memory_base=data["memory_base"],
         )
 
     def build(self, name: str) -> tuple[SimulationJob, Mapping[str, npt.NDArray[np.int8]]]:
         """The job, and the outputs that the integer reference expects of it."""
-        built = [layer.build(f"{name}_{index}") for index, layer in enumerate(self.layers)]
+        program, inputs, expected = self._images(name) if self.convolutions else self._matrices(name)
         job = SimulationJob(
             name=name,
-            program=compile_layers(self.config, [(layer, x.shape[0]) for layer, x in built]),
-            inputs={layer.name: x for layer, x in built},
+            program=program,
+            inputs=inputs,
             behaviour=self.behaviour,
             memory_base=self.memory_base,
             timeout_cycles=TIMEOUT_CYCLES,
             watchdog_cycles=WATCHDOG_CYCLES,
         )
-        return job, {layer.name: layer.reference(x).output for layer, x in built}
+        return job, expected
+
+    def _matrices(self, name: str) -> tuple[Program, Tensors, Tensors]:
+        built = [layer.build(f"{name}_{index}") for index, layer in enumerate(self.layers)]
+        program = compile_layers(self.config, [(layer, x.shape[0]) for layer, x in built])
+        outputs = {layer.name: layer.reference(x).output for layer, x in built}
+        return program, {layer.name: x for layer, x in built}, outputs
+
+    def _images(self, name: str) -> tuple[Program, Tensors, Tensors]:
+        builder = ProgramBuilder(self.config)
+        inputs, outputs = {}, {}
+        for index, case in enumerate(self.convolutions):
+            layer, image = case.build(f"{name}_{index}")
+            case.add_to(builder, self.config, layer)
+            inputs[layer.name] = image.reshape(-1, layer.in_channels)
+            outputs[layer.name] = layer.reference(image).output.reshape(-1, layer.out_channels)
+        return builder.build(), inputs, outputs
 
 
 def draw(strategy: st.SearchStrategy[Any], count: int, *, random_seed: int) -> list[Any]:
@@ -249,6 +143,7 @@ def _configuration(draw_value: st.DrawFn, index: int) -> CoreConfig:
         weight_cache_bytes=(0, 1 << 10, 4 << 10)[index // 2 % 3],
         profile_depth=(0, 8, 64)[index % 3],
         attention=index % 4 != 1,
+        convolution=index % 4 != 2,
         formats=fixed_formats.get(index, ("int8", "ssvq", "vq")),  # type: ignore[arg-type]
     )
     choices = base.lane_choices
@@ -262,9 +157,15 @@ def _configuration(draw_value: st.DrawFn, index: int) -> CoreConfig:
 def system_cases(draw_value: st.DrawFn, config: CoreConfig) -> SystemCase:
     """A case that `config` can run."""
     top = (1 << config.axi_addr_width) - _TOP_BYTES
+    convolutions = _convolutions(config).filter(lambda case: case.fits(config))
+    kinds: dict[str, Any] = {"layers": (), "convolutions": ()}
+    if config.convolution and draw_value(st.booleans()):
+        kinds["convolutions"] = tuple(draw_value(st.lists(convolutions, min_size=1, max_size=3)))
+    else:
+        kinds["layers"] = tuple(draw_value(st.lists(_layers(config), min_size=1, max_size=4)))
     return SystemCase(
         config=config,
-        layers=tuple(draw_value(st.lists(_layers(config), min_size=1, max_size=4))),
+        **kinds,
         behaviour=draw_value(_behaviours(config)),
         memory_base=draw_value(st.sampled_from((MEMORY_BASE_DEFAULT, 0, top))),
     )
@@ -289,6 +190,17 @@ def _layers(draw_value: st.DrawFn, config: CoreConfig) -> LayerCase:
         parameters=draw_value(st.sampled_from(("tuned", *PARAMETERS))),
         records=draw_value(st.sampled_from(RECORDS)),
         seed=draw_value(st.integers(0, 2**32 - 1)),
+    )
+
+
+@st.composite
+def _convolutions(draw_value: st.DrawFn, config: CoreConfig) -> ConvolutionCase:
+    height, width = draw_value(st.integers(1, 7)), draw_value(st.integers(1, 7))
+    return ConvolutionCase(
+        layer=draw_value(_layers(config)),
+        height=height,
+        width=width,
+        geometry=draw_value(geometries(height=height, width=width, most=3)),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from core_model import CoreModel
-from system_cases import LayerCase
+from layer_cases import LayerCase
 
 from ssvq.compile import compile_layer, compile_layers
 from ssvq.integer_layer import IntegerLayer

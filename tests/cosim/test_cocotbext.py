@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 import pytest
-from system_cases import LayerCase
+from layer_cases import LayerCase
 
 from ssvq.compile import compile_layers
 from ssvq_gen.config import PRESETS, WeightFormat

@@ -83,6 +83,8 @@ def test_configurations_cover_every_choice() -> None:
     configs = configurations(CONFIGURATIONS, random_seed=SEED)
     assert len({config.digest for config in configs}) == CONFIGURATIONS >= 12
     assert CONFIGURATIONS * CASES >= 200
+    for name in ("attention", "convolution"):
+        assert {getattr(config, name) for config in configs} == {False, True}
     assert {config.rows for config in configs} == {4, 8, 16}
     assert {config.cols for config in configs} == {8, 16, 32}
     assert {config.axi_data_width for config in configs} == {32, 64, 128, 256, 512}
@@ -96,8 +98,10 @@ def test_configurations_cover_every_choice() -> None:
 def test_cases_repeat() -> None:
     """The same seed draws the same cases, another seed others, and a case survives its JSON."""
     config = configurations(CONFIGURATIONS, random_seed=SEED)[0]
+    assert config.convolution
     first, again, other = (draw(system_cases(config), 5, random_seed=n) for n in (SEED, SEED, SEED + 1))
     assert [c.to_json() for c in first] == [c.to_json() for c in again]
     assert [c.to_json() for c in first] != [c.to_json() for c in other]
     for case in first:
         assert SystemCase.from_json(case.to_json()).to_json() == case.to_json()
+    assert any(case.convolutions for case in first + other)

@@ -35,6 +35,7 @@ SMALL: dict[str, Any] = {"rows": 8, "cols": 8, "axi_data_width": 32, "activation
         ({"profile_depth": 1}, "profile_depth must be a power of two from 2 to 4096, not 1"),
         ({"profile_depth": 8192}, "profile_depth must be a power of two from 2 to 4096, not 8192"),
         ({"attention": 1}, "attention must be true or false, not 1"),
+        ({"convolution": "no"}, "convolution must be true or false, not 'no'"),
         ({"decode_lanes": 3}, "decode_lanes must be 8 when cols is 8, not 3"),
         ({"cols": 32, "decode_lanes": 4}, "decode_lanes must be 32 or 16 or 8 when cols is 32, not 4"),
         ({"requantize_lanes": 16}, "requantize_lanes must be a power of two from 1 to 8, not 16"),
@@ -127,7 +128,7 @@ def test_load_names_the_presets() -> None:
 
 def test_digest_is_stable_and_covers_everything_but_the_name() -> None:
     edge = PRESETS["edge"]
-    assert edge.digest == 0x003E_78B0_D90C_4D46, "programs compiled for this core no longer run on it"
+    assert edge.digest == 0x6EFB_A025_196A_51CE, "programs compiled for this core no longer run on it"
     assert edge.replace(name="other").digest == edge.digest
     changes: list[dict[str, Any]] = [
         {"rows": 32},
@@ -143,6 +144,9 @@ def test_digest_is_stable_and_covers_everything_but_the_name() -> None:
         {"weight_cache_bytes": 1 << 10},
         {"profile_depth": 0},
         {"attention": False},
+        {"convolution": False},
+        {"vector": False},
+        {"vector_lanes": 4},
         {"formats": (WeightFormat.SSVQ,)},
     ]
     digests = {edge.replace(**change).digest for change in changes} | {edge.digest}

@@ -5,6 +5,7 @@ import pytest
 from ssvq_gen.profile import (
     PROFILE_CLASSES,
     PROFILE_FIELDS,
+    PROFILE_STORED,
     PROFILE_TIMES,
     PROFILE_WORD,
     PROFILE_WORDS,
@@ -18,7 +19,8 @@ def test_words() -> None:
     assert len(PROFILE_WORD) <= PROFILE_WORDS
     assert [name for name, _ in PROFILE_TIMES] == list(PROFILE_WORD)[: len(PROFILE_TIMES)]
     assert ["TOTAL_CYCLES", *PROFILE_CLASSES] == [name for name, _ in COUNTERS]
-    assert list(PROFILE_WORD)[len(PROFILE_TIMES) :] == list(PROFILE_CLASSES)
+    assert list(PROFILE_WORD)[len(PROFILE_TIMES) :] == list(PROFILE_STORED)
+    assert PROFILE_CLASSES[:-1] == PROFILE_STORED
     assert all(doc for _, doc in PROFILE_FIELDS)
 
 

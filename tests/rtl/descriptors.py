@@ -3,23 +3,40 @@
 from typing import Any
 
 from ssvq_gen.config import CoreConfig, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_FIELDS, DESCRIPTOR_MAGIC, DRAM_ALIGNMENT, Opcode, Residency
+from ssvq_gen.format import (
+    DESCRIPTOR_FIELDS,
+    DESCRIPTOR_MAGIC,
+    DRAM_ALIGNMENT,
+    FIELD_BY_NAME,
+    STREAM_OPCODES,
+    VECTOR_OPCODES,
+    Opcode,
+    Residency,
+    TableUse,
+)
+from ssvq_gen.vector_arithmetic import CHANNELS_MAX
 
 MEMORY_SIZE = 1 << 20
+POSITIVE_OF_CONV = (
+    *("input_height", "input_width", "output_width", "kernel_width", "channel_tiles"),
+    *("stride_y", "stride_x", "dilation_y", "dilation_x"),
+)
+"""Fields of a CONV that may not be zero."""
 
 
 def opcodes_of(config: CoreConfig) -> list[Opcode]:
     """What the core can run."""
-    return [opcode for opcode in Opcode if config.attention or opcode is not Opcode.PRODUCT]
+    left_out = {Opcode.PRODUCT: not config.attention, Opcode.CONV: not config.convolution}
+    left_out |= dict.fromkeys(VECTOR_OPCODES, not config.vector)
+    return [opcode for opcode in Opcode if not left_out.get(opcode)]
 
 
 def random_fields(rng: Any, config: CoreConfig, opcode: Opcode | None = None) -> dict[str, int]:
-    """Fields of a descriptor that can be run, all others random."""
+    """Fields of a descriptor that can be run, all others random; its own come behind those whose bits they share."""
     chosen = opcode or rng.choice(opcodes_of(config))
-    size = config.stream_alignment if chosen is Opcode.MATMUL else config.word_bytes
+    size = config.stream_alignment if chosen in STREAM_OPCODES else config.word_bytes
     fields = {field.name: rng.randint(*field.bounds) for field in DESCRIPTOR_FIELDS} | {
         "magic": DESCRIPTOR_MAGIC,
-        "flags": 0,
         "opcode": chosen,
         "dram_offset": DRAM_ALIGNMENT * rng.randrange(MEMORY_SIZE // DRAM_ALIGNMENT // 2),
         "dram_bytes": size * rng.randint(1, config.activation_depth // 2),
@@ -32,12 +49,40 @@ def random_fields(rng: Any, config: CoreConfig, opcode: Opcode | None = None) ->
         "clamp_min": rng.randint(-128, 0),
         "clamp_max": rng.randint(0, 127),
     }
+    if chosen is not Opcode.PRODUCT:
+        fields["batch_last"] = 0
     if chosen is Opcode.PRODUCT:
-        return fields | {"dram_offset": 0, "dram_bytes": 0, "last_columns": rng.randint(1, config.cols)}
-    fields["batch_last"] = 0
-    if chosen is Opcode.MATMUL:
+        fields |= {"dram_bytes": 0, "last_columns": rng.randint(1, config.cols)}
+    elif chosen in STREAM_OPCODES:
         fields |= _random_format(rng, config) | _random_residency(rng, config, fields)
-    return fields
+    elif chosen in VECTOR_OPCODES:
+        fields |= {"dram_bytes": 0} | _random_vector(rng, chosen)
+    if chosen is Opcode.CONV:
+        fields |= {name: rng.randint(1, FIELD_BY_NAME[name].bounds[1]) for name in POSITIVE_OF_CONV}
+    owned = {field.name for field in DESCRIPTOR_FIELDS if field.belongs_to(chosen)}
+    return {name: value if name in owned else 0 for name, value in fields.items()}
+
+
+def _random_vector(rng: Any, opcode: Opcode) -> dict[str, int]:
+    softmax = opcode is Opcode.SOFTMAX
+    second = {Opcode.MULTIPLY: 1, Opcode.SUM: rng.randint(0, 1)}.get(opcode, 0)
+    return {
+        "channels": rng.randint(1, CHANNELS_MAX),
+        "table_use": rng.randint(1 if softmax else 0, max(TableUse)),
+        "has_second": second,
+        **({"input_zero_point": 0} if softmax else {}),
+    }
+
+
+def all_of(fields: dict[str, int]) -> dict[str, int]:
+    """What hardware finds in every field, those of other opcodes included."""
+    image = 0
+    for name, value in fields.items():
+        field = FIELD_BY_NAME[name]
+        mask = (1 << field.width) - 1
+        image = image & ~(mask << field.offset) | (value & mask) << field.offset
+    found = {field.name: image >> field.offset & ((1 << field.width) - 1) for field in DESCRIPTOR_FIELDS}
+    return {n: v - (1 << FIELD_BY_NAME[n].width) if v > FIELD_BY_NAME[n].bounds[1] else v for n, v in found.items()}
 
 
 def _random_format(rng: Any, config: CoreConfig) -> dict[str, int]:
@@ -59,5 +104,6 @@ def _random_residency(rng: Any, config: CoreConfig, fields: dict[str, int]) -> d
 
 
 def fetched(fields: dict[str, int], index: int, last: bool = False) -> dict[str, Any]:
-    """Payload of a `FetchedDescriptor` port."""
-    return {"fields": fields, "index": index, "last": last}
+    """Payload of a `FetchedDescriptor` port. Fields that the opcode does not have are left out: others are there."""
+    owned = {f.name: fields[f.name] for f in DESCRIPTOR_FIELDS if f.belongs_to(fields["opcode"]) and f.name in fields}
+    return {"fields": owned, "index": index, "last": last}

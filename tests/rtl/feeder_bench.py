@@ -4,6 +4,8 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any
 
+from windows import places_of
+
 from ssvq_gen.config import CoreConfig
 from ssvq_rtl.feeder import MIN_TILE_CYCLES, Feeder
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches
@@ -14,12 +16,12 @@ REASONS = ("wait_weights", "wait_accumulator", "wait_activation", "issue")
 
 @dataclass(frozen=True, kw_only=True)
 class Issue:
-    """One activation: where it is read, what travels with it, what enters the array.
+    """One activation: where it is read, None for padding, what travels with it, what enters the array.
 
     `early` when it may go before the last tile column of the command before is written.
     """
 
-    address: int
+    address: int | None
     token: tuple[int, int, int, int]
     activation: int
     begins: bool
@@ -36,25 +38,22 @@ class Issue:
 
 
 def issues_of(command: dict[str, int], config: CoreConfig, memory: list[int]) -> list[Issue]:
-    """All activations of a command, ``for b: for n: for k: for t``; the last tile along k is masked."""
-    tiles_per_word = config.word_bytes // config.rows
-    batch, n_tiles, k_tiles, tokens = command["batch_last"] + 1, *(command[n] for n in ("n_tiles", "k_tiles", "tokens"))
-    places = [(b, n, k, t) for b in range(batch) for n in range(n_tiles) for k in range(k_tiles) for t in range(tokens)]
+    """All activations of a command; the last tile along the input channels is masked."""
+    places = list(places_of(command, config))
     issues = []
-    for b, n, k, t in places:
-        last = k == k_tiles - 1
-        rows = command["last_rows"] if last else config.rows
-        first_word = command["source"] + b * command["input_batch_stride"]
-        address = first_word + t * command["input_stride"] + k // tiles_per_word
-        part = memory[address] >> (8 * config.rows * (k % tiles_per_word))
+    for number, place in enumerate(places):
+        rows = command["last_rows"] if place.last_channels else config.rows
+        last = place.k == command["k_tiles"] - 1
+        padding = int.from_bytes(bytes([command.get("padding_value", 0) & 255]) * config.rows, "little")
+        part = memory[place.address] >> (8 * config.rows * place.lane) if place.inside else padding
         issues.append(
             Issue(
-                address=address,
-                token=(t, int(k == 0), int(last), int(last and t == 0)),
+                address=place.address if place.inside else None,
+                token=(place.t, int(place.k == 0), int(last), int(last and place.t == 0)),
                 activation=part & ((1 << (8 * rows)) - 1),
-                begins=(b, n, k, t) == places[0],
-                ends=(b, n, k, t) == places[-1],
-                early=(b, n) == (0, 0) and k < command["early_tiles"],
+                begins=number == 0,
+                ends=number == len(places) - 1,
+                early=(place.b, place.n) == (0, 0) and place.k < command["early_tiles"],
             )
         )
     return issues
@@ -153,13 +152,15 @@ class FeederBench:
                 reason, may_read = "wait_weights", False
             elif self._waits_for_accumulators(following):
                 reason = "wait_accumulator"
+            elif following.address is None:
+                reason = "issue" if may_read else "wait_activation"
             else:
                 reason = "issue" if may_read and granted else "wait_activation"
-        assert ctx.get(dut.read.en) == may_read
-        if may_read:
-            assert following is not None
-            assert ctx.get(dut.read.addr) == following.address
-        ctx.set(dut.read.ready, may_read and granted)
+        reads = following.address if following is not None and may_read else None
+        assert ctx.get(dut.read.en) == (reads is not None)
+        if reads is not None:
+            assert ctx.get(dut.read.addr) == reads
+        ctx.set(dut.read.ready, reads is not None and granted)
         self._check(ctx, following, reason, hold=hold)
         takes = bool(upcoming) and not busy and not hold
         await ctx.tick()
@@ -167,7 +168,8 @@ class FeederBench:
         self._enabled += enable
         issued = following if reason == "issue" else None
         # The memory shows a word for one cycle, whether the array advances or not.
-        ctx.set(dut.read.data, self.memory[issued.address] if issued else self._rng.getrandbits(len(dut.read.data)))
+        shown = issued.address if issued else None
+        ctx.set(dut.read.data, self._rng.getrandbits(len(dut.read.data)) if shown is None else self.memory[shown])
         if enable:
             self._stages = (issued, self._stages[0])
         if issued is not None:

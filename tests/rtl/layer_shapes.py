@@ -1,6 +1,6 @@
 """Commands of the unpacker, and layers with every width of channel parameters."""
 
-from ssvq.integer_layer import IntegerLayer
+from ssvq.integer_weights import IntegerWeights
 from ssvq.weight_stream import parameter_fields, stream_format_of, tile_counts
 from ssvq_gen.config import CoreConfig
 
@@ -8,7 +8,7 @@ RECORDS = ((None, False), (None, True), (0, False), (11, True), (15, False))
 """`bias_shift` and `shared_multiplier` of layers with records of 48, 32, 32, 16 and 32 bits."""
 
 
-def layer_shape(layer: IntegerLayer, config: CoreConfig, index: int = 0) -> dict[str, int]:
+def layer_shape(layer: IntegerWeights, config: CoreConfig, index: int = 0) -> dict[str, int]:
     """Payload of the unpacker's command port for the stream of a layer."""
     f = stream_format_of(layer, config)
     k_tiles, n_tiles = tile_counts(layer, config)

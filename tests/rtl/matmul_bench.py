@@ -8,7 +8,7 @@ from amaranth.hdl import Cat
 from layer_shapes import layer_shape
 from matrix_programs import MatrixProgram, Step, Words
 
-from ssvq.integer_layer import IntegerLayer
+from ssvq.integer_weights import IntegerWeights
 from ssvq.weight_stream import pack_stream, stream_format_of
 from ssvq_gen.config import CoreConfig
 from ssvq_rtl.feeder import FeedCommand
@@ -19,7 +19,7 @@ from ssvq_rtl.writeback import WritebackCommand
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, send
 
 
-def stream_words(layer: IntegerLayer, config: CoreConfig, tag: int) -> list[dict[str, int]]:
+def stream_words(layer: IntegerWeights, config: CoreConfig, tag: int) -> list[dict[str, int]]:
     """The layer's stream as payloads of the engine's weight port."""
     image = pack_stream(layer, stream_format_of(layer, config))
     width = config.stream_bytes
@@ -29,7 +29,7 @@ def stream_words(layer: IntegerLayer, config: CoreConfig, tag: int) -> list[dict
 
 def commands_of(step: Step, index: int) -> list[dict[str, int]]:
     """Payloads of the engine's feed, writeback and operand ports; the last for a PRODUCT only."""
-    values = step.fields | {"index": index, "is_product": step.is_product}
+    values = step.fields | {"index": index, "is_product": step.is_product, "is_window": step.is_window}
     layouts = [FeedCommand(), WritebackCommand()] + ([OperandCommand()] if step.is_product else [])
     return [{name: values.get(name, 0) for name, _ in layout} for layout in layouts]
 

@@ -6,9 +6,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from core_model import CoreModel
+from windows import pixel_of
 
+from ssvq import window
+from ssvq.convolution_geometry import Band
+from ssvq.image_tensor import ImageTensor
+from ssvq.integer_convolution import IntegerConvolution
 from ssvq.integer_layer import IntegerLayer
-from ssvq.weight_stream import pack_stream, parameter_fields, stream_format_of, tile_counts
+from ssvq.integer_weights import IntegerWeights
+from ssvq.weight_stream import channel_tiles, pack_stream, parameter_fields, stream_format_of, tile_counts
 from ssvq_gen.arithmetic import encode_multiplier
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, Opcode, pack_descriptor
@@ -27,14 +33,18 @@ _EVEN = 74.0
 
 @dataclass(frozen=True)
 class Step:
-    """Fields of a MATMUL's or PRODUCT's descriptor; the MATMUL's layer."""
+    """Fields of a matrix descriptor; the layer unless it is a PRODUCT."""
 
     fields: dict[str, int]
-    layer: IntegerLayer | None = None
+    layer: IntegerWeights | None = None
 
     @property
     def is_product(self) -> bool:
         return self.layer is None
+
+    @property
+    def is_window(self) -> bool:
+        return self.fields["opcode"] == Opcode.CONV
 
     @property
     def products(self) -> int:
@@ -50,6 +60,8 @@ class Step:
     def reads(self, config: CoreConfig, tile: Tile) -> set[int]:
         """Bytes of the activation memory that a tile is made of: its activations, and a PRODUCT's weights."""
         f, (b, n, k) = self.fields, tile
+        if self.is_window:
+            return self._reads_windows(config, k)
         rows = f["last_rows"] if k == f["k_tiles"] - 1 else config.rows
         first = f["source"] + b * f.get("input_batch_stride", 0)
         used = _block(config, first, f["input_stride"], range(f["tokens"]), k * config.rows, rows)
@@ -61,6 +73,15 @@ class Step:
                 used |= _block(config, first, stride, range(column, column + columns), row, rows)
             else:
                 used |= _block(config, first, stride, range(row, row + rows), column, columns)
+        return used
+
+    def _reads_windows(self, config: CoreConfig, k: int) -> set[int]:
+        used = set()
+        for t in range(self.fields["tokens"]):
+            word, tile, inside = pixel_of(self.fields, k, t)
+            rows = self.fields["last_rows"] if tile == self.fields["channel_tiles"] - 1 else config.rows
+            if inside:
+                used |= _block(config, word, 0, range(1), tile * config.rows, rows)
         return used
 
     def writes(self, config: CoreConfig, b: int, n: int) -> set[int]:
@@ -123,25 +144,38 @@ class MatrixProgram:
 
 def matmul_step(layer: IntegerLayer, config: CoreConfig, **place: int) -> Step:
     """`place` are the fields of tokens, addresses and strides."""
+    return Step({"opcode": Opcode.MATMUL, **_layer_fields(layer, config), **place}, layer)
+
+
+def conv_step(
+    layer: IntegerConvolution, config: CoreConfig, image: ImageTensor, band: Band, *, destination: int, stride: int
+) -> Step:
+    """A band of the output of a convolution of an image."""
+    fields = {
+        "opcode": Opcode.CONV,
+        "channel_tiles": channel_tiles(layer, config),
+        "padding_value": layer.padding_value,
+        "destination": destination,
+        "output_stride": stride,
+    }
+    return Step(fields | _layer_fields(layer, config) | window.fields(layer.geometry, image, band), layer)
+
+
+def _layer_fields(layer: IntegerWeights, config: CoreConfig) -> dict[str, int]:
     stream = stream_format_of(layer, config)
     k_tiles, n_tiles = tile_counts(layer, config)
-    return Step(
-        {
-            "opcode": Opcode.MATMUL,
-            "weight_format": stream.weight_format,
-            "index_width": stream.index_width,
-            "vector_dim_log2": stream.vector_dim_log2,
-            "k_tiles": k_tiles,
-            "n_tiles": n_tiles,
-            "last_rows": layer.in_channels - (k_tiles - 1) * config.rows,
-            "zero_point": layer.output_scale.zero_point,
-            "clamp_min": layer.clamp_min,
-            "clamp_max": layer.clamp_max,
-            **parameter_fields(layer),
-            **place,
-        },
-        layer,
-    )
+    return {
+        "weight_format": stream.weight_format,
+        "index_width": stream.index_width,
+        "vector_dim_log2": stream.vector_dim_log2,
+        "k_tiles": k_tiles,
+        "n_tiles": n_tiles,
+        "last_rows": layer.in_channels - (channel_tiles(layer, config) - 1) * config.rows,
+        "zero_point": layer.output_scale.zero_point,
+        "clamp_min": layer.clamp_min,
+        "clamp_max": layer.clamp_max,
+        **parameter_fields(layer),
+    }
 
 
 def product_step(config: CoreConfig, *, in_channels: int, out_channels: int, **place: int) -> Step:

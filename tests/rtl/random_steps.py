@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 from layer_shapes import RECORDS
-from layers import random_layer
-from matrix_programs import ALL_TILES, MatrixProgram, Step, matmul_step, product_step, random_words
+from layers import random_convolution, random_layer
+from matrix_programs import ALL_TILES, MatrixProgram, Step, conv_step, matmul_step, product_step, random_words
 
+from ssvq.convolution_geometry import ConvolutionGeometry, split_bands
+from ssvq.image_tensor import ImageTensor
 from ssvq.integer_layer import IntegerLayer
 from ssvq_gen.config import CoreConfig
 
@@ -21,9 +23,10 @@ class _DoesNotFitError(Exception):
 class RandomSteps:
     """Draws steps on any words of the memory; many follow one another, as the layers of a network do."""
 
-    def __init__(self, config: CoreConfig, rng: Any, *, products: float) -> None:
+    def __init__(self, config: CoreConfig, rng: Any, *, products: float, convolutions: float = 0.0) -> None:
         self._config, self._rng = config, rng
         self._products = products if config.attention else 0.0
+        self._convolutions = convolutions if config.convolution else 0.0
         self._output: tuple[int, int, int, int] | None = None  # of the step before: word, stride, tokens, channels
 
     def program(self, count: int, *, overlap: float = 0.9) -> MatrixProgram:
@@ -37,13 +40,18 @@ class RandomSteps:
     def step(self) -> Step:
         for _ in range(_TRIES):
             try:
-                step, output = self._product() if self._rng.random() < self._products else self._matmul()
+                step, output = self._kind()()
             except _DoesNotFitError:
                 continue
             if not step.all_reads(self._config) & step.all_writes(self._config):
                 self._output = output
                 return step
         raise AssertionError(f"no step fits the memory in {_TRIES} tries")
+
+    def _kind(self) -> Any:
+        if self._rng.random() < self._convolutions:
+            return self._convolution
+        return self._product if self._rng.random() < self._products else self._matmul
 
     def _tokens(self) -> int:
         depth = self._config.accumulator_depth
@@ -83,6 +91,38 @@ class RandomSteps:
             output_stride=output_stride,
         )
         return step, (destination, output_stride, tokens, out_channels)
+
+    def _convolution(self) -> tuple[Step, tuple[int, int, int, int]]:
+        """A part of the output; an image is the output of the step before, or has gaps between rows and pixels."""
+        config, rng = self._config, self._rng
+        before = self._output
+        if before and rng.random() < _FOLLOWS:
+            word, stride, tokens, channels = before
+            width = rng.choice([n for n in range(1, tokens + 1) if tokens % n == 0])
+            height, gap = tokens // width, 0
+        else:
+            height, width, channels, gap = (*(rng.randint(1, 5) for _ in range(2)), self._channels(config.rows), 1)
+            word, stride = self._place(height * (width + 1), channels)
+        image = ImageTensor(
+            word=word, height=height, width=width, channels=channels, stride=stride, row_stride=width * stride + gap
+        )
+        geometry = ConvolutionGeometry(
+            kernel=(rng.randint(1, 3), rng.randint(1, 3)),
+            stride=(rng.randint(1, 3), rng.randint(1, 3)),
+            padding=tuple(rng.randint(0, 3) for _ in range(4)),
+            dilation=(rng.randint(1, 2), rng.randint(1, 2)),
+        )
+        try:
+            size = geometry.output_size(height, width)
+        except ValueError:
+            raise _DoesNotFitError from None
+        band = rng.choice(split_bands(config, *size))
+        out_channels = self._channels(config.cols)
+        destination, output_stride = self._place(band.pixels, -(-out_channels // config.cols) * config.cols)
+        choices = random_choices(config, rng, out_channels, channels)
+        layer = random_convolution(np.random.default_rng(rng.getrandbits(32)), geometry=geometry, **choices)
+        step = conv_step(layer, config, image, band, destination=destination, stride=output_stride)
+        return step, (destination, output_stride, band.pixels, out_channels)
 
     def _product(self) -> tuple[Step, tuple[int, int, int, int]]:
         """The step before gave one of the two tensors, or neither of them."""
@@ -126,17 +166,22 @@ class RandomSteps:
 
 def random_layer_on(config: CoreConfig, rng: Any, out_channels: int, in_channels: int) -> IntegerLayer:
     """Any format that the core decodes."""
+    choices = random_choices(config, rng, out_channels, in_channels)
+    return random_layer(np.random.default_rng(rng.getrandbits(32)), **choices)
+
+
+def random_choices(config: CoreConfig, rng: Any, out_channels: int, in_channels: int) -> dict[str, Any]:
+    """Arguments of `random_layer` and `random_convolution`: any format that the core decodes."""
     weight_format = rng.choice(config.formats)
     dim = rng.choice([d for d in (2, 4, 8, 16, 32) if d <= config.max_vector_dim])
     sizes = [1 << i for i in range(1, 9) if (1 << i) <= config.max_codebook_size]
     bias_shift, shared_multiplier = rng.choice(RECORDS)
-    return random_layer(
-        np.random.default_rng(rng.getrandbits(32)),
-        weight_format=weight_format,
-        out_channels=out_channels,
-        in_channels=in_channels,
-        codebook_size=rng.choice([s for s in sizes if s * max(1, dim // 4) <= config.codebook_depth]),
-        vector_dim=dim,
-        bias_shift=bias_shift,
-        shared_multiplier=shared_multiplier,
-    )
+    return {
+        "weight_format": weight_format,
+        "out_channels": out_channels,
+        "in_channels": in_channels,
+        "codebook_size": rng.choice([s for s in sizes if s * max(1, dim // 4) <= config.codebook_depth]),
+        "vector_dim": dim,
+        "bias_shift": bias_shift,
+        "shared_multiplier": shared_multiplier,
+    }

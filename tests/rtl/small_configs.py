@@ -91,7 +91,9 @@ INT8_ONLY = SQUARE.replace(name="int8_only", formats=(WeightFormat.INT8,))
 SSVQ_ONLY = SQUARE.replace(name="ssvq_only", formats=(WeightFormat.SSVQ,), max_codebook_size=2)
 VQ_ONLY = WIDE.replace(name="vq_only", formats=(WeightFormat.VQ,), max_codebook_size=4)
 CACHED = SQUARE.replace(name="cached", weight_cache_bytes=1 << 10)
+NO_VECTORS = SQUARE.replace(name="no_vectors", vector=False)
 NO_PRODUCTS = WIDE.replace(name="no_products", attention=False, weight_cache_bytes=1 << 12)
+NO_CONVOLUTIONS = WIDE.replace(name="no_convolutions", convolution=False)
 
 INT8, SSVQ, VQ = WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ
 

@@ -111,7 +111,7 @@ def test_every_word_is_kept() -> None:
     """Written by two writers side by side, read by two readers side by side: a word a cycle each, as many as ever."""
     rng = seeded(4)
     depth = SQUARE.activation_depth
-    everything = (1 << SQUARE.word_bytes // SQUARE.requantize_lanes) - 1
+    everything = (1 << SQUARE.word_bytes // SQUARE.write_lanes) - 1
     bench = Bench(SQUARE, readers=2, writers=2)
 
     async def run(ctx: Any) -> None:
@@ -156,7 +156,7 @@ def test_lower_indices_come_first() -> None:
 def test_readers_do_not_disturb_each_other() -> None:
     """Each reader alternates between banks in its own way, and gets its own word every cycle."""
     bench = Bench(SQUARE, readers=2, writers=1)
-    everything = (1 << SQUARE.word_bytes // SQUARE.requantize_lanes) - 1
+    everything = (1 << SQUARE.word_bytes // SQUARE.write_lanes) - 1
 
     async def run(ctx: Any) -> None:
         for address in range(4):

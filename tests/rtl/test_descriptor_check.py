@@ -4,7 +4,19 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import Module, Signal
-from small_configs import CACHED, CONFIGS, INT8_ONLY, LARGE_CODEBOOK, NO_PRODUCTS, SSVQ_ONLY, VQ_ONLY, name_of
+from descriptors import POSITIVE_OF_CONV
+from small_configs import (
+    CACHED,
+    CONFIGS,
+    INT8_ONLY,
+    LARGE_CODEBOOK,
+    NO_CONVOLUTIONS,
+    NO_PRODUCTS,
+    NO_VECTORS,
+    SSVQ_ONLY,
+    VQ_ONLY,
+    name_of,
+)
 
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import (
@@ -12,16 +24,22 @@ from ssvq_gen.format import (
     DRAM_ALIGNMENT,
     FIELD_BY_NAME,
     OPEN_ALL,
+    VECTOR_OPCODES,
     ErrorCode,
     FormatError,
     Opcode,
     Residency,
     StreamFormat,
+    TableUse,
 )
+from ssvq_gen.vector_arithmetic import CHANNELS_MAX
 from ssvq_rtl.descriptor_check import DescriptorCheck
 from ssvq_sim.stream_bench import run_benches, seeded
 
-ALL = (*CONFIGS, LARGE_CODEBOOK, INT8_ONLY, SSVQ_ONLY, VQ_ONLY, CACHED, NO_PRODUCTS, PRESETS["large"])
+ALL = (
+    *(*CONFIGS, LARGE_CODEBOOK, INT8_ONLY, SSVQ_ONLY, VQ_ONLY, CACHED),
+    *(NO_PRODUCTS, NO_CONVOLUTIONS, NO_VECTORS, PRESETS["large"]),
+)
 MEMORY_SIZE = 1 << 20
 
 Fields = dict[str, int]
@@ -58,6 +76,10 @@ def product(config: CoreConfig, **changes: int) -> Fields:
     return fields | {"last_rows": 1, "last_columns": 1} | changes
 
 
+def conv(config: CoreConfig, **changes: int) -> Fields:
+    return matmul(config, opcode=Opcode.CONV) | dict.fromkeys(POSITIVE_OF_CONV, 1) | changes
+
+
 def copy(config: CoreConfig, opcode: Opcode, **changes: int) -> Fields:
     fields = {"magic": DESCRIPTOR_MAGIC, "opcode": opcode, "dram_offset": 4 * DRAM_ALIGNMENT}
     return fields | {"dram_bytes": 2 * config.word_bytes} | changes
@@ -92,7 +114,7 @@ def both_sides(low: int, high: int, limit: int) -> Iterator[tuple[int, ErrorCode
 
 
 def matrix_cases(config: CoreConfig, base: Fields) -> list[Case]:
-    """What MATMUL and PRODUCT have in common."""
+    """What matrix descriptors have in common."""
     cases: list[Case] = [(base, MEMORY_SIZE, OK)]
     ranges = {
         "tokens": (1, config.accumulator_depth),
@@ -135,11 +157,60 @@ def product_cases(config: CoreConfig) -> list[Case]:
         cases.append((product(config, last_columns=value), MEMORY_SIZE, code))
     cases += [(product(config, batch_last=value), MEMORY_SIZE, OK) for value in (0, 1, 65535)]
     cases += [(product(config, dram_bytes=1 << bit), MEMORY_SIZE, BAD) for bit in range(32)]
-    cases += [(product(config), 0, OK), (product(config, dram_offset=DRAM_ALIGNMENT), 0, DRAM)]
+    cases += [(product(config), 0, OK), (product(config, dram_offset=DRAM_ALIGNMENT + 1), 0, OK)]
     unchecked = ("operand", "operand_stride", "operand_batch_stride", "input_batch_stride", "output_batch_stride")
     unused = ("weight_format", "index_width", "vector_dim_log2", "residency", "cache_offset", "transposed")
     for name in unchecked + unused:
         cases.append((product(config, **{name: FIELD_BY_NAME[name].bounds[1]}), MEMORY_SIZE, OK))
+    return cases
+
+
+def conv_cases(config: CoreConfig) -> list[Case]:
+    if not config.convolution:
+        return [(conv(config), MEMORY_SIZE, BAD)]
+    cases = matrix_cases(config, conv(config))
+    for name in POSITIVE_OF_CONV:
+        top = FIELD_BY_NAME[name].bounds[1]
+        cases += [(conv(config, **{name: value}), MEMORY_SIZE, BAD if value == 0 else OK) for value in (0, 1, top)]
+    # Pixels are found, or are outside, wherever these lead.
+    for name in ("origin_y", "origin_x", "padding_value", "row_stride"):
+        cases += [(conv(config, **{name: value}), MEMORY_SIZE, OK) for value in (0, *FIELD_BY_NAME[name].bounds)]
+    cases += [(conv(config, batch_last=value), MEMORY_SIZE, BAD) for value in (1, 65535)]
+    cases += [(conv(config, dram_bytes=0), MEMORY_SIZE, BAD), (conv(config, dram_bytes=3), MEMORY_SIZE, DRAM)]
+    cases += [(conv(config, weight_format=3), MEMORY_SIZE, BAD), (conv(config, residency=3), MEMORY_SIZE, BAD)]
+    return cases
+
+
+def vector(opcode: Opcode, **changes: int) -> Fields:
+    fields = {"magic": DESCRIPTOR_MAGIC, "opcode": opcode, "tokens": 1, "channels": 1}
+    fields |= {"table_use": TableUse.KEPT} if opcode is Opcode.SOFTMAX else {}
+    return fields | ({"has_second": 1} if opcode is Opcode.MULTIPLY else {}) | changes
+
+
+def vector_cases(config: CoreConfig) -> list[Case]:
+    cases: list[Case] = []
+    for opcode in VECTOR_OPCODES:
+        base = vector(opcode)
+        if not config.vector:
+            cases.append((base, MEMORY_SIZE, BAD))
+            continue
+        cases += [(base, 0, OK), (base | {"dram_bytes": 1}, MEMORY_SIZE, BAD), (base | {"batch_last": 1}, 0, BAD)]
+        all_tokens = FIELD_BY_NAME["tokens"].bounds[1]
+        tokens = all_tokens if opcode in (Opcode.SUM, Opcode.MULTIPLY) else config.accumulator_depth
+        for name, high, limit in (("tokens", tokens, all_tokens), ("channels", CHANNELS_MAX, all_tokens)):
+            cases += [(base | {name: v}, MEMORY_SIZE, code) for v, code in both_sides(1, high, limit)]
+        cases += [(base | {"clamp_min": low, "clamp_max": low}, 0, OK) for low in (-128, 0, 127)]
+        cases += [(base | {"clamp_min": low + 1, "clamp_max": low}, 0, BAD) for low in (-128, 0, 126)]
+        for use in range(4):
+            known = use in list(TableUse) and (opcode is not Opcode.SOFTMAX or use != TableUse.NONE)
+            cases.append((base | {"table_use": use}, 0, OK if known else BAD))
+        second = {Opcode.SUM: (OK, OK), Opcode.MULTIPLY: (BAD, OK)}.get(opcode, (OK, BAD))
+        cases += [(base | {"has_second": value}, 0, code) for value, code in enumerate(second)]
+        zero = BAD if opcode is Opcode.SOFTMAX else OK
+        cases += [(base | {"input_zero_point": value}, 0, zero) for value in (-128, -1, 1, 127)]
+        # Addresses are checked where they are made.
+        unchecked = ("source", "destination", "input_stride", "output_stride", "parameters", "planes", "shift_code")
+        cases += [(base | {name: FIELD_BY_NAME[name].bounds[1]}, 0, OK) for name in unchecked]
     return cases
 
 
@@ -163,6 +234,8 @@ def residency_cases(config: CoreConfig) -> list[Case]:
             else:
                 code = OK
             cases.append((matmul(config, **fields), memory_size, code))
+            if config.convolution and place < cache + unit:
+                cases.append((conv(config, **fields), memory_size, code))
     return cases
 
 
@@ -199,11 +272,11 @@ def copy_cases(config: CoreConfig) -> list[Case]:
 
 def common_cases(config: CoreConfig) -> list[Case]:
     cases: list[Case] = []
-    for base in (matmul(config), copy(config, Opcode.LOAD), copy(config, Opcode.STORE)):
+    bases = [matmul(config), copy(config, Opcode.LOAD), copy(config, Opcode.STORE)]
+    for base in [*bases, conv(config)] if config.convolution else bases:
         size = base["dram_bytes"]
         cases += [(base | {"magic": magic}, MEMORY_SIZE, BAD) for magic in (0, 0xFF, DESCRIPTOR_MAGIC ^ 1)]
-        cases += [(base | {"flags": 1 << bit}, MEMORY_SIZE, BAD) for bit in range(FIELD_BY_NAME["flags"].width)]
-        opens = ("loads_open", "matmuls_open", "stores_open")
+        opens = ("loads_open", "matmuls_open", "stores_open", "vectors_open")
         cases += [(base | {name: value}, MEMORY_SIZE, OK) for name in opens for value in range(OPEN_ALL + 1)]
         cases += [(base | {"opcode": code}, MEMORY_SIZE, BAD) for code in range(256) if code not in list(Opcode)]
         for bit in range(32):
@@ -217,8 +290,11 @@ def common_cases(config: CoreConfig) -> list[Case]:
     return cases
 
 
+RULES = [matmul_cases, product_cases, conv_cases, vector_cases, residency_cases, copy_cases, common_cases]
+
+
 @pytest.mark.parametrize("config", ALL, ids=name_of)
-@pytest.mark.parametrize("cases", [matmul_cases, product_cases, residency_cases, copy_cases, common_cases])
+@pytest.mark.parametrize("cases", RULES)
 def test_each_rule_alone(config: CoreConfig, cases: Any) -> None:
     listed = cases(config)
     words = evaluate(config, listed)
@@ -253,7 +329,7 @@ def test_order_of_errors() -> None:
     """A descriptor that breaks several rules reports the first: descriptor, DRAM, activation memory."""
     config = CONFIGS[0]
     rng = seeded(5)
-    bad = ({"magic": 0}, {"flags": 1}, {"opcode": 0})
+    bad = ({"magic": 0}, {"batch_last": 1}, {"opcode": 0})
     dram = ({"dram_offset": 1}, {"dram_offset": MEMORY_SIZE})
     activation = ({"destination": config.activation_depth},)
     load = copy(config, Opcode.LOAD)

@@ -6,7 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from ssvq_gen.config import PRESETS
-from ssvq_gen.format import DESCRIPTOR_BYTES, DESCRIPTOR_FIELDS, pack_descriptor
+from ssvq_gen.format import DESCRIPTOR_BYTES, DESCRIPTOR_FIELDS, Opcode, pack_descriptor
 from ssvq_rtl.descriptor import descriptor_layout
 from ssvq_rtl.descriptor_fetch import DescriptorFetch
 from ssvq_rtl.read_arbiter import ReadArbiter
@@ -18,14 +18,16 @@ BASE = 0x12340
 
 def fetched_of(payload: Any) -> tuple[dict[str, int], int, int]:
     return (
-        {f.name: int(payload.fields[f.name]) for f in DESCRIPTOR_FIELDS},
+        {f.name: int(payload.fields[f.name]) for f in DESCRIPTOR_FIELDS if f.belongs_to(int(payload.fields.opcode))},
         int(payload.index),
         int(payload.last),
     )
 
 
 def random_descriptor(rng: Any) -> dict[str, int]:
-    return {f.name: rng.randint(*f.bounds) for f in DESCRIPTOR_FIELDS}
+    opcode = rng.choice(list(Opcode))
+    values = {f.name: rng.randint(*f.bounds) for f in DESCRIPTOR_FIELDS if f.belongs_to(opcode)}
+    return values | {"opcode": int(opcode)}
 
 
 def test_layout_has_every_field_where_the_format_has_it() -> None:

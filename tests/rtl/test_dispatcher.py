@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 from descriptors import MEMORY_SIZE, fetched, random_fields
-from small_configs import CACHED, CONFIGS, NO_PRODUCTS, SQUARE, name_of
+from small_configs import CACHED, CONFIGS, NO_CONVOLUTIONS, NO_PRODUCTS, SQUARE, name_of
 
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.format import DRAM_ALIGNMENT, ErrorCode, Opcode, Residency
+from ssvq_gen.format import DRAM_ALIGNMENT, MATRIX_OPCODES, STREAM_OPCODES, ErrorCode, Opcode, Residency
 from ssvq_rtl.dispatcher import QUEUE_DEPTH, Dispatcher
 from ssvq_rtl.layer_shape import LayerShape
 from ssvq_sim.stream_bench import TRAILING_CYCLES, Receiver, run_benches, seeded, send
@@ -15,7 +15,6 @@ CYCLES_OF_COPY = 3
 CYCLES_OF_PRODUCT = 4
 CYCLES_OF_MATMUL = 5
 LAYER_FIELDS = tuple(name for name, _ in LayerShape())
-MATRIX_OPCODES = (Opcode.MATMUL, Opcode.PRODUCT)
 
 
 def checked_of(payload: Any) -> dict[str, int]:
@@ -32,7 +31,8 @@ def checked_of(payload: Any) -> dict[str, int]:
 
 def expected_of(item: dict[str, Any], config: CoreConfig, code: ErrorCode = ErrorCode.NONE) -> dict[str, int]:
     fields = item["fields"]
-    values = {name: int(fields[name]) for name in ("opcode", "dram_offset", "zero_point", "clamp_max")}
+    values = {name: int(fields.get(name, 0)) for name in ("opcode", "dram_offset", "zero_point", "clamp_max")}
+    values["dram_offset"] += fields.get("parameters", 0)  # which vector operations have in its place
     words = fields["dram_bytes"] // config.word_bytes
     return values | {"index": item["index"], "last": int(item["last"]), "code": code, "words": words}
 
@@ -56,7 +56,7 @@ def layer_of(payload: Any) -> tuple[int, ...]:
 
 def expected_layer(item: dict[str, Any]) -> tuple[int, ...]:
     values = item["fields"] | {"is_product": item["fields"]["opcode"] is Opcode.PRODUCT, "index": item["index"]}
-    return tuple(int(values[name]) for name in LAYER_FIELDS)
+    return tuple(int(values.get(name, 0)) for name in LAYER_FIELDS)
 
 
 class DispatcherBench:
@@ -83,7 +83,7 @@ class DispatcherBench:
     def run(self, items: list[dict[str, Any]], *, passed: int) -> None:
         """Send all; exactly `passed` come out, with the weight commands and layers of those that can be run."""
         runs = [item["fields"]["opcode"] for item in items[: len(items) if passed == len(items) else passed - 1]]
-        matmuls, layers = runs.count(Opcode.MATMUL), sum(opcode in MATRIX_OPCODES for opcode in runs)
+        streams, layers = (sum(opcode in kind for opcode in runs) for kind in (STREAM_OPCODES, MATRIX_OPCODES))
         dut = self.dut
 
         async def source(ctx: Any) -> None:
@@ -92,14 +92,14 @@ class DispatcherBench:
         run_benches(
             dut,
             lambda ctx: self.o.take(ctx, passed),
-            lambda ctx: self.commands.take(ctx, matmuls),
+            lambda ctx: self.commands.take(ctx, streams),
             lambda ctx: self.layers.take(ctx, layers),
             cycles=100 * len(items) + 500,
             background=(self._set_window, source),
         )
 
 
-@pytest.mark.parametrize("config", [*CONFIGS, CACHED, NO_PRODUCTS], ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, CACHED, NO_PRODUCTS, NO_CONVOLUTIONS], ids=name_of)
 @pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.5, 0.5), (0.0, 0.9), (0.9, 0.0)])
 def test_dispatches(config: CoreConfig, idle: float, stall: float) -> None:
     rng = seeded(10)
@@ -109,8 +109,8 @@ def test_dispatches(config: CoreConfig, idle: float, stall: float) -> None:
     bench = DispatcherBench(config, rng, idle=idle, stall=stall, base=base)
     bench.run(items, passed=count)
     assert bench.o.items == [expected_of(item, config) for item in items]
-    matmuls = [item for item in items if item["fields"]["opcode"] is Opcode.MATMUL]
-    assert bench.commands.items == [expected_command(item, config, base) for item in matmuls]
+    streams = [item for item in items if item["fields"]["opcode"] in STREAM_OPCODES]
+    assert bench.commands.items == [expected_command(item, config, base) for item in streams]
     layers = [item for item in items if item["fields"]["opcode"] in MATRIX_OPCODES]
     assert bench.layers.items == [expected_layer(item) for item in layers]
 
@@ -141,6 +141,7 @@ def test_residency(residency: Residency) -> None:
         (Opcode.STORE, CYCLES_OF_COPY),
         (Opcode.PRODUCT, CYCLES_OF_PRODUCT),
         (Opcode.MATMUL, CYCLES_OF_MATMUL),
+        (Opcode.CONV, CYCLES_OF_MATMUL),
     ],
 )
 def test_cycles_of_a_descriptor(opcode: Opcode, cycles: int) -> None:
@@ -162,6 +163,7 @@ def test_cycles_of_a_descriptor(opcode: Opcode, cycles: int) -> None:
         ({"opcode": Opcode.MATMUL, "tokens": 0}, ErrorCode.BAD_DESCRIPTOR),
         ({"opcode": Opcode.PRODUCT}, ErrorCode.BAD_DESCRIPTOR),
         ({"opcode": Opcode.PRODUCT, "dram_bytes": 0, "last_columns": 0}, ErrorCode.BAD_DESCRIPTOR),
+        ({"opcode": Opcode.CONV, "channel_tiles": 0}, ErrorCode.BAD_DESCRIPTOR),
     ],
 )
 def test_nothing_follows_an_error(changes: dict[str, int], code: ErrorCode, stall: float) -> None:

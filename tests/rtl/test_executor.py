@@ -3,28 +3,31 @@ from collections import deque
 from typing import Any
 
 import pytest
-from descriptors import fetched, random_fields
-from small_configs import CONFIGS, NO_PRODUCTS, SQUARE, name_of
+from descriptors import all_of, fetched, random_fields
+from small_configs import CONFIGS, NO_CONVOLUTIONS, NO_PRODUCTS, SQUARE, name_of
 
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.format import OPEN_ALL, ErrorCode, Opcode
+from ssvq_gen.format import FIELD_BY_NAME, OPEN_ALL, VECTOR_OPCODES, ErrorCode, Opcode
 from ssvq_rtl.executor import MATMULS_OPEN, Executor
 from ssvq_rtl.feeder import FeedCommand
 from ssvq_rtl.operand import OperandCommand
+from ssvq_rtl.vector_command import Operation, VectorCommand
 from ssvq_rtl.writeback import WritebackCommand
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
 
 MATRIX_FIELDS = tuple(tuple(name for name, _ in layout()) for layout in (FeedCommand, WritebackCommand, OperandCommand))
 BASE = 4096 * 12345
-KINDS = ("load", "store", "matrix")
-OPEN_FIELDS = ("loads_open", "stores_open", "matmuls_open")
+VECTOR_FIELDS = tuple(name for name, _ in VectorCommand() if name != "operation")
+KINDS = ("load", "store", "matrix", "vector")
+OPEN_FIELDS = ("loads_open", "stores_open", "matmuls_open", "vectors_open")
 """In the order of `KINDS`."""
 
 Event = tuple[Any, ...]
 
 
 def kind_of(opcode: int) -> str:
-    return {Opcode.LOAD: "load", Opcode.STORE: "store"}.get(Opcode(opcode), "matrix")
+    kinds = {Opcode.LOAD: "load", Opcode.STORE: "store", **dict.fromkeys(VECTOR_OPCODES, "vector")}
+    return kinds.get(Opcode(opcode), "matrix")
 
 
 def random_items(rng: Any, config: CoreConfig, count: int, opens: tuple[int, ...] = (0, OPEN_ALL)) -> list[Any]:
@@ -40,15 +43,18 @@ def random_items(rng: Any, config: CoreConfig, count: int, opens: tuple[int, ...
 
 def expected_event(item: dict[str, Any]) -> Event:
     fields, index = item["descriptor"]["fields"], item["descriptor"]["index"]
-    addr = BASE + fields["dram_offset"]
+    addr = BASE + fields.get("dram_offset", 0)
     if fields["opcode"] is Opcode.LOAD:
         return "load", addr, fields["destination"], item["words"], index
     if fields["opcode"] is Opcode.STORE:
         return "store", addr, fields["source"], item["words"], index
+    if fields["opcode"] in VECTOR_OPCODES:
+        values = fields | {"index": index}
+        return "vector", Opcode(fields["opcode"]).name, *(values[name] for name in VECTOR_FIELDS if name in values)
     is_product = fields["opcode"] is Opcode.PRODUCT
-    values = fields | {"index": index, "is_product": is_product}
+    values = all_of(fields) | {"index": index, "is_product": is_product, "is_window": fields["opcode"] is Opcode.CONV}
     commands = MATRIX_FIELDS if is_product else MATRIX_FIELDS[:2]
-    return "matrix", *(int(values[name]) for names in commands for name in names)
+    return "matrix", *(int(values.get(name, 0)) for names in commands for name in names)
 
 
 class Engines:
@@ -60,7 +66,7 @@ class Engines:
 
     def __init__(self, dut: Executor, rng: Any, *, stall: float, longest: int) -> None:
         self.events: list[Event] = []
-        self.open_when_begun: list[tuple[int, int, int]] = []
+        self.open_when_begun: list[tuple[int, ...]] = []
         """Incomplete descriptors of each kind before each begin."""
         self.completed = 0
         self.finished_after: list[int] = []
@@ -110,7 +116,8 @@ class Engines:
         """Returns the kinds of which a command is done in this cycle."""
         dut = self._dut
         done = []
-        for kind, signal in zip(KINDS, (dut.load_done, dut.store_done, dut.matmul_done), strict=True):
+        signals = (dut.load_done, dut.store_done, dut.matmul_done, dut.vector_done)
+        for kind, signal in zip(KINDS, signals, strict=True):
             left = self._left[kind]
             if left and left[0] > 0:
                 left[0] -= 1
@@ -118,7 +125,7 @@ class Engines:
                 done.append(kind)
             ctx.set(signal, kind in done)
         # Of a command in front and one that is worked on; the matrix engine always offers a place.
-        for kind, port in (("load", dut.load_commands), ("store", dut.store_commands)):
+        for kind, port in (("load", dut.load_commands), ("store", dut.store_commands), ("vector", dut.vector_commands)):
             ctx.set(port.ready, len(self._left[kind]) < 2 and self._rng.random() >= self._stall)
         for port in (dut.feed_commands, dut.writeback_commands, dut.operand_commands):
             ctx.set(port.ready, self._rng.random() >= self._stall)
@@ -126,7 +133,7 @@ class Engines:
 
     def _check_outputs(self, ctx: Any, *, finishes: bool) -> None:
         dut = self._dut
-        counts = tuple(ctx.get(s) for s in (dut.loads, dut.stores, dut.matmuls))
+        counts = tuple(ctx.get(s) for s in (dut.loads, dut.stores, dut.matmuls, dut.vectors))
         assert counts == tuple(len(self._left[kind]) for kind in KINDS)
         assert ctx.get(dut.index) == self._index
         assert ctx.get(dut.oldest) == self._oldest
@@ -161,6 +168,8 @@ class Engines:
             return bool(ctx.get(dut.load_commands.ready))
         if kind == "store":
             return bool(ctx.get(dut.store_commands.ready))
+        if kind == "vector":
+            return bool(ctx.get(dut.vector_commands.ready))
         ports = [dut.feed_commands, dut.writeback_commands]
         if item["opcode"] == Opcode.PRODUCT:
             ports.append(dut.operand_commands)
@@ -170,8 +179,10 @@ class Engines:
         """Record the commands of this cycle; returns their kind."""
         dut = self._dut
         ports = (dut.load_commands, dut.store_commands, dut.feed_commands, dut.writeback_commands, dut.operand_commands)
+        ports += (dut.vector_commands,)
         taken = [bool(ctx.get(port.valid) and ctx.get(port.ready)) for port in ports]
-        assert (ctx.get(dut.load_begins), ctx.get(dut.store_begins)) == (taken[0], taken[1])
+        found = ctx.get(dut.load_begins), ctx.get(dut.store_begins), ctx.get(dut.vector_begins)
+        assert found == (taken[0], taken[1], taken[5])
         begins = self._may_begin(ctx)
         assert any(taken) == begins
         if not begins:
@@ -179,19 +190,24 @@ class Engines:
         assert self._in_hand is not None
         kind = kind_of(self._in_hand["opcode"])
         is_product = self._in_hand["opcode"] == Opcode.PRODUCT
-        assert taken == [kind == "load", kind == "store", kind == "matrix", kind == "matrix", is_product]
+        expected = [kind == "load", kind == "store", kind == "matrix", kind == "matrix", is_product, kind == "vector"]
+        assert taken == expected
         self.open_when_begun.append(tuple(len(self._left[k]) for k in KINDS))
-        self.events.append(self._event(ctx, kind, is_product=is_product))
+        self.events.append(self._event(ctx, kind, self._in_hand["opcode"]))
         return kind
 
-    def _event(self, ctx: Any, kind: str, *, is_product: bool) -> Event:
-        dut = self._dut
+    def _event(self, ctx: Any, kind: str, opcode: int) -> Event:
+        dut, is_product = self._dut, opcode == Opcode.PRODUCT
         if kind == "load":
             p = ctx.get(dut.load_commands.payload)
             return "load", int(p.addr), int(p.destination), int(p.words), int(p.tag)
         if kind == "store":
             p = ctx.get(dut.store_commands.payload)
             return "store", int(p.addr), int(p.source), int(p.words), int(p.tag)
+        if kind == "vector":
+            p = ctx.get(dut.vector_commands.payload)
+            owned = [n for n in VECTOR_FIELDS if n == "index" or FIELD_BY_NAME[n].belongs_to(opcode)]
+            return "vector", Operation(int(p.operation)).name, *(int(p[n]) for n in owned)
         ports = [dut.feed_commands, dut.writeback_commands] + ([dut.operand_commands] if is_product else [])
         payloads = [ctx.get(port.payload) for port in ports]
         return "matrix", *(int(p[n]) for p, names in zip(payloads, MATRIX_FIELDS, strict=False) for n in names)
@@ -221,7 +237,7 @@ def run(config: CoreConfig, rng: Any, items: list[Any], *, idle: float, stall: f
 PATTERNS = [(0.0, 0.0, 1), (0.0, 0.5, 9), (0.8, 0.0, 9), (0.5, 0.7, 20), (0.0, 0.0, 40)]
 
 
-@pytest.mark.parametrize("config", [*CONFIGS, NO_PRODUCTS], ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, NO_PRODUCTS, NO_CONVOLUTIONS], ids=name_of)
 @pytest.mark.parametrize(("idle", "stall", "longest"), PATTERNS)
 def test_begins_when_few_enough_are_incomplete(config: CoreConfig, idle: float, stall: float, longest: int) -> None:
     rng = seeded(20)
@@ -235,7 +251,7 @@ def test_one_after_the_other(idle: float, stall: float, longest: int) -> None:
     rng = seeded(23)
     items = random_items(rng, SQUARE, 25, opens=(0,))
     engines = run(SQUARE, rng, items, idle=idle, stall=stall, longest=longest)
-    assert set(engines.open_when_begun) == {(0, 0, 0)}
+    assert set(engines.open_when_begun) == {(0,) * len(KINDS)}
 
 
 def test_everything_overlaps() -> None:
@@ -246,7 +262,7 @@ def test_everything_overlaps() -> None:
     assert any(all(counts) for counts in engines.open_when_begun)
 
 
-@pytest.mark.parametrize("kind", range(3))
+@pytest.mark.parametrize("kind", range(len(KINDS)))
 @pytest.mark.parametrize("allowed", [0, 1])
 def test_waits_for_each_kind_alone(kind: int, allowed: int) -> None:
     """One number limits, the others do not; more than it are in the engines before a wait."""
@@ -256,7 +272,7 @@ def test_waits_for_each_kind_alone(kind: int, allowed: int) -> None:
         item["descriptor"]["fields"][OPEN_FIELDS[kind]] = allowed
     engines = run(SQUARE, rng, items, idle=0.0, stall=0.0, longest=30)
     assert max(counts[kind] for counts in engines.open_when_begun) == allowed
-    assert all(max(counts[k] for counts in engines.open_when_begun) >= 1 for k in range(3) if k != kind)
+    assert all(max(counts[k] for counts in engines.open_when_begun) >= 1 for k in range(len(KINDS)) if k != kind)
 
 
 FAILURES = [
@@ -278,7 +294,7 @@ def test_a_failed_descriptor_reports_in_its_turn(
     dut = Executor(config=SQUARE)
     items = random_items(rng, SQUARE, 8, opens=(OPEN_ALL,))
     items[failing]["code"] = code
-    items[failing]["descriptor"]["fields"]["opcode"] = opcode
+    items[failing]["descriptor"] = fetched(random_fields(rng, SQUARE, opcode), failing)
     engines = Engines(dut, rng, stall=0.0, longest=20)
     errors: list[tuple[int, int, int, int]] = []
 
@@ -309,8 +325,9 @@ def test_takes_two_cycles_to_a_free_engine() -> None:
     rng = seeded(26)
     dut = Executor(config=SQUARE)
     items = random_items(rng, SQUARE, 6, opens=(OPEN_ALL,))
-    for item in items:
-        item["descriptor"]["fields"]["opcode"] = Opcode.LOAD
+    for index, item in enumerate(items):
+        loads = random_fields(rng, SQUARE, Opcode.LOAD) | dict.fromkeys(OPEN_FIELDS, OPEN_ALL)
+        item["descriptor"] = fetched(loads, index)
     begun: list[int] = []
 
     async def watch(ctx: Any) -> None:

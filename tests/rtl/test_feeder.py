@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from feeder_bench import REASONS, Chances, FeederBench, Issue, issues_of
-from small_configs import CONFIGS, SQUARE, TALL, WIDE, name_of
+from small_configs import CONFIGS, NO_CONVOLUTIONS, SQUARE, TALL, WIDE, name_of
 
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_rtl.feeder import MIN_TILE_CYCLES, Feeder
@@ -55,7 +55,68 @@ def command_of(config: CoreConfig, rng: Any, **fixed: int) -> dict[str, int]:
     return {"input_stride": stride, "input_batch_stride": batch_stride, "source": place} | command
 
 
+def windows_of(config: CoreConfig, rng: Any, **fixed: int) -> dict[str, int]:
+    """A command of windows whose pixels inside the image are in the memory, many others outside."""
+    tokens = rng.choice((1, 2, 3, config.accumulator_depth))
+    channel_tiles = rng.randint(1, 4)
+    command = {
+        "is_window": 1,
+        "tokens": tokens,
+        "n_tiles": rng.randint(1, 2),
+        "channel_tiles": channel_tiles,
+        "k_tiles": channel_tiles * rng.randint(1, 6),
+        "kernel_width": rng.randint(1, 3),
+        "output_width": rng.randint(1, tokens),
+        "last_rows": rng.choice((1, config.rows, rng.randint(1, config.rows))),
+        "padding_value": rng.randint(-128, 127),
+        "early_tiles": rng.choice((0, 1, 2, 5, 65535)),
+        "index": rng.getrandbits(16),
+        "input_height": rng.randint(1, 4),
+        "input_width": rng.randint(1, 4),
+        "origin_y": rng.randint(-3, 2),
+        "origin_x": rng.randint(-3, 2),
+        "stride_y": rng.randint(1, 3),
+        "stride_x": rng.randint(1, 3),
+        "dilation_y": rng.randint(1, 3),
+        "dilation_x": rng.randint(1, 3),
+    } | fixed
+    words = -(-command["channel_tiles"] * config.rows // config.word_bytes)
+    stride = words + rng.randrange(2)
+    row_stride = command["input_width"] * stride + rng.randrange(3)
+    used = command["input_height"] * row_stride + words
+    first = rng.choice((0, config.activation_depth - used))
+    source = first + command["origin_y"] * row_stride + command["origin_x"] * stride
+    return command | {"input_stride": stride, "row_stride": row_stride, "source": source % (1 << 32), "batch_last": 0}
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize(
+    "chances",
+    [
+        Chances(),
+        Chances(freeze=0.4),
+        Chances(denied=0.6),
+        Chances(freeze=0.3, slow=0.2, late=0.4, denied=0.3, unwritten=0.3),
+    ],
+)
+def test_feeds_windows(config: CoreConfig, chances: Chances) -> None:
+    """Between matrices, as in a network."""
+    rng = seeded(84)
+    commands = [rng.choice((windows_of, windows_of, command_of))(config, rng) for _ in range(10)]
+    FeederBench(config, rng, chances).run(commands)
+
+
+def test_padding_waits_for_no_bank() -> None:
+    """Windows all of which are outside are issued one a cycle although hardly any read is granted."""
+    rng = seeded(85)
+    command = windows_of(SQUARE, rng, tokens=8, output_width=4, k_tiles=9, channel_tiles=1, origin_x=10, n_tiles=1)
+    bench = FeederBench(SQUARE, rng, Chances(denied=0.99))
+    bench.run([command])
+    assert bench.reasons["wait_activation"] == 0
+    assert len(bench.times) == 9 * 8
+
+
+@pytest.mark.parametrize("config", [NO_CONVOLUTIONS, *CONFIGS], ids=name_of)
 @pytest.mark.parametrize(
     "chances",
     [
@@ -96,7 +157,7 @@ def test_every_pattern_of_freezes(config: CoreConfig, denied: float) -> None:
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 3, 4])
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", [NO_CONVOLUTIONS, *CONFIGS], ids=name_of)
 def test_full_rate(config: CoreConfig, tokens: int) -> None:
     """Every activation comes as early as accumulators and requantizer allow, from command to command."""
     rng = seeded(81)
@@ -104,6 +165,8 @@ def test_full_rate(config: CoreConfig, tokens: int) -> None:
         command_of(config, rng, tokens=tokens, k_tiles=k_tiles, n_tiles=n_tiles, batch_last=batch_last)
         for k_tiles, n_tiles, batch_last in ((6, 2, 0), (1, 1, 0), (1, 3, 1), (2, 1, 2))
     ]
+    if config.convolution:
+        commands[1:1] = [windows_of(config, rng, tokens=tokens, output_width=width) for width in (1, tokens)]
     bench = FeederBench(config, rng, Chances())
     bench.run(commands)
     expected = earliest([issues_of(command, config, bench.memory) for command in commands], config)
@@ -145,11 +208,17 @@ def test_early_tiles(early_tiles: int) -> None:
 @pytest.mark.parametrize("config", [SQUARE, TALL, WIDE], ids=name_of)
 @pytest.mark.parametrize(
     ("where", "good"),
-    [("end", 5), ("first", 0), ("wrap", 0), ("stride", 1), ("last_word", 3), ("long_stride", 2), ("batch", 2)],
+    [
+        *(("end", 5), ("first", 0), ("wrap", 0), ("stride", 1), ("last_word", 3), ("long_stride", 2), ("batch", 2)),
+        *(("row", 2), ("before", 1)),
+    ],
 )
 def test_addresses_outside_the_memory(config: CoreConfig, where: str, good: int) -> None:
     """Activations up to the end are issued, the next address is reported, nothing is read any more."""
     depth, tiles = config.activation_depth, config.word_bytes // config.rows
+    steps = dict.fromkeys(("stride_y", "stride_x", "dilation_y", "dilation_x", "kernel_width", "channel_tiles"), 1)
+    image = steps | {"is_window": 1, "tokens": 4, "input_stride": 1, "output_width": 2}
+    image |= {"input_height": 2, "input_width": 2}
     command, bad = {
         "end": ({"source": depth - 5, "tokens": 8, "input_stride": 1}, depth),
         "first": ({"source": depth, "tokens": 1, "input_stride": 1}, depth),
@@ -158,6 +227,8 @@ def test_addresses_outside_the_memory(config: CoreConfig, where: str, good: int)
         "last_word": ({"source": depth - 1, "tokens": 3, "k_tiles": tiles + 1, "input_stride": 0}, depth),
         "long_stride": ({"source": 0, "tokens": 8, "input_stride": depth - 1}, 2 * depth - 2),
         "batch": ({"source": 3, "tokens": 1, "batch_last": 2, "input_batch_stride": depth - 4}, 2 * depth - 5),
+        "row": (image | {"source": 1, "row_stride": depth}, depth + 1),
+        "before": (image | {"source": (1 << 32) - 3, "origin_x": -1}, (1 << 32) - 2),
     }[where]
     if where == "last_word":
         good = 3 * tiles

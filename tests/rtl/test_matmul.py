@@ -9,7 +9,7 @@ from matmul_bench import MatmulBench
 from matrix_programs import ALL_TILES, MatrixProgram, Step, random_words, with_words
 from placed_steps import matmul_between, product_of, side_by_side, small_matmul
 from random_steps import RandomSteps
-from small_configs import FULL, NO_PRODUCTS, QUARTER, SQUARE, TALL, WIDE, name_of
+from small_configs import FULL, NO_CONVOLUTIONS, NO_PRODUCTS, QUARTER, SQUARE, TALL, WIDE, name_of
 
 from ssvq.integer_layer import IntegerLayer
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
@@ -113,10 +113,11 @@ def test_the_largest_sums(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_random_configurations_and_steps(seed: int) -> None:
-    """MATMULs and PRODUCTs on each other's outputs, two at a time, with as many early tiles as they may have."""
+    """Matrix steps on each other's outputs, two at a time, with as many early tiles as they may have."""
     rng = seeded(2000 + seed)
     config = random_config(rng)
-    program = RandomSteps(config, rng, products=rng.choice((0.0, 0.4, 0.8))).program(5)
+    products, convolutions = rng.choice((0.0, 0.4, 0.8)), rng.choice((0.0, 0.3, 0.8))
+    program = RandomSteps(config, rng, products=products, convolutions=convolutions).program(5)
     run(
         program,
         idle=rng.choice((0.0, 0.0, 0.2, 0.7)),
@@ -126,8 +127,9 @@ def test_random_configurations_and_steps(seed: int) -> None:
     )
 
 
-def test_a_core_without_products() -> None:
-    run(RandomSteps(NO_PRODUCTS, seeded(3000), products=0.5).program(6), denied=0.3)
+@pytest.mark.parametrize("config", [NO_PRODUCTS, NO_CONVOLUTIONS], ids=name_of)
+def test_a_core_without_some_steps(config: CoreConfig) -> None:
+    run(RandomSteps(config, seeded(3000), products=0.5, convolutions=0.5).program(6), denied=0.3)
 
 
 @pytest.mark.parametrize("config", [SQUARE, WIDE, TALL, QUARTER, FULL], ids=name_of)

@@ -6,13 +6,13 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 from small_configs import CONFIGS, SQUARE
 
-from ssvq_gen.profile import PROFILE_CLASSES, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS, profile_addr
+from ssvq_gen.profile import PROFILE_STORED, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS, profile_addr
 from ssvq_rtl.profiler import EVENTS, SNAPSHOT_CYCLES, SNAPSHOT_CYCLES_MAX, SPACING, Profiler
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded
 
 DEPTH = 16
 CONFIG = SQUARE.replace(profile_depth=DEPTH)
-KINDS = ("load", "store", "matrix")
+KINDS = ("load", "store", "matrix", "vector")
 BEGIN_LATENCY = 3
 END_LATENCY = 4
 SETTLE_CYCLES = SNAPSHOT_CYCLES_MAX + END_LATENCY
@@ -42,7 +42,7 @@ class Model:
 
     async def cycle(self, ctx: Any, events: dict[str, int]) -> None:
         """One cycle with these events; times and classes are random, so that a mix-up of cycles shows."""
-        time, classes = self._rng.getrandbits(32), [self._rng.getrandbits(32) for _ in PROFILE_CLASSES]
+        time, classes = self._rng.getrandbits(32), [self._rng.getrandbits(32) for _ in PROFILE_STORED]
         ctx.set(self._dut.cycle, time)
         ctx.set(self._dut.classes, classes)
         for source in EVENTS:
@@ -53,7 +53,7 @@ class Model:
             if index < self.depth:
                 self.words[profile_addr(index, EVENTS[source])] = time
                 if source == "compute_end":
-                    for name, value in zip(PROFILE_CLASSES, classes, strict=True):
+                    for name, value in zip(PROFILE_STORED, classes, strict=True):
                         self.words[profile_addr(index, name)] = value
         self._ends = [(source, index) for source, index in events.items() if source.endswith("_end")]
         await ctx.tick()
@@ -87,6 +87,9 @@ def longest_wait(words: int, before: Iterable[str]) -> int:
     return found
 
 
+WAITS = {"compute": 1, "decode": 1, "drain": 2, "load": 3, "store": 5, "vector": 14}
+
+
 def test_waiting_is_no_longer_than_the_spacing() -> None:
     """The overrun argument: an entry is written before its source can fire again."""
     waits = {}
@@ -98,7 +101,7 @@ def test_waiting_is_no_longer_than_the_spacing() -> None:
         snapshot = sum(n % 4 == bank for n in range(len(PROFILE_TIMES), len(PROFILE_WORD)))
         assert 1 + longest_wait(snapshot, sources) <= SNAPSHOT_CYCLES_MAX
     assert set(waits) == set(EVENTS)
-    assert {engine(s): w for s, w in waits.items()} == {"compute": 1, "decode": 1, "drain": 2, "load": 3, "store": 5}
+    assert {engine(s): w for s, w in waits.items()} == WAITS
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -167,7 +170,7 @@ def test_every_row_and_word_is_its_own(depth: int) -> None:
 
     async def bench(ctx: Any) -> None:
         for index in [*range(2 * depth), 1 << 15, INDEX_MAX]:
-            matrix = {s: index for s in EVENTS if engine(s) not in ("load", "store")}
+            matrix = {s: index for s in EVENTS if engine(s) not in ("load", "store", "vector")}
             await model.cycle(ctx, {s: i for s, i in matrix.items() if s != "drain_end"})
             await model.cycle(ctx, {"drain_end": index})
             for _ in range(SETTLE_CYCLES):

@@ -7,17 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ssvq.layer_arithmetic import CompileError
 from ssvq.reference import matmul_reference
+from ssvq.vector_image import unpack_operation
 from ssvq.weight_stream import unpack_stream
 from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import (
     DESCRIPTOR_BYTES,
     DESCRIPTOR_MAGIC,
     DRAM_ALIGNMENT,
+    FIELD_BY_NAME,
+    STREAM_OPCODES,
+    TABLE_ENTRIES,
+    TABLE_ENTRY_BYTES,
+    VECTOR_OPCODES,
     ErrorCode,
     Opcode,
+    ParameterPlane,
     Residency,
     StreamFormat,
+    TableUse,
     unpack_descriptor,
 )
 
@@ -43,6 +52,7 @@ class CoreModel:
         rng = np.random.default_rng(0)
         pattern = rng.integers(-128, 128, self.config.activation_bytes, dtype=np.int8)
         self.words = pattern.reshape(self.config.activation_depth, self.config.word_bytes)
+        self.table = rng.integers(0, 256, TABLE_ENTRIES * TABLE_ENTRY_BYTES, dtype=np.uint8)
         self.cache = rng.integers(0, 256, self.config.weight_cache_bytes, dtype=np.uint8)
 
     def run(self, memory: npt.NDArray[np.uint8], offset: int, count: int) -> None:
@@ -54,18 +64,24 @@ class CoreModel:
             self._execute(memory, unpack_descriptor(memory[start : start + DESCRIPTOR_BYTES].tobytes()), index)
 
     def _execute(self, memory: npt.NDArray[np.uint8], d: dict[str, int], index: int) -> None:
-        is_product = d["opcode"] == Opcode.PRODUCT
-        unknown = d["opcode"] not in list(Opcode) or (is_product and not self.config.attention)
-        if d["magic"] != DESCRIPTOR_MAGIC or d["flags"] or unknown or (d["dram_bytes"] == 0) != is_product:
+        is_product, is_vector = d["opcode"] == Opcode.PRODUCT, d["opcode"] in VECTOR_OPCODES
+        is_conv = d["opcode"] == Opcode.CONV
+        unknown = d["opcode"] not in list(Opcode)
+        unknown |= (is_product and not self.config.attention) or (is_conv and not self.config.convolution)
+        unknown |= is_vector and not self.config.vector
+        if d["magic"] != DESCRIPTOR_MAGIC or unknown or (d["dram_bytes"] == 0) != (is_product or is_vector):
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
         if d["batch_last"] and not is_product:
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        if is_vector:
+            self._vector(d, index)
+            return
         start, stop = d["dram_offset"], d["dram_offset"] + d["dram_bytes"]
-        is_cached = d["opcode"] == Opcode.MATMUL and d["residency"] == Residency.REUSE
+        is_cached = d["opcode"] in STREAM_OPCODES and d["residency"] == Residency.REUSE
         if start % DRAM_ALIGNMENT or (stop > memory.size and not is_cached):
             raise CoreFault(ErrorCode.DRAM_RANGE, index, start)
-        if d["opcode"] == Opcode.MATMUL:
-            self._matmul(self._stream(memory[start:stop], d, index), d, index)
+        if d["opcode"] in STREAM_OPCODES:
+            self._stream_product(self._stream(memory[start:stop], d, index), d, index)
             return
         if is_product:
             self._product(d, index)
@@ -126,6 +142,29 @@ class CoreModel:
             output = self._requantized(x, weight, np.zeros(weight.shape[0], dtype=np.int64), d)
             self._write(output, d, d["destination"] + batch * d["output_batch_stride"], index)
 
+    def _vector(self, d: dict[str, int], index: int) -> None:
+        c = self.config
+        words = -(-d["channels"] // c.word_bytes)
+        if d["table_use"] == TableUse.LOAD:
+            size = TABLE_ENTRIES * TABLE_ENTRY_BYTES // c.word_bytes
+            self.table = self._words(d["table"], size, index).view(np.uint8).copy()
+        parameters = self._words(d["parameters"], words * ParameterPlane(d["planes"]).plane_bytes, index)
+        table = None if d["table_use"] == TableUse.NONE else self.table
+        try:
+            operation = unpack_operation(d, parameters.view(np.uint8), table, c)
+        except CompileError as error:
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index) from error
+        one_by_one = operation.opcode in (Opcode.SUM, Opcode.MULTIPLY)
+        if not 1 <= d["tokens"] <= (FIELD_BY_NAME["tokens"].bounds[1] if one_by_one else c.accumulator_depth):
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        operands = [self._tokens(d["source"], d["tokens"], d["input_stride"], d["channels"], index)]
+        if operation.has_second:
+            place = d["second_source"], d["tokens"], d["second_stride"], d["channels"]
+            operands.append(self._tokens(*place, index))
+        output = operation.reference(*operands)
+        padding = -output.shape[1] % c.vector_lanes
+        self._write(np.pad(output, ((0, 0), (0, padding))), d, d["destination"], index)
+
     def _requantized(
         self, x: npt.NDArray[np.int8], weight: npt.NDArray[np.int8], bias: npt.NDArray[np.int64], d: dict[str, int]
     ) -> npt.NDArray[np.int8]:
@@ -147,7 +186,34 @@ class CoreModel:
         for t, row in enumerate(output):
             target[t * d["output_stride"] :][:writes].reshape(-1)[: row.size] = row
 
-    def _matmul(self, stream: bytes, d: dict[str, int], index: int) -> None:
+    def _windows(self, d: dict[str, int], index: int) -> npt.NDArray[np.int8]:
+        """int8 (tokens, k_tiles * rows): what a CONV's array is given, pixel by pixel; masked rows are zero."""
+        c = self.config
+        positive = ("input_height", "input_width", "output_width", "kernel_width", "channel_tiles")
+        if not all(d[name] for name in (*positive, "stride_y", "stride_x", "dilation_y", "dilation_x")):
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        rows = [c.rows] * (d["channel_tiles"] - 1) + [d["last_rows"]]
+        x = np.zeros((d["tokens"], d["k_tiles"], c.rows), dtype=np.int8)
+        for t, k in np.ndindex(*x.shape[:2]):
+            position, tile = divmod(k, d["channel_tiles"])
+            below = t // d["output_width"] * d["stride_y"] + position // d["kernel_width"] * d["dilation_y"]
+            right = t % d["output_width"] * d["stride_x"] + position % d["kernel_width"] * d["dilation_x"]
+            row, column = d["origin_y"] + below, d["origin_x"] + right
+            used = rows[tile]
+            if not (0 <= row < d["input_height"] and 0 <= column < d["input_width"]):
+                x[t, k, :used] = d["padding_value"]
+                continue
+            word, byte = divmod(tile * c.rows, c.word_bytes)
+            address = d["source"] + below * d["row_stride"] + right * d["input_stride"] + word
+            if d["source"] >> 31:
+                address -= 1 << 32
+            if not 0 <= address < c.activation_depth:
+                raise CoreFault(ErrorCode.ACTIVATION_RANGE, index, address % (1 << 32))
+            x[t, k, :used] = self.words[address, byte : byte + used]
+        return x.reshape(d["tokens"], -1)
+
+    def _stream_product(self, stream: bytes, d: dict[str, int], index: int) -> None:
+        """MATMUL or CONV."""
         c = self.config
         self._check_matrix(d, index)
         weight_format = WeightFormat(d["weight_format"])
@@ -162,13 +228,16 @@ class CoreModel:
         k_tiles, n_tiles = d["k_tiles"], d["n_tiles"]
         if len(stream) != stream_format.total_bytes(k_tiles, n_tiles):
             raise CoreFault(ErrorCode.WEIGHT_LENGTH, index)
-        used = (k_tiles - 1) * c.rows + d["last_rows"]
         shared = {name: d[name] for name in ("bias_shift", "mantissa", "exponent")}
         unpacked = unpack_stream(stream, stream_format, k_tiles=k_tiles, n_tiles=n_tiles, **shared)
-        x = self._tokens(d["source"], d["tokens"], d["input_stride"], used, index)
+        if d["opcode"] == Opcode.CONV:
+            x = self._windows(d, index)
+        else:
+            used = (k_tiles - 1) * c.rows + d["last_rows"]
+            x = self._tokens(d["source"], d["tokens"], d["input_stride"], used, index)
         trace = matmul_reference(
             x,
-            unpacked.weight[:, :used],
+            unpacked.weight[:, : x.shape[1]],
             unpacked.bias,
             unpacked.mantissa,
             unpacked.exponent,

@@ -10,7 +10,7 @@ from core_model import CoreFault, CoreModel
 
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import DESCRIPTOR_BYTES, ErrorCode, Opcode, unpack_descriptor
-from ssvq_gen.profile import PROFILE_CLASSES, PROFILE_TIMES, profile_addr
+from ssvq_gen.profile import PROFILE_STORED, PROFILE_TIMES, profile_addr
 from ssvq_gen.registers import COUNTERS, REGISTER_BY_NAME, REGISTERS, Access
 
 _CONTROL, _STATUS = REGISTER_BY_NAME["CONTROL"], REGISTER_BY_NAME["STATUS"]
@@ -149,9 +149,9 @@ class FakeBus:
             opcode = unpack_descriptor(self.memory[start : start + DESCRIPTOR_BYTES].tobytes())["opcode"]
             at = [90 * (index + part) // count for part in (0, 0.5, 0.5, 1, 1, 1.5)]
             words = dict(zip((name for name, _ in PROFILE_TIMES), map(int, at), strict=True))
-            if opcode not in (Opcode.LOAD, Opcode.STORE):
+            if opcode in (Opcode.MATMUL, Opcode.PRODUCT):
                 array = 7 * words["COMPUTE_END"] // 10
-                words |= dict.fromkeys(PROFILE_CLASSES, 0)
+                words |= dict.fromkeys(PROFILE_STORED, 0)
                 words |= {"ARRAY_CYCLES": array, "LOAD_CYCLES": words["COMPUTE_END"] - array}
                 self.profile |= {profile_addr(index, name): word for name, word in words.items()}
             else:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from ssvq.convolution_geometry import ConvolutionGeometry
+from ssvq.integer_convolution import IntegerConvolution
 from ssvq.integer_layer import IntegerLayer
 from ssvq.reference import ActivationScale
 from ssvq_gen.arithmetic import MANTISSA_MAX
@@ -16,33 +18,46 @@ from ssvq_gen.format import NARROW_BIAS_WIDTH
 _NARROW_EDGES = np.array([-(1 << (NARROW_BIAS_WIDTH - 1)), (1 << (NARROW_BIAS_WIDTH - 1)) - 1, -1])
 
 
-def random_layer(
+def random_layer(rng: np.random.Generator, **choices: Any) -> IntegerLayer:
+    """A layer with extreme and random values, its outputs spread over int8; see `_random_weights`."""
+    return IntegerLayer(**_random_weights(rng, **choices))
+
+
+def random_convolution(
+    rng: np.random.Generator, *, geometry: ConvolutionGeometry, **choices: Any
+) -> IntegerConvolution:
+    """The same with the kernel of `geometry`."""
+    return IntegerConvolution(geometry=geometry, **_random_weights(rng, positions=geometry.positions, **choices))
+
+
+def _random_weights(
     rng: np.random.Generator,
     *,
     weight_format: WeightFormat,
     out_channels: int,
     in_channels: int,
+    positions: int = 1,
     codebook_size: int = 16,
     vector_dim: int = 8,
     bias_shift: int | None = None,
     shared_multiplier: bool = False,
     name: str = "layer",
-) -> IntegerLayer:
-    """A layer with extreme and random values, its outputs spread over int8."""
+) -> dict[str, Any]:
+    """Fields of `IntegerWeights`."""
     codes: dict[str, Any] = {}
     if weight_format is WeightFormat.INT8:
-        weight = rng.integers(-128, 128, (out_channels, in_channels), dtype=np.int8)
+        weight = rng.integers(-128, 128, (out_channels, positions * in_channels), dtype=np.int8)
     else:
         vectors = -(-in_channels // vector_dim)
         low = 0 if weight_format is WeightFormat.SSVQ else -128
         codebook = rng.integers(low, 128, (codebook_size, vector_dim), dtype=np.int8)
-        indices = rng.integers(0, codebook_size, (out_channels, vectors))
-        decoded = codebook[indices].reshape(out_channels, vectors * vector_dim)
+        indices = rng.integers(0, codebook_size, (out_channels, positions * vectors))
+        decoded = codebook[indices].reshape(out_channels, positions * vectors * vector_dim)
         codes = {"codebook": codebook, "indices": indices, "codebook_size": codebook_size, "vector_dim": vector_dim}
         if weight_format is WeightFormat.SSVQ:
             signs = rng.integers(0, 2, decoded.shape).astype(bool)
             codes["signs"], decoded = signs, np.where(signs, -decoded, decoded)
-        weight = decoded[:, :in_channels]
+        weight = decoded.reshape(out_channels, positions, -1)[..., :in_channels].reshape(out_channels, -1)
     bias = rng.integers(-(1 << 18), 1 << 18, out_channels)
     mantissa = rng.integers(0, MANTISSA_MAX + 1, out_channels)
     exponent = rng.integers(4, 16, out_channels)
@@ -53,21 +68,21 @@ def random_layer(
         bias = narrow << bias_shift
     if shared_multiplier:
         mantissa[:], exponent[:] = mantissa[0], exponent[0]
-    return IntegerLayer(
-        name=name,
-        weight_format=weight_format,
-        weight=weight,
-        bias=bias,
-        mantissa=mantissa,
-        exponent=exponent,
-        bias_shift=bias_shift,
-        shared_multiplier=shared_multiplier,
-        input_scale=ActivationScale(scale=0.05, zero_point=int(rng.integers(-128, 128))),
-        output_scale=ActivationScale(scale=0.1, zero_point=int(rng.integers(-128, 128))),
-        clamp_min=int(rng.integers(-128, -100)),
-        clamp_max=int(rng.integers(100, 128)),
+    return {
+        "name": name,
+        "weight_format": weight_format,
+        "weight": weight,
+        "bias": bias,
+        "mantissa": mantissa,
+        "exponent": exponent,
+        "bias_shift": bias_shift,
+        "shared_multiplier": shared_multiplier,
+        "input_scale": ActivationScale(scale=0.05, zero_point=int(rng.integers(-128, 128))),
+        "output_scale": ActivationScale(scale=0.1, zero_point=int(rng.integers(-128, 128))),
+        "clamp_min": int(rng.integers(-128, -100)),
+        "clamp_max": int(rng.integers(100, 128)),
         **codes,
-    )
+    }
 
 
 def random_input(rng: np.random.Generator, tokens: int, layer: IntegerLayer) -> Any:
@@ -97,18 +112,38 @@ def configs(draw: st.DrawFn, *, activation_words: st.SearchStrategy[int] | None 
 
 
 @st.composite
+def geometries(draw: st.DrawFn, *, height: int, width: int, most: int = 4) -> ConvolutionGeometry:
+    """Kernels up to `most` with a window in an image."""
+    pairs = st.tuples(st.integers(1, most), st.integers(1, most))
+    padding = draw(st.tuples(*(st.integers(0, most),) * 4))
+    lengths = height + padding[0] + padding[1], width + padding[2] + padding[3]
+    kernel = tuple(min(size, length) for size, length in zip(draw(pairs), lengths, strict=True))
+    dilation = tuple(
+        draw(st.integers(1, min(3, (length - 1) // (size - 1)) if size > 1 else 3))
+        for size, length in zip(kernel, lengths, strict=True)
+    )
+    return ConvolutionGeometry(kernel=kernel, stride=draw(pairs), padding=padding, dilation=dilation)
+
+
+@st.composite
 def layers_on(draw: st.DrawFn, config: CoreConfig, *, max_channels: int = 70) -> IntegerLayer:
     """A random layer that `config` can decode."""
+    return random_layer(**draw(weights_on(config, max_channels=max_channels)))
+
+
+@st.composite
+def weights_on(draw: st.DrawFn, config: CoreConfig, *, max_channels: int = 70) -> dict[str, Any]:
+    """Arguments of `random_layer` and `random_convolution` for layers that `config` can decode."""
     dims = [d for d in (2, 4, 8, 16, 32) if d <= config.max_vector_dim]
     dim = draw(st.sampled_from(dims))
     sizes = [1 << i for i in range(1, 9) if (1 << i) * max(1, dim // 4) <= config.codebook_depth]
-    return random_layer(
-        np.random.default_rng(draw(st.integers(0, 2**32 - 1))),
-        weight_format=draw(st.sampled_from(list(WeightFormat))),
-        out_channels=draw(st.integers(1, max_channels)),
-        in_channels=draw(st.integers(1, max_channels)),
-        codebook_size=draw(st.sampled_from(sizes)),
-        vector_dim=dim,
-        bias_shift=draw(st.none() | st.integers(0, 15)),
-        shared_multiplier=draw(st.booleans()),
-    )
+    return {
+        "rng": np.random.default_rng(draw(st.integers(0, 2**32 - 1))),
+        "weight_format": draw(st.sampled_from(list(WeightFormat))),
+        "out_channels": draw(st.integers(1, max_channels)),
+        "in_channels": draw(st.integers(1, max_channels)),
+        "codebook_size": draw(st.sampled_from(sizes)),
+        "vector_dim": dim,
+        "bias_shift": draw(st.none() | st.integers(0, 15)),
+        "shared_multiplier": draw(st.booleans()),
+    }

@@ -33,7 +33,7 @@ class State:
 
 @dataclass
 class _Matrix:
-    """Progress of a MATMUL or PRODUCT: tiles and columns are (batch, n, k) and (batch, n), tokens the last of each."""
+    """Progress of a matrix descriptor: tiles and columns are (batch, n, k) and (batch, n), tokens the last of each."""
 
     number: int
     d: Fields
@@ -145,9 +145,23 @@ class OverlapModel:
     def _feed(self, matrix: _Matrix) -> None:
         b, n, k, t = matrix.feeds.pop(0)
         d = matrix.d
+        if d["opcode"] == Opcode.CONV:
+            matrix.seen[b, n, k, t] = self.seen_in_window(d, k, t)
+            return
         word = d["source"] + b * d.get("input_batch_stride", 0) + t * d["input_stride"]
         word += k * self._config.rows // self._config.word_bytes
         matrix.seen[b, n, k, t] = hash(self.state.words[word])
+
+    def seen_in_window(self, d: Fields, k: int, t: int) -> int:
+        """What token t of tile k of a CONV is, 0 outside the image."""
+        position, tile = divmod(k, d["channel_tiles"])
+        below = t // d["output_width"] * d["stride_y"] + position // d["kernel_width"] * d["dilation_y"]
+        right = t % d["output_width"] * d["stride_x"] + position % d["kernel_width"] * d["dilation_x"]
+        if not 0 <= d["origin_y"] + below < d["input_height"] or not 0 <= d["origin_x"] + right < d["input_width"]:
+            return 0
+        word = d["source"] + below * d["row_stride"] + right * d["input_stride"]
+        word += tile * self._config.rows // self._config.word_bytes
+        return hash(self.state.words[word % (1 << 32)])
 
     def _is_summed(self, matrix: _Matrix) -> bool:
         b, n, t = matrix.outputs[0]

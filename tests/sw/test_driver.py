@@ -30,7 +30,7 @@ from ssvq.driver import (
 )
 from ssvq.program import Program, ProgramError
 from ssvq_gen.config import PRESETS, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_BYTES, ErrorCode, pack_descriptor
+from ssvq_gen.format import DESCRIPTOR_BYTES, FIELD_BY_NAME, ErrorCode, pack_descriptor
 from ssvq_gen.registers import COUNTERS, TRAFFIC_COUNTERS
 
 CONFIG = PRESETS["tiny"].replace(axi_addr_width=40)
@@ -151,7 +151,9 @@ def test_unknown_error_code_and_descriptor(device: Device, bus: FakeBus) -> None
 def with_descriptor(index: int, **changes: int) -> Program:
     image = PROGRAM.image.copy()
     start = PROGRAM.descriptor_offset + index * DESCRIPTOR_BYTES
-    changed = pack_descriptor({**PROGRAM.descriptor(index), **changes})
+    values = {**PROGRAM.descriptor(index), **changes}
+    owned = {name: value for name, value in values.items() if FIELD_BY_NAME[name].belongs_to(values["opcode"])}
+    changed = pack_descriptor(owned)
     image[start : start + DESCRIPTOR_BYTES] = np.frombuffer(changed, dtype=np.uint8)
     return replace(PROGRAM, image=image)
 
@@ -160,7 +162,7 @@ def with_descriptor(index: int, **changes: int) -> Program:
     ("changes", "kind", "message"),
     [
         ({"magic": 0}, InvalidJob, r"descriptor 1 \(MATMUL of layer 'up'\) failed: a descriptor has an unknown opcode"),
-        ({"opcode": 9}, InvalidJob, r"descriptor 1 \(opcode 9 of layer 'up'\) failed"),
+        ({"opcode": 99}, InvalidJob, r"descriptor 1 \(opcode 99 of layer 'up'\) failed"),
         ({"dram_offset": 1 << 31}, MemoryRangeError, "DRAM window.*address 0x80000000"),
         ({"destination": 1 << 31}, MemoryRangeError, "outside the activation memory"),
     ],

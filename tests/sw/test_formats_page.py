@@ -19,7 +19,7 @@ from ssvq_gen.format import (
     Field,
     StreamFormat,
 )
-from ssvq_gen.profile import PROFILE_CLASSES, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS
+from ssvq_gen.profile import PROFILE_STORED, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 
@@ -47,8 +47,8 @@ def test_profile() -> None:
     section = PAGE[PAGE.index("## Profile") :]
     for name, _ in PROFILE_TIMES:
         assert f"\n| {PROFILE_WORD[name]} | `{name}` |" in section
-    first, *_, last = PROFILE_CLASSES
-    assert f"| {PROFILE_WORD[first]} to {PROFILE_WORD[last]} | the classes of cycles |" in section
+    first, *_, last = PROFILE_STORED
+    assert f"| {PROFILE_WORD[first]} to {PROFILE_WORD[last]} | the classes of cycles, but the last |" in section
     assert f"`{first}` to `{last}` in the order of the registers" in section
     assert f"`PROFILE_WORDS` = {PROFILE_WORDS} words" in section
     assert f"`{PROFILE_WORDS} * i + w`" in section

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from overlap_model import KINDS, Fields, OverlapModel, State, in_order
 from ssvq import footprint
 from ssvq.overlap import EARLY_ALL, schedule
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.format import OPEN_ALL, Opcode
+from ssvq_gen.format import FIELD_BY_NAME, OPEN_ALL, Opcode
 
 RUNS = 6
 WEIGHTS = (0.01, 1.0, 100.0)
@@ -84,6 +85,20 @@ def matrices(draw: st.DrawFn, config: CoreConfig) -> dict[str, int]:
     }
 
 
+@st.composite
+def convolutions(draw: st.DrawFn, config: CoreConfig) -> dict[str, int]:
+    """Windows of which many are outside the image, whose first pixel may be before the memory."""
+    d = draw(matrices(config)) | {"opcode": Opcode.CONV, "channel_tiles": draw(st.integers(1, 2))}
+    d = {name: value for name, value in d.items() if FIELD_BY_NAME[name].belongs_to(Opcode.CONV)}
+    small_numbers = st.integers(1, 3)
+    names = ("input_height", "input_width", "output_width", "kernel_width")
+    d |= {name: draw(small_numbers) for name in (*names, "stride_y", "stride_x", "dilation_y", "dilation_x")}
+    d |= {name: draw(st.integers(-2, 1)) for name in ("origin_y", "origin_x")}
+    d |= {"k_tiles": draw(st.integers(1, 4)) * d["channel_tiles"], "row_stride": draw(st.integers(0, 5))}
+    first = draw(st.integers(0, config.activation_depth - 1))
+    return d | {"source": (first + d["origin_y"] * d["row_stride"] + d["origin_x"] * d["input_stride"]) % (1 << 32)}
+
+
 def is_sound(config: CoreConfig, d: Fields) -> bool:
     """Within the memory, and its output is not its own input."""
     reads, writes = footprint.reads(config, d), footprint.writes(config, d)
@@ -95,7 +110,7 @@ def is_sound(config: CoreConfig, d: Fields) -> bool:
 def programs(draw: st.DrawFn) -> tuple[CoreConfig, list[dict[str, int]]]:
     shape = draw(st.sampled_from(((8, 8), (4, 8), (8, 16), (16, 8))))
     config = small(*shape, words=draw(st.sampled_from((16, 24, 40))))
-    descriptors = st.one_of(matrices(config), matrices(config), transfers(config))
+    descriptors = st.one_of(matrices(config), matrices(config), convolutions(config), transfers(config))
     return config, draw(st.lists(descriptors.filter(lambda d: is_sound(config, d)), min_size=2, max_size=8))
 
 
@@ -107,6 +122,27 @@ def test_overlap_changes_no_result(program: tuple[CoreConfig, list[dict[str, int
     scheduled = schedule(config, descriptors)
     for run in range(RUNS):
         assert execute(config, scheduled, seed + run) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_convolution_reads_what_it_is_computed_from(data: st.DataObject) -> None:
+    """Exactly the words of the pixels inside the image, tile by tile."""
+    config = small(*data.draw(st.sampled_from(((8, 8), (4, 8), (8, 16), (16, 8)))), words=40)
+    d = data.draw(convolutions(config).filter(lambda d: is_sound(config, d)))
+    memory = np.arange(config.activation_depth)
+    tiles_read = []
+    for k in range(d["k_tiles"]):
+        state = State(words=[(int(word),) for word in memory])
+        model, found = OverlapModel(config, [d], state), set()
+        for t, word in itertools.product(range(d["tokens"]), memory):
+            before = model.seen_in_window(d, k, t)
+            state.words[word] = (-1,)
+            found |= {int(word)} if model.seen_in_window(d, k, t) != before else set()
+            state.words[word] = (int(word),)
+        assert set(footprint.tile_reads(config, d, batch=0, n=0, k=k).tolist()) == found
+        tiles_read.append(found)
+    assert set(footprint.reads(config, d).tolist()) == set().union(*tiles_read)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import Opcode
-from ssvq_gen.profile import PROFILE_CLASSES, profile_addr
+from ssvq_gen.format import MATRIX_OPCODES, Opcode
+from ssvq_gen.profile import PROFILE_CLASSES, PROFILE_STORED, profile_addr
 
 from ..program import Program
 from .errors import CounterMismatch, DriverError
-
-MATRIX_OPCODES = (Opcode.MATMUL, Opcode.PRODUCT)
-"""Descriptors that enter the array: all cycles of a job are divided between them and the tail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +36,7 @@ class ProfileRow:
 
     @property
     def is_matrix(self) -> bool:
-        """It is a MATMUL or PRODUCT."""
+        """It enters the array: all cycles of a job are divided between such descriptors and the tail."""
         return self.opcode in MATRIX_OPCODES
 
     @property
@@ -137,7 +134,8 @@ def _read_row(core: Core, program: Program, index: int, before: dict[str, int]) 
     )
     if not row.is_matrix:
         return row, before
-    after = {name: read(name) for name in PROFILE_CLASSES}
+    after = {name: read(name) for name in PROFILE_STORED}
+    after[PROFILE_CLASSES[-1]] = read("COMPUTE_END") - sum(after.values())
     row = replace(
         row,
         decoded=read("DECODED"),

@@ -1,0 +1,43 @@
+"""A whole network for a core: from its float graph to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ssvq.network.attention_order import by_heads
+from ssvq.network.calibration import ValueRange
+from ssvq.network.column_order import by_columns
+from ssvq.network.emission import CompiledNetwork, emit
+from ssvq.network.graph import Graph
+from ssvq.network.integer_network import IntegerNetwork
+from ssvq.network.lowering import lower
+from ssvq.quantize.layer import CompressedLayer
+from ssvq_gen.config import CoreConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compilation:
+    """A network in the core's integers, which is its golden model, and as a program."""
+
+    network: IntegerNetwork
+    compiled: CompiledNetwork
+
+
+def compile_network(
+    graph: Graph, ranges: Mapping[str, ValueRange], layers: Mapping[str, CompressedLayer], config: CoreConfig
+) -> Compilation:
+    """Compile a network whose operators the core all has. The same arguments give the same program.
+
+    Args:
+        graph: from `graph_of`.
+        ranges: of all its values, from `calibrate`.
+        layers: compressed weights by node, from `compress_graph`.
+        config: of the core.
+
+    Raises:
+        GraphError: an operator or tensor that does not fit the core; it names the node.
+    """
+    network = lower(graph, ranges, layers, word_bytes=config.word_bytes)
+    network = by_columns(by_heads(network), word_bytes=config.word_bytes)
+    return Compilation(network=network, compiled=emit(network, config))

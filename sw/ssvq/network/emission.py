@@ -1,0 +1,211 @@
+"""From an integer network to a program of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ssvq.activation_tensor import ActivationTensor
+from ssvq.builder import ProgramBuilder
+from ssvq.layer_arithmetic import CompileError
+from ssvq.network.errors import GraphError
+from ssvq.network.integer_network import IntegerNetwork, LinearStep, ProductStep, Step, StoredTensor, VectorStep, moved
+from ssvq.network.memory_plan import Lifetime, MemoryPlan, plan_memory
+from ssvq.network.strided import Block, block_of
+from ssvq.program import Program
+from ssvq.vector_image import Bytes, parameter_words, table_words
+from ssvq_gen.config import CoreConfig
+
+INPUT, OUTPUT = "input ", "output "
+"""What the names of jobs begin with that move a network's inputs and outputs; all others are those of its steps."""
+AHEAD = 1
+"""Steps before the one that uses them at which constants are loaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompiledNetwork:
+    """A program that is a network, and where its tensors are meanwhile."""
+
+    program: Program
+    plan: MemoryPlan
+
+
+def emit(network: IntegerNetwork, config: CoreConfig) -> CompiledNetwork:
+    """Place all tensors in the activation memory, and write the descriptors in the order of the steps.
+
+    Raises:
+        GraphError: a tensor does not find room, or a step is not in the core's reach; it names the step.
+    """
+    plan = plan_memory(_lifetimes(network, config), config.activation_depth)
+    emitter = _Emitter(network, config, plan)
+    return CompiledNetwork(program=emitter.program(), plan=plan)
+
+
+def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
+    last_step = len(network.steps)
+    first: dict[str, int] = {}
+    last: dict[str, int] = {view.tensor: last_step for view in network.outputs.values()}
+    for number, step in enumerate(network.steps):
+        for block in (*step.sources, step.target):
+            name = block.tensor
+            early = network.tensors[name].values is not None
+            first.setdefault(name, max(0, number - AHEAD) if early else number)
+            last[name] = max(last.get(name, 0), number)
+    for own in network.inputs:
+        first[own.tensor] = 0
+    found = [
+        Lifetime(name=name, words=_words(tensor, config), first=first[name], last=last[name])
+        for name, tensor in network.tensors.items()
+    ]
+    for number, constants in enumerate(_constants(network.steps, config)):
+        for name, words in constants.items():
+            found.append(Lifetime(name=name, words=len(words), first=max(0, number - AHEAD), last=number))
+    return found
+
+
+def _constants(steps: Sequence[Step], config: CoreConfig) -> list[dict[str, Bytes]]:
+    """Parameters and table of each step by name, those that it has; a table that the vector unit still has is none."""
+    found: list[dict[str, Bytes]] = []
+    table = b""
+    for step in steps:
+        parts: dict[str, Bytes] = {}
+        if isinstance(step, VectorStep):
+            if len(parameters := parameter_words(step.operation, config)):
+                parts[f"{step.name} parameters"] = parameters
+            if len(wanted := table_words(step.operation, config)) and wanted.tobytes() != table:
+                parts[f"{step.name} table"] = wanted
+                table = wanted.tobytes()
+        found.append(parts)
+    return found
+
+
+def _words(tensor: StoredTensor, config: CoreConfig) -> int:
+    return tensor.tokens * -(-tensor.channels // config.word_bytes)
+
+
+class _Emitter:
+    def __init__(self, network: IntegerNetwork, config: CoreConfig, plan: MemoryPlan) -> None:
+        self._network, self._config, self._plan = network, config, plan
+        self._builder = ProgramBuilder(config)
+        self._table: bytes | None = None  # that the vector unit has
+        self._places = {own.name: place for own, place in zip(plan.lifetimes, plan.places, strict=True)}
+
+    def program(self) -> Program:
+        network, builder = self._network, self._builder
+        for own in network.inputs:
+            tensor = network.tensors[own.tensor]
+            builder.load(f"{INPUT}{own.name}", self._whole(tensor), tensor.scale)
+        loads = self._loads()
+        for number, step in enumerate(network.steps):
+            try:
+                for due in range(number + AHEAD + 1) if number == 0 else (number + AHEAD,):
+                    for name, words in loads.get(due, {}).items():
+                        builder.constant(step.name, words, word=self._places[name])
+                self._step(step)
+            except CompileError as error:
+                raise GraphError(step.name, error.rule) from error
+        for name, view in network.outputs.items():
+            block = block_of(view, network.tensors[view.tensor].channels)
+            if block is None:
+                raise GraphError(name, "an output must be activations of channels as they are stored")
+            builder.store(f"{OUTPUT}{name}", self._tensor(block), network.output_scales[name])
+        return builder.build()
+
+    def _loads(self) -> dict[int, dict[str, Bytes]]:
+        """Constants by the step that uses them first."""
+        found: dict[int, dict[str, Bytes]] = {}
+        seen: set[str] = set()
+        constants = _constants(self._network.steps, self._config)
+        for number, step in enumerate(self._network.steps):
+            due = found.setdefault(number, {})
+            for block in step.sources:
+                tensor = self._network.tensors[block.tensor]
+                if tensor.values is not None and tensor.name not in seen:
+                    seen.add(tensor.name)
+                    due[tensor.name] = _as_words(tensor, self._config)
+            due |= constants[number]
+        return found
+
+    def _step(self, step: Step) -> None:
+        if isinstance(step, LinearStep):
+            for start, stop in self._chunks(step.source.tokens, self._config.accumulator_depth):
+                source, target = (self._tensor(_tokens(block, start, stop)) for block in (step.source, step.target))
+                self._builder.matmul(step.layer, source=source, target=target, name=step.name)
+        elif isinstance(step, ProductStep):
+            self._product(step)
+        else:
+            self._vector(step)
+
+    def _product(self, step: ProductStep) -> None:
+        for start, stop in self._chunks(step.source.tokens, self._config.accumulator_depth):
+            source, target = (self._tensor(_tokens(block, start, stop)) for block in (step.source, step.target))
+            self._builder.product(
+                replace(step.product, tokens=stop - start),
+                source=source,
+                operand=self._tensor(step.operand),
+                target=target,
+                source_batch_stride=self._stride(step.source, step.source_stride),
+                operand_batch_stride=self._stride(step.operand, step.operand_stride),
+                target_batch_stride=self._stride(step.target, step.target_stride),
+                name=step.name,
+            )
+
+    def _vector(self, step: VectorStep) -> None:
+        table, parameters = (self._places.get(f"{step.name} {part}", 0) for part in ("table", "parameters"))
+        wanted = None if step.operation.table is None else table_words(step.operation, self._config).tobytes()
+        for start, stop in self._chunks(step.target.tokens, self._config.accumulator_depth):
+            source, *others = (self._tensor(_tokens(block, start, stop)) for block in step.sources)
+            self._builder.vector(
+                step.operation,
+                source=source,
+                second=others[0] if others else None,
+                target=self._tensor(_tokens(step.target, start, stop)),
+                parameters=parameters,
+                table=table,
+                table_kept=wanted is not None and wanted == self._table,
+                name=step.name,
+            )
+            self._table = wanted or self._table
+
+    @staticmethod
+    def _chunks(tokens: int, most: int) -> list[tuple[int, int]]:
+        """Even parts of at most `most`."""
+        count = -(-tokens // most)
+        size = -(-tokens // count)
+        return [(start, min(start + size, tokens)) for start in range(0, tokens, size)]
+
+    def _whole(self, tensor: StoredTensor) -> ActivationTensor:
+        return self._tensor(Block(tensor=tensor.name, tokens=tensor.tokens, channels=tensor.channels))
+
+    def _tensor(self, block: Block) -> ActivationTensor:
+        """Where a block is."""
+        stride = self._token_words(block.tensor)
+        word = self._places[block.tensor] + block.token * stride + block.channel // self._config.word_bytes
+        return ActivationTensor(word=word, tokens=block.tokens, channels=block.channels, stride=stride * block.step)
+
+    def _stride(self, block: Block, stride: tuple[int, int]) -> int:
+        """Words from a matrix of a batch to the next."""
+        next_one = moved(block, stride, 1)
+        if next_one.channel % self._config.word_bytes:
+            rule = f"matrices must begin with words of {self._config.word_bytes} channels, not {next_one.channel} apart"
+            raise GraphError(block.tensor, rule)
+        return self._tensor(next_one).word - self._tensor(block).word
+
+    def _token_words(self, name: str) -> int:
+        return -(-self._network.tensors[name].channels // self._config.word_bytes)
+
+
+def _tokens(block: Block, start: int, stop: int) -> Block:
+    return replace(block, token=block.token + start * block.step, tokens=stop - start)
+
+
+def _as_words(tensor: StoredTensor, config: CoreConfig) -> Bytes:
+    """A constant as it is stored: uint8 (words, word_bytes)."""
+    if tensor.values is None:
+        raise GraphError(tensor.name, "it is no constant")
+    count = -(-tensor.channels // config.word_bytes)
+    padded = np.zeros((tensor.tokens, count * config.word_bytes), dtype=np.int8)
+    padded[:, : tensor.channels] = tensor.values
+    return padded.view(np.uint8).reshape(-1, config.word_bytes)

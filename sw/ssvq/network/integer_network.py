@@ -1,0 +1,199 @@
+"""A network in the core's integers: stored tensors and the steps between them, and their golden values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from ssvq.integer_layer import IntegerLayer
+from ssvq.network.errors import GraphError
+from ssvq.network.strided import Block, View
+from ssvq.product import IntegerProduct
+from ssvq.reference import ActivationScale, FloatArray, Int8Array
+from ssvq.vector_operation import VectorOperation
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredTensor:
+    """int8 activations of a tensor that is stored, T x C.
+
+    Attributes:
+        name: of the value in the graph.
+        values: of a constant; None for what is computed or comes from outside.
+    """
+
+    name: str
+    tokens: int
+    channels: int
+    scale: ActivationScale
+    values: Int8Array | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearStep:
+    """A matrix multiplication with weights, with its activation function as a clamp."""
+
+    name: str
+    layer: IntegerLayer
+    source: Block
+    target: Block
+
+    @property
+    def sources(self) -> tuple[Block, ...]:
+        """What it reads."""
+        return (self.source,)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProductStep:
+    """Products of activations; blocks are those of the first, strides are (tokens, channels) to the next."""
+
+    name: str
+    product: IntegerProduct
+    source: Block
+    operand: Block
+    target: Block
+    source_stride: tuple[int, int]
+    operand_stride: tuple[int, int]
+    target_stride: tuple[int, int]
+
+    @property
+    def sources(self) -> tuple[Block, ...]:
+        """What it reads, product by product: inputs, then operands."""
+        count = self.product.batch_count
+        inputs = (moved(self.source, self.source_stride, number) for number in range(count))
+        return (*inputs, *(moved(self.operand, self.operand_stride, number) for number in range(count)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VectorStep:
+    """A vector operation of one or two blocks."""
+
+    name: str
+    operation: VectorOperation
+    sources: tuple[Block, ...]
+    target: Block
+
+
+Step = LinearStep | ProductStep | VectorStep
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkInput:
+    """How a graph's input becomes a stored tensor: reshaped to `shape`, its axes in the order of `permutation`."""
+
+    name: str
+    tensor: str
+    shape: tuple[int, ...]
+    permutation: tuple[int, ...]
+
+    def arrange(self, values: FloatArray) -> FloatArray:
+        """The values as they are stored, but for their shape."""
+        return np.ascontiguousarray(np.asarray(values).reshape(self.shape).transpose(self.permutation))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerNetwork:
+    """Steps in order. All of it is on the core, between the inputs and the outputs.
+
+    Attributes:
+        tensors: stored ones, by name.
+        inputs: in the order of the model's arguments.
+        outputs: views of stored tensors by name.
+        output_scales: what their values mean.
+    """
+
+    tensors: Mapping[str, StoredTensor]
+    inputs: tuple[NetworkInput, ...]
+    steps: tuple[Step, ...]
+    outputs: Mapping[str, View]
+    output_scales: Mapping[str, ActivationScale]
+
+    def __post_init__(self) -> None:
+        for field in ("tensors", "outputs", "output_scales"):
+            object.__setattr__(self, field, MappingProxyType(dict(getattr(self, field))))
+
+    def quantize_inputs(self, *inputs: FloatArray) -> dict[str, Int8Array]:
+        """int8 (T, C) of each input's stored tensor. Raises GraphError when there are more or fewer than inputs."""
+        if len(inputs) != len(self.inputs):
+            raise GraphError("inputs", f"there must be {len(self.inputs)}, not {len(inputs)}")
+        found = {}
+        for own, values in zip(self.inputs, inputs, strict=True):
+            tensor = self.tensors[own.tensor]
+            found[own.tensor] = tensor.scale.quantize(own.arrange(values)).reshape(tensor.tokens, tensor.channels)
+        return found
+
+    def run(self, inputs: Mapping[str, Int8Array]) -> dict[str, Int8Array]:
+        """Values of all stored tensors, int8 (T, C) by name: the golden model of the core.
+
+        Args:
+            inputs: as of `quantize_inputs`.
+
+        Raises:
+            GraphError: an input is missing, or has another shape or type.
+        """
+        memory: dict[str, Int8Array] = {}
+        for name, tensor in self.tensors.items():
+            memory[name] = np.zeros((tensor.tokens, tensor.channels), dtype=np.int8)
+            if tensor.values is not None:
+                memory[name][:] = tensor.values
+        for own in self.inputs:
+            given = inputs.get(own.tensor)
+            if given is None or given.dtype != np.int8 or given.shape != memory[own.tensor].shape:
+                raise GraphError(own.name, f"an input must be int8 of shape {memory[own.tensor].shape}")
+            memory[own.tensor][:] = given
+        for step in self.steps:
+            for target, values in _results(step, memory):
+                write_block(memory, target, values)
+        return memory
+
+    def output(self, memory: Mapping[str, Int8Array], name: str) -> FloatArray:
+        """Real values of an output, float32 of its shape in the graph, from what `run` gives."""
+        view = self.outputs[name]
+        return self.output_scales[name].dequantize(view.read(memory[view.tensor]))
+
+
+def _results(step: Step, memory: Mapping[str, Int8Array]) -> Iterator[tuple[Block, Int8Array]]:
+    if isinstance(step, LinearStep):
+        yield step.target, step.layer.reference(read_block(memory, step.source)).output
+    elif isinstance(step, VectorStep):
+        yield step.target, step.operation.reference(*(read_block(memory, source) for source in step.sources))
+    else:
+        count = step.product.batch_count
+        blocks = [read_block(memory, source) for source in step.sources]
+        outputs = step.product.reference(np.stack(blocks[:count]), np.stack(blocks[count:]))
+        for number, output in enumerate(outputs):
+            yield moved(step.target, step.target_stride, number), output
+
+
+def moved(block: Block, stride: tuple[int, int], number: int) -> Block:
+    """The block of the product of that number in a batch."""
+    tokens, channels = stride
+    return Block(
+        tensor=block.tensor,
+        token=block.token + number * tokens,
+        channel=block.channel + number * channels,
+        tokens=block.tokens,
+        channels=block.channels,
+        step=block.step,
+    )
+
+
+def read_block(memory: Mapping[str, Int8Array], block: Block) -> Int8Array:
+    """int8 (tokens, channels), a copy."""
+    rows, channels = _places(block)
+    return np.ascontiguousarray(memory[block.tensor][rows, channels])
+
+
+def write_block(memory: Mapping[str, Int8Array], block: Block, values: Int8Array) -> None:
+    """Put values, (tokens, channels), where a block is."""
+    rows, channels = _places(block)
+    memory[block.tensor][rows, channels] = values
+
+
+def _places(block: Block) -> tuple[slice, slice]:
+    rows = slice(block.token, block.token + (block.tokens - 1) * block.step + 1, block.step)
+    return rows, slice(block.channel, block.channel + block.channels)

@@ -1,0 +1,71 @@
+"""What the integers of every value of a network mean: one scale for all that share storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ssvq.network import operators as ops
+from ssvq.network.calibration import ValueRange
+from ssvq.network.graph import Graph, Node
+from ssvq.reference import ActivationScale
+
+_SYMMETRIC_LEVELS = 127
+_SMALLEST_RANGE = 1e-9
+
+
+def value_scales(graph: Graph, ranges: Mapping[str, ValueRange]) -> dict[str, ActivationScale]:
+    """The scale of every float value that is stored, by name.
+
+    Values that movement joins have one scale. Operands of products have zero point 0, and so has what they are moved
+    or scaled from; a softmax's shares are from 0 to their largest.
+    """
+    groups = _Groups()
+    for node in graph.nodes:
+        if isinstance(node.operator, ops.MOVEMENT):
+            for operand in node.operands:
+                groups.join(node.name, operand)
+    symmetric: set[str] = set()
+    for node in reversed(graph.nodes):
+        if isinstance(node.operator, ops.MatMul):
+            symmetric |= {groups.of(operand) for operand in node.operands}
+        elif constant_factor(graph, node) is not None and groups.of(node.name) in symmetric:
+            symmetric.add(groups.of(node.operands[0]))
+        elif isinstance(node.operator, ops.MOVEMENT) and groups.of(node.name) in symmetric:
+            symmetric |= {groups.of(operand) for operand in node.operands}
+    joined: dict[str, ValueRange] = {}
+    for name, found in ranges.items():
+        group = groups.of(name)
+        joined[group] = found.union(joined[group]) if group in joined else found
+    scales = {group: _scale(found, symmetric=group in symmetric) for group, found in joined.items()}
+    return {name: scales[groups.of(name)] for name in ranges}
+
+
+def constant_factor(graph: Graph, node: Node) -> float | None:
+    """What a node multiplies by, where that is one positive constant for all elements; None elsewhere."""
+    if not isinstance(node.operator, ops.Multiply) or node.operands[1] not in graph.constants:
+        return None
+    constant = graph.constants[node.operands[1]]
+    factor = float(constant.flatten()[0]) if constant.numel() == 1 else 0.0
+    return factor if factor > 0 and graph.type_of(node.operands[0]).shape == node.type.shape else None
+
+
+def _scale(found: ValueRange, *, symmetric: bool) -> ActivationScale:
+    if symmetric:
+        reach = max(abs(found.low), abs(found.high), _SMALLEST_RANGE)
+        return ActivationScale(scale=reach / _SYMMETRIC_LEVELS)
+    return ActivationScale.from_range(found.low, found.high)
+
+
+class _Groups:
+    """Names that are joined in pairs, each with the name of its group."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, str] = {}
+
+    def of(self, name: str) -> str:
+        while self._parents.get(name, name) != name:
+            name = self._parents[name]
+        return name
+
+    def join(self, a: str, b: str) -> None:
+        self._parents[self.of(a)] = self.of(b)

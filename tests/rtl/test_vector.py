@@ -1,0 +1,139 @@
+"""The vector unit against the integer definition: every operation, format of parameters, width and place."""
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+from small_configs import NO_VECTORS, SQUARE, TALL, WIDE, name_of
+from vector_bench import VectorBench, command_of
+from vector_programs import VectorStep, random_step
+
+from ssvq_gen.config import CoreConfig
+from ssvq_gen.format import VECTOR_OPCODES, Opcode
+from ssvq_rtl.vector import VectorEngine
+from ssvq_rtl.vector_walk import DRAIN_CYCLES
+from ssvq_sim.stream_bench import run_benches
+
+SEED = int(os.environ.get("SSVQ_SEED", "0"))
+ROOMY = SQUARE.replace(name="roomy", activation_bytes=8 * 400)
+CONFIGS = [
+    ROOMY.replace(name="half", vector_lanes=4),
+    ROOMY,
+    WIDE.replace(name="quarter", vector_lanes=4),
+    WIDE,
+    TALL.replace(name="deep", activation_bytes=32 * 200, accumulator_depth=16, vector_lanes=8),
+]
+"""Groups of lanes are whole words, halves and quarters; outputs are narrower, as wide and wider than a word's parts."""
+
+
+def check(config: CoreConfig, steps: list[VectorStep], denied: float) -> VectorBench:
+    """Run steps, and compare the whole memory after each."""
+    bench = VectorBench(config, denied=denied, seed=SEED)
+    for step, memory in zip(steps, bench.run(steps), strict=True):
+        where = np.argwhere(memory != step.after)
+        assert where.size == 0, f"{step.operation} {step.fields}: {len(where)} differences, the first at {where[0]}"
+    return bench
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("opcode", VECTOR_OPCODES, ids=lambda o: o.name)
+def test_each_operation(config: CoreConfig, opcode: Opcode) -> None:
+    steps = [random_step(config, SEED + seed, opcode=opcode, index=seed) for seed in range(3)]
+    check(config, steps, 0.0)
+
+
+@pytest.mark.parametrize("denied", [0.3, 0.8])
+@pytest.mark.parametrize("config", CONFIGS[:3], ids=name_of)
+def test_memory_that_others_use(config: CoreConfig, denied: float) -> None:
+    check(config, [random_step(config, SEED + 100 + seed, index=seed) for seed in range(4)], denied)
+
+
+def test_a_table_is_kept() -> None:
+    """Until another one is loaded."""
+    step = next(s for n in range(1000) if (s := random_step(ROOMY, n)).operation.table is not None)
+    kept = VectorStep(
+        operation=step.operation,
+        fields=step.fields | {"table_use": 2, "table": 0, "index": 1},
+        before=step.before,
+        after=step.after,
+    )
+    bench = check(ROOMY, [step, kept], 0.0)
+    assert bench.cycles[1] < bench.cycles[0] - 256
+
+
+@pytest.mark.parametrize("opcode", VECTOR_OPCODES, ids=lambda o: o.name)
+def test_throughput(opcode: Opcode) -> None:
+    """A group of lanes in every cycle of every pass; what else there is depends on groups and activations only."""
+    config = ROOMY.replace(accumulator_depth=64)
+    passes = {Opcode.SUM: 1, Opcode.MULTIPLY: 2, Opcode.LAYERNORM: 2, Opcode.SOFTMAX: 3}[opcode]
+    step = next(
+        s
+        for n in range(10_000)
+        if (s := random_step(config, n, opcode=opcode)).fields["tokens"] > 30
+        and not s.fields["planes"]
+        and s.fields["table_use"] == (opcode is Opcode.SOFTMAX)
+        and (opcode is Opcode.MULTIPLY or not s.operation.has_second)
+    )
+    bench = check(config, [step], 0.0)
+    elements = step.fields["tokens"] * -(-step.operation.channels // config.vector_lanes)
+    phases = {Opcode.LAYERNORM: 3, Opcode.SOFTMAX: 4}.get(opcode, 1)
+    roots = step.fields["tokens"] if phases > 1 else 0
+    table = (256 + 3 * 64) if step.fields["table_use"] else 0
+    assert (
+        passes * elements + roots <= bench.cycles[0] <= passes * elements + roots + phases * (DRAIN_CYCLES + 6) + table
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "first"),
+    [
+        ("source", 400, 400),
+        ("destination", 400, 400),
+        ("second_source", 400, 400),
+        ("parameters", 1 << 31, 1 << 31),
+        ("input_stride", 65535, None),
+    ],
+)
+def test_addresses_outside_the_memory(field: str, value: int, first: int | None) -> None:
+    """Nothing is read or written there; the first such address is reported, and nothing follows."""
+    step = next(
+        s
+        for n in range(10_000)
+        if (s := random_step(ROOMY, n, opcode=Opcode.SUM)).operation.has_second
+        and s.fields["planes"]
+        and s.fields["tokens"] == 8
+        and s.fields["input_stride"] >= 2
+        and not s.fields["table_use"]
+    )
+    changed = VectorStep(
+        operation=step.operation, fields=step.fields | {field: value}, before=step.before, after=step.after
+    )
+    dut = VectorEngine(config=ROOMY)
+    addresses: list[int] = []
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.commands.payload, command_of(changed))
+        ctx.set(dut.commands.valid, 1)
+        ctx.set(dut.read.ready, 1)
+        ctx.set(dut.write.ready, 1)
+        for _ in range(1500):
+            for port in (dut.read, dut.write):
+                if ctx.get(port.en):
+                    addresses.append(ctx.get(port.addr))
+            await ctx.tick()
+            ctx.set(dut.commands.valid, 0)
+            assert not ctx.get(dut.ends)
+        assert ctx.get(dut.error)
+        assert ctx.get(dut.error_index) == step.fields["index"]
+        found = ctx.get(dut.error_addr)
+        assert found >= ROOMY.activation_depth
+        assert first is None or found == first
+
+    run_benches(dut, bench, cycles=2000)
+    assert max(addresses, default=0) < ROOMY.activation_depth
+
+
+def test_a_core_without_it_has_none() -> None:
+    with pytest.raises(ValueError, match="vector must be true in a core with a vector unit"):
+        VectorEngine(config=NO_VECTORS)

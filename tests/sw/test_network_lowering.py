@@ -1,0 +1,197 @@
+"""Whole networks in integers: near the float model, and the program leaves what the golden model says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from core_model import CoreModel
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssvq.models.vision_transformer import VisionTransformer
+from ssvq.network import GraphError, graph_of
+from ssvq.network.attention_order import by_heads
+from ssvq.network.calibration import ValueRange, calibrate
+from ssvq.network.column_order import by_columns
+from ssvq.network.compilation import Compilation, compile_network
+from ssvq.network.compression import compress_graph
+from ssvq.network.emission import INPUT, OUTPUT
+from ssvq.network.integer_network import IntegerNetwork
+from ssvq.network.lowering import lower
+from ssvq.program import place_input, read_output
+from ssvq.quantize.formats import QuantizeConfig, WeightFormat
+from ssvq_gen.config import PRESETS, CoreConfig
+
+INT8 = QuantizeConfig(format=WeightFormat.INT8)
+SSVQ = QuantizeConfig(format=WeightFormat.SSVQ, codebook_size=16, vector_dim=8)
+SMALL = PRESETS["tiny"].replace(name="small", activation_bytes=16 << 10, accumulator_depth=16, vector_lanes=4)
+"""Fewer accumulators than activations: everything is done in parts."""
+
+
+def small_vit(**changes: Any) -> VisionTransformer:
+    sizes = {"image_size": 28, "patch_size": 7, "in_channels": 1, "width": 32, "depth": 2, "heads": 4, "mlp_ratio": 2}
+    torch.manual_seed(0)
+    return VisionTransformer(**{**sizes, "classes": 10, **changes}).eval()
+
+
+def images(count: int = 2) -> list[tuple[Tensor]]:
+    return [(torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(n)),) for n in range(count)]
+
+
+def compiled(
+    model: nn.Module, samples: list[tuple[Tensor]], config: CoreConfig, weights: QuantizeConfig = INT8
+) -> Compilation:
+    graph = graph_of(model, samples[0])
+    layers = compress_graph(graph, lambda node: weights)
+    return compile_network(graph, calibrate(graph, samples), layers, config)
+
+
+def outputs_of(network: IntegerNetwork, sample: tuple[Tensor]) -> dict[str, Any]:
+    memory = network.run(network.quantize_inputs(*(value.numpy() for value in sample)))
+    return {name: network.output(memory, name) for name in network.outputs}
+
+
+def run_program(made: Compilation, sample: tuple[Tensor], config: CoreConfig) -> None:
+    """The functional model of the core leaves what the golden model gives."""
+    network, program = made.network, made.compiled.program
+    given = network.quantize_inputs(*(value.numpy() for value in sample))
+    memory = network.run(given)
+    window = program.new_memory()
+    for own in network.inputs:
+        place_input(window, program, given[own.tensor], job=f"{INPUT}{own.name}")
+    CoreModel(config).run(window, program.descriptor_offset, program.descriptor_count)
+    for name, view in network.outputs.items():
+        found = read_output(window, program, job=f"{OUTPUT}{name}")
+        assert (found == view.read(memory[view.tensor]).reshape(found.shape)).all()
+
+
+@pytest.mark.parametrize("weights", [INT8, SSVQ], ids=["int8", "ssvq"])
+@pytest.mark.parametrize("config", [PRESETS["tiny"], SMALL], ids=lambda c: c.name)
+def test_a_transformer(config: CoreConfig, weights: QuantizeConfig) -> None:
+    samples = images()
+    made = compiled(small_vit(), samples, config, weights)
+    assert made.compiled.plan.words <= config.activation_depth
+    for sample in samples:
+        run_program(made, sample, config)
+
+
+def test_integers_are_near_the_float_model() -> None:
+    model, samples = small_vit(), images(4)
+    with torch.no_grad():
+        # at the start of training the class token is far smaller than the patches, and all have one scale
+        model.cls_token.normal_()
+        model.pos_embed.normal_()
+    network = compiled(model, samples, PRESETS["tiny"]).network
+    for sample in samples:
+        (found,) = outputs_of(network, sample).values()
+        expected = model(*sample).detach().numpy()
+        assert np.abs(found - expected).max() <= 0.06 * np.abs(expected).max()
+
+
+def test_orders_change_nothing() -> None:
+    model, samples = small_vit(), images()
+    graph = graph_of(model, samples[0])
+    layers = compress_graph(graph, lambda node: INT8)
+    plain = lower(graph, calibrate(graph, samples), layers, word_bytes=8)
+    heads = by_heads(plain)
+    parts = by_columns(heads, word_bytes=8)
+    assert len(plain.steps) < len(heads.steps) < len(parts.steps)
+    expected = outputs_of(plain, samples[0])
+    for network in (heads, parts):
+        assert (outputs_of(network, samples[0])["output"] == expected["output"]).all()
+        written: set[str] = {own.tensor for own in network.inputs}
+        for step in network.steps:
+            for block in step.sources:
+                assert block.tensor in written or network.tensors[block.tensor].values is not None
+            written.add(step.target.tensor)
+
+
+class Functions(nn.Module):
+    """What the vector unit does, and layers with clamps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 24), nn.Linear(24, 16)
+        self.norm = nn.LayerNorm(16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1, T, 16) to the same."""
+        y = functional.relu6(self.first(x))
+        y = functional.relu(self.second(functional.hardswish(y)))
+        z = torch.sigmoid(self.norm(x + y)) * y
+        return torch.cat([z[:, :1], torch.softmax(z, dim=2)[:, 1:]], dim=1) + 0.5
+
+
+def test_functions_gates_and_clamps() -> None:
+    torch.manual_seed(1)
+    samples = [(torch.randn(1, 9, 16),) for _ in range(3)]
+    model = Functions().eval()
+    config = PRESETS["tiny"]
+    made = compiled(model, samples, config)
+    for sample in samples:
+        run_program(made, sample, config)
+        (found,) = outputs_of(made.network, sample).values()
+        expected = model(*sample).detach().numpy()
+        assert np.abs(found - expected).max() <= 0.04 * np.abs(expected).max()
+
+
+def linear(features: int = 8) -> nn.Module:
+    return nn.Linear(features, 8)
+
+
+class Wrapped(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._function, self.layer = function, linear()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Anything."""
+        return self._function(self.layer(x))
+
+
+REFUSED: list[tuple[Callable[[Tensor], Tensor], str]] = [
+    (lambda x: x.sort(dim=2).values, "is not among the core's operations"),
+    (lambda x: torch.softmax(x, dim=1), "must be over the channels of each activation|over the last axis"),
+    (lambda x: x.transpose(1, 2) @ x.flip(1), "is not among the core's operations|must"),
+    (lambda x: torch.cat([x, x], dim=2), "a concatenation must be along activations"),
+    (lambda x: x.transpose(1, 2).reshape(1, 8, 6).softmax(2), "must"),
+]
+
+
+@pytest.mark.parametrize(("function", "rule"), REFUSED)
+def test_what_the_core_does_not_do_is_named(function: Callable[[Tensor], Tensor], rule: str) -> None:
+    with pytest.raises(GraphError, match=rule):
+        compiled(Wrapped(function).eval(), [(torch.randn(1, 6, 8),)], PRESETS["tiny"])
+
+
+def test_a_network_that_does_not_fit_is_refused_with_the_tensor() -> None:
+    with pytest.raises(GraphError, match=r"words do not fit the activation memory of 256 words"):
+        compiled(small_vit(width=64), images(1), PRESETS["tiny"].replace(activation_bytes=2048))
+
+
+def test_calibration() -> None:
+    graph = graph_of(linear(), (torch.zeros(1, 3, 8),))
+    with pytest.raises(GraphError, match=r"^calibration: there must be at least one sample$"):
+        calibrate(graph, [])
+    with pytest.raises(ValueError, match="percentile must be above 50 and at most 100, not 50"):
+        calibrate(graph, [(torch.zeros(1, 3, 8),)], percentile=50)
+    with pytest.raises(GraphError, match="its values must be finite for the samples"):
+        calibrate(graph, [(torch.full((1, 3, 8), torch.nan),)])
+    x = torch.zeros(1, 3, 8)
+    x[0, 0, 0], x[0, 0, 1] = -5.0, 3.0
+    (name,) = graph.inputs
+    assert calibrate(graph, [(x,)])[name] == ValueRange(low=-5.0, high=3.0)
+    assert calibrate(graph, [(x,)], percentile=80)[name] == ValueRange(low=0.0, high=0.0)
+    assert calibrate(graph, [(x,), (2 * x,)])[name] == ValueRange(low=-10.0, high=6.0)
+
+
+def test_inputs_are_checked() -> None:
+    network = compiled(linear(), [(torch.randn(1, 3, 8),)], PRESETS["tiny"]).network
+    with pytest.raises(GraphError, match="there must be 1, not 0"):
+        network.quantize_inputs()
+    with pytest.raises(GraphError, match=r"an input must be int8 of shape \(3, 8\)"):
+        network.run({})
