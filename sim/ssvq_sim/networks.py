@@ -41,6 +41,7 @@ TARGET_CONFIG, TARGET_RATE, TARGET_SPEED_UP = "base", 1, 3.5
 LATENCY = 100
 WATCHDOG_CYCLES = 100_000
 SEED = 0
+TABLE_WIDTH = 110
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +211,7 @@ def main(
     except (ConfigError, ValueError, SimulationError, BuildError, ToolError, OSError) as error:
         console.print(f"error: {error}", style="red")
         raise typer.Exit(2) from error
-    console.print(table(runs))
+    Console(width=max(console.width, TABLE_WIDTH)).print(table(runs))
     wrong = missed(runs)
     for problem in wrong:
         console.print(problem, style="red")
