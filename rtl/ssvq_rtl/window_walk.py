@@ -1,17 +1,12 @@
 """Addresses of the pixels in the windows of an image, and of the activations of a matrix."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 
 from ssvq_gen.config import CoreConfig
 
 from .checks import require_config
-from .walk import ADDRESS_WIDTH, WalkCommand, lane_count, walk_members
-
-_Y_WIDTH = 21
-_X_WIDTH = 17
-"""Bits of a row and of a column of the image: no window of any descriptor comes back to the image from its other
-side. There are at most 2**16 rows of a kernel, `dilation_y` apart, and 2**12 rows of windows, `stride_y` apart."""
+from .walk import ADDRESS_WIDTH, X_WIDTH, Y_WIDTH, WalkCommand, lane_count, times, walk_members
 
 
 class WindowWalk(wiring.Component):
@@ -83,10 +78,10 @@ class WindowWalk(wiring.Component):
         kernel_step_y = Signal(20, reset_less=True)
         with m.If(self.start):
             m.d.sync += [
-                step_x.eq(_times(command.input_stride, Mux(command.is_window, command.stride_x, 1))),
-                step_y.eq(_times(command.row_stride, command.stride_y)),
-                kernel_step_x.eq(_times(command.input_stride, command.dilation_x)),
-                kernel_step_y.eq(_times(command.row_stride, command.dilation_y)),
+                step_x.eq(times(command.input_stride, Mux(command.is_window, command.stride_x, 1))),
+                step_y.eq(times(command.row_stride, command.stride_y)),
+                kernel_step_x.eq(times(command.input_stride, command.dilation_x)),
+                kernel_step_y.eq(times(command.row_stride, command.dilation_y)),
             ]
 
         next_window = Signal(ADDRESS_WIDTH)
@@ -124,7 +119,7 @@ class WindowWalk(wiring.Component):
 
     def _move_pixel(self, m: Module, shape: "data.View[WalkCommand]", row_ends: Value, kernel_row_ends: Value) -> None:
         """The place in the image, of this pixel and of the first window's at this position of the kernel."""
-        y, x = Signal(signed(_Y_WIDTH)), Signal(signed(_X_WIDTH))
+        y, x = Signal(signed(Y_WIDTH)), Signal(signed(X_WIDTH))
         first_y, first_x = Signal.like(y), Signal.like(x)
         next_y, next_x = Signal.like(y), Signal.like(x)
         m.d.comb += [next_y.eq(first_y), next_x.eq(first_x)]
@@ -149,8 +144,3 @@ class WindowWalk(wiring.Component):
 
 
 _LEVELS = ("tile", "position", "kernel_row", "product")
-
-
-def _times(words: Value, factor: Value) -> Value:
-    """A product as a sum of shifted words: synthesis would take a multiplier for it."""
-    return sum((Mux(factor[bit], words << bit, 0) for bit in range(len(factor))), start=Const(0))
