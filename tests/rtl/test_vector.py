@@ -10,7 +10,7 @@ from vector_bench import VectorBench, command_of
 from vector_programs import VectorStep, random_step
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import VECTOR_OPCODES, Opcode
+from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, Opcode
 from ssvq_rtl.vector import VectorEngine
 from ssvq_rtl.vector_walk import DRAIN_CYCLES
 from ssvq_sim.stream_bench import run_benches
@@ -18,11 +18,11 @@ from ssvq_sim.stream_bench import run_benches
 SEED = int(os.environ.get("SSVQ_SEED", "0"))
 ROOMY = SQUARE.replace(name="roomy", activation_bytes=8 * 400)
 CONFIGS = [
-    ROOMY.replace(name="half", vector_lanes=4),
+    ROOMY.replace(name="half", vector_lanes=4, depthwise_taps=1),
     ROOMY,
-    WIDE.replace(name="quarter", vector_lanes=4),
+    WIDE.replace(name="quarter", vector_lanes=4, depthwise_taps=2),
     WIDE,
-    TALL.replace(name="deep", activation_bytes=32 * 200, accumulator_depth=16, vector_lanes=8),
+    TALL.replace(name="deep", activation_bytes=32 * 200, accumulator_depth=16, vector_lanes=8, depthwise_taps=5),
 ]
 """Groups of lanes are whole words, halves and quarters; outputs are narrower, as wide and wider than a word's parts."""
 
@@ -62,7 +62,9 @@ def test_a_table_is_kept() -> None:
     assert bench.cycles[1] < bench.cycles[0] - 256
 
 
-@pytest.mark.parametrize("opcode", VECTOR_OPCODES, ids=lambda o: o.name)
+@pytest.mark.parametrize(
+    "opcode", [opcode for opcode in VECTOR_OPCODES if opcode not in VECTOR_WINDOW_OPCODES], ids=lambda o: o.name
+)
 def test_throughput(opcode: Opcode) -> None:
     """A group of lanes in every cycle of every pass; what else there is depends on groups and activations only."""
     config = ROOMY.replace(accumulator_depth=64)
