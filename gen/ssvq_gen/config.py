@@ -400,6 +400,7 @@ PRESETS: dict[str, CoreConfig] = {
             axi_data_width=64,
             activation_bytes=384 << 10,
             weight_cache_bytes=64 << 10,
+            depthwise_taps=5,
             profile_depth=256,
         ),
         CoreConfig(
@@ -410,6 +411,7 @@ PRESETS: dict[str, CoreConfig] = {
             activation_bytes=1024 << 10,
             weight_cache_bytes=128 << 10,
             vector_lanes=32,
+            depthwise_taps=5,
             profile_depth=256,
         ),
     )

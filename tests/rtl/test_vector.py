@@ -10,6 +10,8 @@ from vector_bench import VectorBench, command_of
 from vector_programs import VectorStep, random_step, random_window_step
 
 from ssvq.convolution_geometry import ConvolutionGeometry
+from ssvq.reference import ActivationScale
+from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, Opcode
 from ssvq_rtl.vector import VectorEngine
@@ -146,6 +148,62 @@ def test_padding_waits_for_nothing() -> None:
 def test_windows_of_all_kinds(config: CoreConfig, opcode: Opcode) -> None:
     """As many as there is time for, on a memory that others use now and then."""
     check(config, [random_step(config, SEED + 200 + n, opcode=opcode, index=n) for n in range(12)], 0.2)
+
+
+@pytest.mark.parametrize(("value", "weight"), [(127, -128), (127, 127), (-128, 127), (-128, -128)])
+@pytest.mark.parametrize("opcode", VECTOR_WINDOW_OPCODES, ids=lambda o: o.name)
+def test_widest_sums(opcode: Opcode, value: int, weight: int) -> None:
+    """Of the most positions, with pixels and zero point at opposite ends; close to where outputs saturate."""
+    size = (8, 8) if opcode is Opcode.DEPTHWISE else (37, 13)
+    zero_point = -128 if value > 0 else 127
+    total = (value - zero_point) * (size[0] * size[1] if opcode is Opcode.POOL else 64 * weight)
+    shift, multiplier = 24, max(1, int(110 * 2**24 / abs(total)))
+    operation = WindowOperation(
+        name="widest",
+        opcode=opcode,
+        channels=3,
+        geometry=ConvolutionGeometry(kernel=size),
+        weight=np.full((3, 8, 8) if opcode is Opcode.DEPTHWISE else (0, 0, 0), weight, dtype=np.int8),
+        multiplier=np.asarray(multiplier),
+        shift=shift,
+        input_zero_point=zero_point,
+        zero_point=0,
+        output_scale=ActivationScale(scale=1.0),
+    )
+    config = ROOMY.replace(activation_bytes=8 * 1100)
+    image = np.full((*size, 3), value, dtype=np.int8)
+    step = random_window_step(
+        config,
+        SEED,
+        opcode=opcode,
+        geometry=operation.geometry,
+        size=size,
+        channels=3,
+        operation=operation,
+        image=image,
+    )
+    assert 100 < abs(int(operation.reference(image)[0, 0, 0])) < 120
+    check(config, [step], 0.0)
+
+
+def test_weights_of_the_operation_before() -> None:
+    """They are in the lanes, all of them, and count for nothing where a kernel has fewer."""
+    config = ROOMY.replace(depthwise_taps=5)
+    shapes = [((8, 8), 2), ((3, 3), 2), ((8, 8), 3), ((5, 5), 2), ((8, 8), 2), ((7, 4), 3), ((5, 5), 3)]
+    steps = [
+        random_window_step(
+            config,
+            SEED + number,
+            opcode=Opcode.DEPTHWISE,
+            index=number,
+            geometry=ConvolutionGeometry(kernel=kernel, stride=(1, stride), padding=(2, 2, 2, 2)),
+            size=(8, 7),
+            channels=5,
+        )
+        for number, (kernel, stride) in enumerate(shapes)
+    ]
+    assert all(step.fields["extra_taps"] for step in steps)
+    check(config, steps, 0.0)
 
 
 @pytest.mark.parametrize("opcode", VECTOR_WINDOW_OPCODES, ids=lambda o: o.name)

@@ -12,6 +12,7 @@ from vector_operations import random_activations, random_geometry, random_operat
 from ssvq import window
 from ssvq.convolution_geometry import Band, ConvolutionGeometry
 from ssvq.image_tensor import ImageTensor
+from ssvq.reference import Int8Array
 from ssvq.vector_image import parameter_words, table_words, vector_fields
 from ssvq.vector_operation import VectorOperation
 from ssvq.window_operation import WindowOperation
@@ -72,9 +73,11 @@ def random_window_step(
     geometry: ConvolutionGeometry | None = None,
     size: tuple[int, int] | None = None,
     channels: int | None = None,
+    operation: WindowOperation | None = None,
+    image: Int8Array | None = None,
 ) -> VectorStep:
-    """The same of an operation on windows; what is not given is random. With `size`, that of the image, the step is the
-    whole output, else a band of it that may end within a row.
+    """The same of an operation on windows; what is not given is random, and what is given has to fit together. With
+    `size`, that of the image, the step is the whole output, else a band of it that may end within a row.
     """
     rng = np.random.default_rng(seed)
     width = config.word_bytes
@@ -86,17 +89,18 @@ def random_window_step(
             full = windows.output_size(height, columns)
         except ValueError:
             continue
-        operation = random_operation(rng, opcode, count, windows)
-        assert isinstance(operation, WindowOperation)
+        chosen = random_operation(rng, opcode, count, windows) if operation is None else operation
+        assert isinstance(chosen, WindowOperation)
         band = Band(y=0, x=0, height=full[0], width=full[1]) if size is not None else _random_band(rng, *full)
         words = -(-count // width)
         strides = [words + int(rng.integers(0, 2)) for _ in range(2)]
         row_stride = columns * strides[0] + int(rng.integers(0, 3))
         sizes = [(height - 1) * row_stride + columns * strides[0], band.pixels * strides[1]]
-        memory = _Memory(config, seed, operation, sizes)
+        memory = _Memory(config, seed, chosen, sizes)
         if memory.fits:
             break
-    image = random_activations(rng, height * columns, count).reshape(height, columns, count)
+    if image is None:
+        image = random_activations(rng, height * columns, count).reshape(height, columns, count)
     tensor = ImageTensor(
         word=memory.places[0],
         height=height,
@@ -107,12 +111,12 @@ def random_window_step(
     )
     for y, row in enumerate(image):
         put(memory.before, tensor.pixel(y, 0), strides[0], row)
-    output = operation.reference(image)[band.y :, band.x :][: band.height, : band.width].reshape(-1, count)
+    output = chosen.reference(image)[band.y :, band.x :][: band.height, : band.width].reshape(-1, count)
     fields = window.fields(windows, tensor, band) | {"kernel_height": windows.kernel[0], "index": index}
     if opcode is Opcode.DEPTHWISE:
-        fields["extra_taps"] = operation.extra_taps(config) if size is not None or rng.random() < 0.8 else 0
+        fields["extra_taps"] = chosen.extra_taps(config) if size is not None or rng.random() < 0.8 else 0
     tokens = band.pixels if size is not None else band.pixels - int(rng.integers(0, band.width))
-    return memory.step(operation, fields | {"tokens": tokens}, output[:tokens], memory.places[1], strides[1])
+    return memory.step(chosen, fields | {"tokens": tokens}, output[:tokens], memory.places[1], strides[1])
 
 
 def _random_band(rng: np.random.Generator, height: int, width: int) -> Band:
