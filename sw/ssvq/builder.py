@@ -216,8 +216,9 @@ class ProgramBuilder:
             raise CompileError(job, rule)
         geometry, channels = operation.geometry, operation.channels
         part, output = self._band(job, geometry, (source, channels), (target, channels), band)
+        geometry, image = window.folded(geometry, source)
         values = vector_fields(operation) | {
-            **window.fields(geometry, source, part),
+            **window.fields(geometry, image, part),
             "kernel_height": geometry.kernel[0],
             **_output_fields(output),
             **_places(operation, config, parameters, table, table_kept=table_kept),

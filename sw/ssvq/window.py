@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from .convolution_geometry import Band, ConvolutionGeometry
 from .image_tensor import ImageTensor
 
 SOURCE_WIDTH = FIELD_BY_NAME["source"].width
+_KERNEL_WIDTH_MAX = FIELD_BY_NAME["kernel_width"].bounds[1]
 _ADDRESS_WIDTH = SOURCE_WIDTH + 1
 """Bits of the core's addresses: with a `source` below zero they wrap."""
 
@@ -38,6 +40,15 @@ def fields(geometry: ConvolutionGeometry, image: ImageTensor, band: Band) -> dic
         "dilation_x": geometry.dilation[1],
         "kernel_width": geometry.kernel[1],
     }
+
+
+def folded(geometry: ConvolutionGeometry, image: ImageTensor) -> tuple[ConvolutionGeometry, ImageTensor]:
+    """The same window where it is the whole of an image without gaps and too wide for a descriptor: one column."""
+    whole = geometry.kernel == (image.height, image.width) and geometry.dilation == (1, 1) and not any(geometry.padding)
+    if geometry.kernel[1] <= _KERNEL_WIDTH_MAX or not whole or image.row_stride != image.width * image.stride:
+        return geometry, image
+    column = replace(image, height=geometry.positions, width=1, row_stride=image.stride)
+    return ConvolutionGeometry(kernel=(geometry.positions, 1)), column
 
 
 def words(config: CoreConfig, d: Mapping[str, int], tiles: range) -> npt.NDArray[np.int64]:

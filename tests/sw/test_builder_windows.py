@@ -21,6 +21,7 @@ from ssvq.program import place_input, read_output
 from ssvq.reference import ActivationScale
 from ssvq.vector_image import parameter_words, table_words
 from ssvq.window_operation import WindowOperation
+from ssvq.window_scales import average_pool
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import VECTOR_WINDOW_OPCODES, Opcode
 
@@ -50,6 +51,7 @@ def needed(operation: WindowOperation, source: ImageTensor, band: Band, words: i
 @given(data=st.data())
 def test_any_windows_on_any_core(data: st.DataObject) -> None:
     config = data.draw(configs(activation_words=st.just(1500)))
+    config = config.replace(depthwise_taps=data.draw(st.integers(0, 5))) if config.vector else config
     height, width, channels = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9)), data.draw(st.integers(1, 40))
     geometry = data.draw(geometries(height=height, width=width))
     opcode = data.draw(st.sampled_from(VECTOR_WINDOW_OPCODES))
@@ -86,6 +88,28 @@ def test_any_windows_on_any_core(data: st.DataObject) -> None:
     assert set(footprint.reads(config, fields).tolist()) == expected
     written = y.pixels(part.y, part.x, part.height, part.width)
     assert set(footprint.writes(config, fields).tolist()) == set(range(written.word, written.end(config)))
+
+
+@pytest.mark.parametrize("size", [(22, 23), (7, 7), (1, 512), (16, 16)])
+def test_a_window_that_is_the_image(size: tuple[int, int]) -> None:
+    """Of any size up to 512 pixels, when there are no gaps; the output is one pixel."""
+    geometry = ConvolutionGeometry(kernel=size)
+    scale = ActivationScale(scale=0.1, zero_point=-3)
+    operation = average_pool("pool", channels=10, geometry=geometry, input_scale=scale, output_scale=scale)
+    image = np.random.default_rng(0).integers(-128, 128, (*size, 10), dtype=np.int8)
+    x, y = packed(10, *size, 10), packed(2000, 1, 1, 10)
+    model = CoreModel(CONFIG)
+    for row, column in np.ndindex(*size):
+        model.words[x.pixel(row, column) :][:2].reshape(-1)[:10] = image[row, column]
+    builder = ProgramBuilder(CONFIG)
+    builder.windows(operation, source=x, target=y)
+    program = builder.build()
+    model.run(program.new_memory(), program.descriptor_offset, program.descriptor_count)
+    np.testing.assert_array_equal(model.words[2000:].reshape(-1)[:10], operation.reference(image)[0, 0])
+    gaps = replace(x, row_stride=size[1] * 2 + 1)
+    if size[1] > 15:
+        with pytest.raises(CompileError, match="descriptor field kernel_width must be from 0 to 15"):
+            ProgramBuilder(CONFIG).windows(operation, source=gaps, target=y)
 
 
 def packed(word: int, height: int, width: int, channels: int) -> ImageTensor:
