@@ -27,6 +27,8 @@ CODEBOOK_PAGES = 2
 CODEBOOK_WORD_WIDTH = 8 * LANE_WEIGHTS
 
 MIN_VECTOR_LANES = 4
+MAX_DEPTHWISE_TAPS = 5
+DEFAULT_DEPTHWISE_TAPS = 3
 
 MAX_VECTOR_DIM = 32
 MAX_BURST_BEATS = 16
@@ -85,8 +87,10 @@ class CoreConfig:
     profile_depth : descriptors whose times and counters are recorded; 0 leaves the records out
     attention : generate PRODUCT, the product of two activation tensors
     convolution : generate CONV, which finds the inputs of any kernel in an image
-    vector : generate the vector unit: sums, products, tables, LayerNorm and softmax of activations
+    vector : generate the vector unit: sums, products, tables, LayerNorm, softmax and pooling of activations
     vector_lanes : channels that it takes at once; 0 chooses those of a word of the activation memory
+    depthwise_taps : multipliers of a lane in a depthwise convolution, each for another of the windows that have a pixel
+        in common; 0 leaves depthwise convolutions out, and is what it is without the vector unit
     formats : weight formats the core can decode
 
     Raises
@@ -111,6 +115,7 @@ class CoreConfig:
     convolution: bool = True
     vector: bool = True
     vector_lanes: int = 0
+    depthwise_taps: int = DEFAULT_DEPTHWISE_TAPS
     formats: tuple[WeightFormat, ...] = (WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ)
 
     def __post_init__(self) -> None:
@@ -151,7 +156,9 @@ class CoreConfig:
     def _choose_vector_lanes(self) -> None:
         if not isinstance(self.vector, bool):
             raise ConfigError(f"vector must be true or false, not {self.vector!r}")
+        _require_range("depthwise_taps", self.depthwise_taps, 0, MAX_DEPTHWISE_TAPS)
         if not self.vector:
+            object.__setattr__(self, "depthwise_taps", 0)
             if self.vector_lanes != 0:
                 raise ConfigError(f"vector_lanes must be 0 without the vector unit, not {self.vector_lanes!r}")
             return
@@ -356,7 +363,8 @@ def _lanes_chosen_anew(changes: Mapping[str, Any]) -> dict[str, int]:
     """Derived lane counts do not outlive the array or bus that they were derived from."""
     chosen = {"decode_lanes", "requantize_lanes"} if changes.keys() & {"rows", "cols", "axi_data_width"} else set()
     chosen |= {"vector_lanes"} if changes.keys() & {"rows", "cols", "vector"} else set()
-    return dict.fromkeys(sorted(chosen), 0)
+    taps = {"depthwise_taps": DEFAULT_DEPTHWISE_TAPS} if "vector" in changes else {}
+    return dict.fromkeys(sorted(chosen), 0) | taps
 
 
 PRESETS: dict[str, CoreConfig] = {
@@ -392,6 +400,7 @@ PRESETS: dict[str, CoreConfig] = {
             axi_data_width=64,
             activation_bytes=384 << 10,
             weight_cache_bytes=64 << 10,
+            depthwise_taps=5,
             profile_depth=256,
         ),
         CoreConfig(
@@ -402,6 +411,7 @@ PRESETS: dict[str, CoreConfig] = {
             activation_bytes=1024 << 10,
             weight_cache_bytes=128 << 10,
             vector_lanes=32,
+            depthwise_taps=5,
             profile_depth=256,
         ),
     )

@@ -44,13 +44,17 @@ class Opcode(IntEnum):
     MULTIPLY = 7
     LAYERNORM = 8
     SOFTMAX = 9
+    POOL = 10
+    DEPTHWISE = 11
 
 
 MATRIX_OPCODES = (Opcode.MATMUL, Opcode.PRODUCT, Opcode.CONV)
 """What enters the array."""
 STREAM_OPCODES = (Opcode.MATMUL, Opcode.CONV)
 """What has a weight stream."""
-VECTOR_OPCODES = (Opcode.SUM, Opcode.MULTIPLY, Opcode.LAYERNORM, Opcode.SOFTMAX)
+VECTOR_WINDOW_OPCODES = (Opcode.POOL, Opcode.DEPTHWISE)
+"""What the vector unit does with the pixels in the windows of an image."""
+VECTOR_OPCODES = (Opcode.SUM, Opcode.MULTIPLY, Opcode.LAYERNORM, Opcode.SOFTMAX, *VECTOR_WINDOW_OPCODES)
 """What the vector unit does."""
 
 
@@ -136,7 +140,8 @@ class Field:
 
 
 _PRODUCT = (Opcode.PRODUCT,)
-_WINDOW = (Opcode.CONV,)
+_CONV = (Opcode.CONV,)
+_WINDOW = (Opcode.CONV, *VECTOR_WINDOW_OPCODES)
 _MOVED = (Opcode.LOAD, Opcode.STORE, *STREAM_OPCODES)
 _PAIRED = (Opcode.SUM, Opcode.MULTIPLY)
 DESCRIPTOR_FIELDS: tuple[Field, ...] = (
@@ -178,22 +183,28 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
     Field(name="input_height", word=10, lsb=0, width=12, opcodes=_WINDOW, doc="rows of the input image"),
     Field(name="input_width", word=10, lsb=12, width=12, opcodes=_WINDOW, doc="pixels in a row of the input image"),
     Field(
-        name="padding_value", word=10, lsb=24, width=8, signed=True, opcodes=_WINDOW, doc="channels of a pixel outside"
+        name="padding_value", word=10, lsb=24, width=8, signed=True, opcodes=_CONV, doc="channels of a pixel outside"
     ),
     Field(name="origin_y", word=11, lsb=0, width=13, signed=True, opcodes=_WINDOW, doc="row of the first window"),
     Field(name="origin_x", word=11, lsb=13, width=13, signed=True, opcodes=_WINDOW, doc="its place in that row"),
     Field(name="stride_y", word=11, lsb=26, width=3, opcodes=_WINDOW, doc="input rows from a window to the one below"),
     Field(name="stride_x", word=11, lsb=29, width=3, opcodes=_WINDOW, doc="input pixels from a window to the next"),
     Field(name="row_stride", word=12, lsb=0, width=16, opcodes=_WINDOW, doc="words from one input row to the next"),
-    Field(
-        name="channel_tiles", word=12, lsb=16, width=12, opcodes=_WINDOW, doc="k tiles at each position of the kernel"
-    ),
-    Field(name="kernel_width", word=12, lsb=28, width=4, opcodes=_WINDOW, doc="of the kernel; k_tiles has its height"),
+    Field(name="channel_tiles", word=12, lsb=16, width=12, opcodes=_CONV, doc="k tiles at each position of the kernel"),
+    Field(name="kernel_width", word=12, lsb=28, width=4, opcodes=_WINDOW, doc="positions in a row of the kernel"),
     Field(name="output_width", word=15, lsb=0, width=12, opcodes=_WINDOW, doc="windows in a row"),
     Field(name="dilation_y", word=15, lsb=12, width=4, opcodes=_WINDOW, doc="input rows from a kernel row to the next"),
     Field(name="dilation_x", word=15, lsb=16, width=4, opcodes=_WINDOW, doc="input pixels between kernel positions"),
-    Field(name="mantissa", word=13, lsb=0, width=12, doc="shared multiplier"),
-    Field(name="exponent", word=13, lsb=12, width=4, doc="shared multiplier: shift beyond the smallest"),
+    Field(name="kernel_height", word=15, lsb=20, width=12, opcodes=VECTOR_WINDOW_OPCODES, doc="rows of the kernel"),
+    Field(name="mantissa", word=13, lsb=0, width=12, opcodes=MATRIX_OPCODES, doc="shared multiplier"),
+    Field(
+        name="exponent",
+        word=13,
+        lsb=12,
+        width=4,
+        opcodes=MATRIX_OPCODES,
+        doc="shared multiplier: shift beyond the smallest",
+    ),
     Field(name="last_columns", word=13, lsb=16, width=8, opcodes=_PRODUCT, doc="columns in use in the last tile"),
     Field(
         name="residency",
@@ -204,14 +215,23 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
         doc="0 from DRAM, 1 and kept in the cache, 2 from the cache",
     ),
     Field(name="cache_offset", word=14, lsb=0, width=32, opcodes=STREAM_OPCODES, doc="byte offset in the cache"),
-    Field(name="table", word=10, lsb=0, width=32, opcodes=VECTOR_OPCODES, doc="word of the table, if there is one"),
+    Field(name="table", word=14, lsb=0, width=32, opcodes=VECTOR_OPCODES, doc="word of the table, if there is one"),
     Field(name="second_source", word=11, lsb=0, width=32, opcodes=_PAIRED, doc="word of the second tensor"),
     Field(name="inverse", word=11, lsb=0, width=26, opcodes=(Opcode.LAYERNORM,), doc="of the number of channels"),
     Field(name="second_stride", word=12, lsb=0, width=16, opcodes=_PAIRED, doc="words between its activations"),
     Field(name="planes", word=12, lsb=16, width=4, opcodes=VECTOR_OPCODES, doc="parameters that channels have"),
-    Field(name="shift_code", word=12, lsb=20, width=2, opcodes=VECTOR_OPCODES, doc="shift of the result"),
-    Field(name="table_use", word=12, lsb=22, width=2, opcodes=VECTOR_OPCODES, doc="0 none, 1 load, 2 as it is"),
-    Field(name="has_second", word=12, lsb=24, width=1, opcodes=_PAIRED, doc="1: there is a second tensor"),
+    Field(name="shift_code", word=12, lsb=20, width=3, opcodes=VECTOR_OPCODES, doc="shift of the result"),
+    Field(name="table_use", word=12, lsb=23, width=2, opcodes=VECTOR_OPCODES, doc="0 none, 1 load, 2 as it is"),
+    Field(name="has_second", word=12, lsb=25, width=1, opcodes=_PAIRED, doc="1: there is a second tensor"),
+    Field(name="largest", word=12, lsb=26, width=1, opcodes=(Opcode.POOL,), doc="1: largest pixel, 0: sum of a window"),
+    Field(
+        name="extra_taps",
+        word=10,
+        lsb=24,
+        width=3,
+        opcodes=(Opcode.DEPTHWISE,),
+        doc="windows beside the first that take a pixel in the same cycle",
+    ),
     Field(
         name="input_zero_point",
         word=13,
@@ -222,9 +242,9 @@ DESCRIPTOR_FIELDS: tuple[Field, ...] = (
         doc="zero point of the (first) input",
     ),
     Field(name="second_zero_point", word=13, lsb=24, width=8, signed=True, opcodes=_PAIRED, doc="of the second tensor"),
-    Field(name="epsilon", word=14, lsb=0, width=32, opcodes=(Opcode.LAYERNORM,), doc="added to the spread"),
+    Field(name="epsilon", word=10, lsb=0, width=32, opcodes=(Opcode.LAYERNORM,), doc="added to the spread"),
     Field(
-        name="multiplier", word=15, lsb=0, width=16, signed=True, opcodes=VECTOR_OPCODES, doc="shared by all channels"
+        name="multiplier", word=13, lsb=0, width=16, signed=True, opcodes=VECTOR_OPCODES, doc="shared by all channels"
     ),
     Field(
         name="second_multiplier", word=15, lsb=16, width=16, signed=True, opcodes=_PAIRED, doc="of the second tensor"
@@ -274,6 +294,7 @@ class ParameterPlane(IntFlag):
 
     They are stored in the activation memory for one word of channels after the other, for each word as words of one
     byte for each channel: multiplier, second multiplier, offset and gain shift, each from its least significant byte.
+    The words of a DEPTHWISE go on with the weights, one word for each position of the kernel, row by row.
     """
 
     MULTIPLIER = 1

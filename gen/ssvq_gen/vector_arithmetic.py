@@ -2,9 +2,10 @@
 
 Every output is ``clamp(round((value * multiplier + other * other_multiplier + offset) / 2**shift) + zero_point)`` of a
 `value` of at most `VALUE_WIDTH` bits. It is the activation itself, less its zero point, for sums of tensors, a product
-of two activations, the sum of a window, or a normalized value: a softmax's share, or a LayerNorm's distance from the
-mean in standard deviations. Both of the last are ``round(x * root / 2**normalizing_shift)`` with a 16-bit `root`, of a
-token, from a table of straight lines. Rounding is half up, as in `ssvq_gen.arithmetic`.
+of two activations, the sum or the largest pixel of a window, or a normalized value: a softmax's share, or a LayerNorm's
+distance from the mean in standard deviations. Both of the last are ``round(x * root / 2**normalizing_shift)`` with a
+16-bit `root`, of a token, from a table of straight lines. A window's sum of products has `WINDOW_SUM_WIDTH` bits.
+Rounding is half up, as in `ssvq_gen.arithmetic`.
 
 The formulas use operators only, so that the same function takes Python integers and int64 NumPy arrays.
 """
@@ -19,9 +20,16 @@ from typing import Any
 VALUE_WIDTH = 18
 VALUE_MIN, VALUE_MAX = -(1 << (VALUE_WIDTH - 1)), (1 << (VALUE_WIDTH - 1)) - 1
 MULTIPLIER_WIDTH = 16
-OFFSET_WIDTH = 24
-SHIFTS = (12, 14, 16, 20)
+OFFSET_WIDTH = 32
+SHIFTS = (12, 14, 16, 20, 24)
 """What sums of products are shifted by, in the order of their codes in a descriptor."""
+
+POOL_POSITIONS_MAX = 512
+"""Positions of a POOL's window: a sum of as many activations less their zero point has `VALUE_WIDTH` bits."""
+DEPTHWISE_KERNEL_MAX = 8
+"""Rows, and columns, of a DEPTHWISE's kernel."""
+WINDOW_SUM_WIDTH = 22
+"""Bits of the value of a DEPTHWISE: a sum of `DEPTHWISE_KERNEL_MAX` squared products of 9 by 8 bits is exact."""
 
 GAIN_SHIFT_MAX = 7
 """Largest left shift of a channel in front of a LayerNorm."""

@@ -1,16 +1,26 @@
 """Says whether a descriptor can be run."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import LANE_WEIGHTS, CoreConfig, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_MAGIC, DRAM_ALIGNMENT, VECTOR_OPCODES, ErrorCode, Opcode, Residency, TableUse
-from ssvq_gen.vector_arithmetic import CHANNELS_MAX
+from ssvq_gen.format import (
+    DESCRIPTOR_MAGIC,
+    DRAM_ALIGNMENT,
+    VECTOR_OPCODES,
+    VECTOR_WINDOW_OPCODES,
+    ErrorCode,
+    Opcode,
+    Residency,
+    TableUse,
+)
+from ssvq_gen.vector_arithmetic import CHANNELS_MAX, DEPTHWISE_KERNEL_MAX, POOL_POSITIONS_MAX, SHIFTS
 
 from .bus import ERROR_CODE_WIDTH
 from .checks import require_config
 from .descriptor import descriptor_layout
+from .walk import times
 
 _INT8_INDEX_WIDTH = 8
 _LANE_WEIGHTS_LOG2 = LANE_WEIGHTS.bit_length() - 1
@@ -70,10 +80,11 @@ class DescriptorCheck(wiring.Component):
             ((fields.dram_bytes == 0) ^ (is_product | is_vector))
             | (is_matrix & self._bad_matrix())
             | (has_stream & (self._bad_format(m) | self._bad_residency()))
-            | (is_conv & self._bad_window())
+            | (is_conv & self._bad_window("channel_tiles"))
             | (is_product & ((fields.last_columns == 0) | (fields.last_columns > self._config.cols)))
             | (~is_product & (fields.batch_last != 0))
             | (is_vector & self._bad_vector())
+            | (is_vector & self._bad_vector_window())
         )
         m.d.comb += self.words.eq(fields.dram_bytes >> word_bytes_log2)
         with m.If((fields.magic != DESCRIPTOR_MAGIC) | ~is_known | bad_field):
@@ -99,11 +110,9 @@ class DescriptorCheck(wiring.Component):
             | (fields.clamp_min > fields.clamp_max)
         )
 
-    def _bad_window(self) -> Value:
+    def _bad_window(self, count: str) -> Value:
         """Windows are wherever their numbers lead; only a step or a count of zero makes none."""
-        if not self._config.convolution:
-            return Const(0)
-        counts = ("input_height", "input_width", "output_width", "kernel_width", "channel_tiles")
+        counts = ("input_height", "input_width", "output_width", "kernel_width", count)
         steps = ("stride_y", "stride_x", "dilation_y", "dilation_x")
         return Cat(self.fields[name] == 0 for name in counts + steps).any()
 
@@ -112,18 +121,37 @@ class DescriptorCheck(wiring.Component):
         is_sum, is_multiply, is_softmax = (
             fields.opcode == opcode for opcode in (Opcode.SUM, Opcode.MULTIPLY, Opcode.SOFTMAX)
         )
+        is_window = Cat(fields.opcode == opcode for opcode in VECTOR_WINDOW_OPCODES).any()
+        any_tokens = is_sum | is_multiply | is_window
         has_second = fields.has_second
         return (
             (fields.tokens == 0)
-            | (~(is_sum | is_multiply) & (fields.tokens > self._config.accumulator_depth))
+            | (~any_tokens & (fields.tokens > self._config.accumulator_depth))
             | (fields.channels == 0)
             | (fields.channels > CHANNELS_MAX)
             | (fields.clamp_min > fields.clamp_max)
             | (fields.table_use > max(TableUse))
+            | (fields.shift_code >= len(SHIFTS))
             | (is_softmax & ((fields.table_use == TableUse.NONE) | (fields.input_zero_point != 0)))
             | (is_multiply & ~has_second)
             | (~(is_sum | is_multiply) & has_second)
         )
+
+    def _bad_vector_window(self) -> Value:
+        """Of a POOL or DEPTHWISE; the windows that a pixel belongs to are as many as there are taps, and no fewer."""
+        fields, taps = self.fields, self._config.depthwise_taps
+        height, width = fields.kernel_height, fields.kernel_width
+        is_pool, is_depthwise = fields.opcode == Opcode.POOL, fields.opcode == Opcode.DEPTHWISE
+        bad = (is_pool | is_depthwise) & self._bad_window("kernel_height")
+        bad |= is_pool & (times(height, width) > POOL_POSITIONS_MAX)
+        if not taps:
+            return bad | is_depthwise
+        reach = times(fields.stride_x, fields.extra_taps)
+        several = fields.extra_taps != 0
+        bad |= is_depthwise & ((height > DEPTHWISE_KERNEL_MAX) | (width > DEPTHWISE_KERNEL_MAX))
+        bad |= is_depthwise & (fields.extra_taps >= taps)
+        fits = (reach < width) & (width <= reach + fields.stride_x) & (fields.dilation_x == 1)
+        return bad | (is_depthwise & several & ~fits)
 
     def _bad_residency(self) -> Value:
         fields = self.fields

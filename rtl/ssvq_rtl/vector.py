@@ -1,4 +1,4 @@
-"""The vector unit: sums, products, tables, LayerNorm and softmax of tensors in the activation memory."""
+"""The vector unit: sums, products, tables, LayerNorm, softmax and windows of tensors in the activation memory."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
@@ -20,7 +20,9 @@ class VectorEngine(wiring.Component):
     """One operation at a time; see `ssvq_gen.vector_arithmetic` for what it computes.
 
     Throughput: `vector_lanes` channels a cycle and operand, in each phase of the operation (`Phase`). A LAYERNORM has
-    two phases and a SOFTMAX three that read the activations, and one with a cycle for each activation.
+    two phases and a SOFTMAX three that read the activations, and one with a cycle for each activation. A POOL takes a
+    cycle for each position of each window, and so does a DEPTHWISE without `extra_taps`; with them, a cycle for each
+    pixel in a row of windows. A kernel column outside the image is one cycle.
 
     Members
     -------

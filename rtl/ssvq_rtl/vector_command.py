@@ -14,6 +14,8 @@ _FIELDS = (
     *("source", "destination", "tokens", "channels", "input_stride", "output_stride", "zero_point", "clamp_min"),
     *("clamp_max", "parameters", "planes", "table", "table_use", "shift_code", "input_zero_point", "multiplier"),
     *("second_source", "second_stride", "second_zero_point", "second_multiplier", "has_second", "inverse", "epsilon"),
+    *("input_height", "input_width", "origin_y", "origin_x", "stride_y", "stride_x", "dilation_y", "dilation_x"),
+    *("row_stride", "kernel_height", "kernel_width", "output_width", "largest", "extra_taps"),
 )
 
 
@@ -24,11 +26,13 @@ class Operation(IntEnum):
     MULTIPLY = 1
     LAYERNORM = 2
     SOFTMAX = 3
+    POOL = 4
+    DEPTHWISE = 5
 
     @classmethod
     def of_opcode(cls, opcode: ValueLike) -> Value:
         """The operation of a vector descriptor's opcode, which follow each other in the same order."""
-        return (Value.cast(opcode) - Opcode.SUM.value)[:2]
+        return (Value.cast(opcode) - Opcode.SUM.value)[:3]
 
 
 class VectorCommand(data.StructLayout):
@@ -55,16 +59,32 @@ class Phase(IntEnum):
     OUTPUTS = 3
 
 
+class WindowPlace(data.StructLayout):
+    """Where a pixel is in its windows; of what is no window of an image, every activation is one.
+
+    outside : it is not in the image, so there is no word
+    opens : all sums begin with it
+    shifts : it is the last one of a period, the windows move on by one
+    closes : it completes a window
+    beyond : it is not in the window that is completed next, but in those after
+    weight : place of its weight
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"outside": 1, "opens": 1, "shifts": 1, "closes": 1, "beyond": 1, "weight": 6})
+
+
 class Element(data.StructLayout):
     """Goes with `vector_lanes` channels of an activation.
 
     token : the activation
     opens : the first channels of a phase
     last_lane : lanes after this one have no channel
+    place : of a pixel in its windows
     """
 
     def __init__(self, config: CoreConfig) -> None:
-        super().__init__({"token": 16, "opens": 1, "last_lane": range(config.vector_lanes)})
+        super().__init__({"token": 16, "opens": 1, "last_lane": range(config.vector_lanes), "place": WindowPlace()})
 
 
 def has_channel(element: "data.View[Element]", lane: int) -> Value:

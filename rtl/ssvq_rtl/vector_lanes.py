@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from ssvq_gen.arithmetic import ACTIVATION_MIN
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import TABLE_ENTRIES, TABLE_ENTRY_BYTES
 from ssvq_gen.vector_arithmetic import (
@@ -15,7 +16,6 @@ from ssvq_gen.vector_arithmetic import (
     OFFSET_WIDTH,
     ROOT_WIDTH,
     SHIFTS,
-    VALUE_WIDTH,
 )
 
 from .checks import require_config
@@ -23,6 +23,7 @@ from .vector_command import Element, Operation, Phase, VectorCommand, has_channe
 from .vector_roots import CENTRE_WIDTH, CENTRED_WIDTH, Root
 from .vector_statistics import SQUARE_WIDTH, LaneValues
 from .vector_walk import Arrival, ArrivedWord
+from .vector_window_sums import VectorWindowSums, value_width
 
 _FACTOR_WIDTH = CENTRE_WIDTH + 1
 _PRODUCT_WIDTH = _FACTOR_WIDTH + ROOT_WIDTH + 1
@@ -55,7 +56,7 @@ class VectorLanes(wiring.Component):
     activations, centred, squares : to the statistics
     token : to the statistics
     centre, root : In, one cycle later
-    o : outputs, `vector_lanes` int8, those without a channel 0
+    o : outputs, `vector_lanes` int8, those without a channel 0; of pixels of a window one
     """
 
     LATENCY = 13
@@ -115,7 +116,18 @@ class VectorLanes(wiring.Component):
             self.centred.element.eq(stages[2].element),
             self.squares.valid.eq(stages[7].valid),
             self.squares.element.eq(stages[7].element),
-            self.o.valid.eq(stages[self.LATENCY].valid & outputs),
+            self.o.valid.eq(stages[self.LATENCY].valid & stages[self.LATENCY].element.place.closes & outputs),
+        ]
+        sums = self._sums(m, stages, part)
+
+        # A pixel outside the image is nothing: zero in a sum, the smallest there is among others.
+        is_pool = operation == Operation.POOL
+        outside = Signal()
+        smallest, none = Signal(), Signal()
+        m.d.comb += [
+            outside.eq(stages[1].element.place.outside),
+            smallest.eq(outside & is_pool & command.largest),
+            none.eq(outside & ~smallest),
         ]
         entry = self._table_entry(m)
         for lane in range(config.vector_lanes):
@@ -126,11 +138,11 @@ class VectorLanes(wiring.Component):
             x, y = (register.word_select(lane, 8).as_signed() for register in (first, second))
             m.d.comb += self.activations.values[lane].eq(x)
             used = Signal(name=f"used{lane}")
-            m.d.comb += used.eq(has_channel(stages[1].element, lane))
+            m.d.comb += used.eq(has_channel(stages[1].element, lane) & ~none)
             value = Signal(signed(9), reset_less=True, name=f"value{lane}")
             other = Signal(signed(9), reset_less=True, name=f"other{lane}")
             m.d.sync += [
-                value.eq(Mux(used, x - command.input_zero_point, 0)),
+                value.eq(Mux(used, Mux(smallest, ACTIVATION_MIN, x) - command.input_zero_point, 0)),
                 other.eq(y - command.second_zero_point),
             ]
 
@@ -153,6 +165,8 @@ class VectorLanes(wiring.Component):
                     ]
                 with m.Case(Operation.SOFTMAX):
                     m.d.sync += second_factor.eq(Mux(outputs, self.root.root, 1))
+                with m.Case(Operation.DEPTHWISE):
+                    m.d.sync += [factor.eq(value), second_factor.eq(sums.first_weights[lane])]
 
             # 3 and 4: the table, the multiplier's input; 5 and 6: its output
             lane_is_used = Signal(name=f"lane_is_used{lane}")
@@ -164,10 +178,15 @@ class VectorLanes(wiring.Component):
             )
             right = self._delayed(m, second_factor, 2, f"right{lane}")
             product = self._delayed(m, left * right, 2, f"product{lane}")
-            m.d.comb += self.squares.values[lane].eq(product)
+            value = self._delayed(m, value, 5, f"value{lane}")
+            m.d.comb += [
+                self.squares.values[lane].eq(product),
+                sums.pixels[lane].eq(left),
+                sums.terms[lane].eq(Mux(is_pool, value, product)),
+            ]
 
             # 7: the value that is scaled
-            scaled = Signal(signed(VALUE_WIDTH), reset_less=True, name=f"scaled{lane}")
+            scaled = Signal(signed(value_width(config)), reset_less=True, name=f"scaled{lane}")
             beside = Signal(signed(9 + MULTIPLIER_WIDTH), reset_less=True, name=f"beside{lane}")
             doubled = Signal(signed(_PRODUCT_WIDTH), name=f"doubled{lane}")
             step = NORMALIZING_SHIFT_STEP
@@ -175,9 +194,11 @@ class VectorLanes(wiring.Component):
             m.d.sync += beside.eq(Mux(operation == Operation.SUM, product, 0))
             with m.Switch(operation):
                 with m.Case(Operation.SUM):
-                    m.d.sync += scaled.eq(self._delayed(m, value, 5, f"value{lane}"))
+                    m.d.sync += scaled.eq(value)
                 with m.Case(Operation.MULTIPLY):
                     m.d.sync += scaled.eq(product)
+                with m.Case(Operation.POOL, Operation.DEPTHWISE):
+                    m.d.sync += scaled.eq(sums.values[lane])
                 with m.Default():
                     m.d.sync += scaled.eq((doubled + 1) >> 1)
 
@@ -193,12 +214,27 @@ class VectorLanes(wiring.Component):
             m.d.comb += self.o.payload.word_select(lane, 8).eq(kept)
         return m
 
+    def _sums(self, m: Module, stages: list[Signal], part: Value) -> VectorWindowSums:
+        """Pixels are at their multiplier in stage 5, products of tap 0 in stage 7."""
+        m.submodules.sums = sums = VectorWindowSums(config=self._config)
+        m.d.comb += [
+            sums.command.eq(self.command),
+            sums.arrives.eq(self.arrives),
+            sums.arrived.eq(self.arrived),
+            sums.part.eq(part),
+            sums.first_place.eq(stages[1].element.place),
+            sums.place.eq(stages[4].element.place),
+            sums.valid.eq(stages[7].valid),
+            sums.term_place.eq(stages[7].element.place),
+        ]
+        return sums
+
     def _rescaled(self, m: Module, lane: int, value: Value, beside: Value, parameters: Value) -> Signal:
         """`ssvq_gen.vector_arithmetic.rescale`."""
         command = self.command
-        product = Signal(signed(VALUE_WIDTH + MULTIPLIER_WIDTH), reset_less=True, name=f"rescaled{lane}")
+        product = Signal(signed(value_width(self._config) + MULTIPLIER_WIDTH), reset_less=True, name=f"rescaled{lane}")
         m.d.sync += product.eq(value * parameters.multiplier)
-        total = Signal(signed(VALUE_WIDTH + MULTIPLIER_WIDTH + 1), reset_less=True, name=f"total{lane}")
+        total = Signal(signed(value_width(self._config) + MULTIPLIER_WIDTH + 1), reset_less=True, name=f"total{lane}")
         m.d.sync += total.eq(product + parameters.offset + self._delayed(m, beside, 1, f"beside{lane}"))
         doubled = Signal(signed(len(total)), name=f"halves{lane}")
         with m.Switch(command.shift_code):

@@ -2,23 +2,25 @@
 
 from enum import IntEnum
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import PLANE_BYTES, TABLE_ENTRIES, TABLE_ENTRY_BYTES, ParameterPlane, TableUse
+from ssvq_gen.format import TABLE_ENTRIES, TABLE_ENTRY_BYTES, ParameterPlane, TableUse
 
 from .activation_memory import ReadPort
 from .checks import require_config
 from .vector_command import Element, Operation, Phase, VectorCommand
+from .vector_parameters import PLANE_POSITIONS, VectorParameters
+from .vector_windows import VectorWindows
 
 DRAIN_CYCLES = 28
-"""Cycles after which nothing of what was read before is on its way: parameters change, or a phase ends."""
+"""Cycles after which nothing of what was read before is on its way: a phase ends."""
+CHANGE_CYCLES = 8
+"""Cycles after which what was read before needs no parameters any more: those of the next group may be read."""
 MIN_TOKENS = 4
 """Cycles from one group of an activation's channels to the next: the sums are read, added to and written."""
-PLANE_POSITIONS = sum(PLANE_BYTES.values())
-"""Bytes of the parameters of a channel that has all of them."""
 
 
 class Arrival(IntEnum):
@@ -28,6 +30,7 @@ class Arrival(IntEnum):
     PARAMETER = 1
     FIRST = 2
     SECOND = 3
+    WEIGHT = 4
 
 
 class ArrivedWord(data.StructLayout):
@@ -35,8 +38,8 @@ class ArrivedWord(data.StructLayout):
 
     kind : what the word is for
     slot : the channels' place in it
-    position : PARAMETER: which byte of the parameters it has
-    element : of FIRST and SECOND
+    position : PARAMETER: which byte of the parameters it has; WEIGHT: of which tap it is
+    element : of FIRST and SECOND; of a WEIGHT its place
     complete : all operands of the element are there
     """
 
@@ -99,20 +102,24 @@ class VectorWalk(wiring.Component):
         lanes, slots = config.vector_lanes, config.vector_slots
         entries = config.word_bytes // TABLE_ENTRY_BYTES
 
-        first, second, parameter = Signal(33), Signal(33), Signal(33)  # addresses
-        group_first, group_second = Signal(33), Signal(33)  # ... of the group's first activation
+        m.submodules.windows = windows = VectorWindows()
+        m.submodules.parameters = parameters = VectorParameters(config=config)
+        second, group_second = Signal(33), Signal(33)  # addresses: the next one, of the group's first activation
+        table = Signal(33)
         token = Signal(16)
         group = Signal(16)
         slot = Signal(range(max(slots, 2)))
-        position = Signal(range(PLANE_POSITIONS))
         is_second = Signal()
         pause = Signal(range(max(DRAIN_CYCLES, entries) + 1))
         table_words = Signal(range(TABLE_ENTRIES * TABLE_ENTRY_BYTES // config.word_bytes + 1))
 
         last_token = token == command.tokens - 1
         last_group = group == (command.channels - 1) >> (lanes.bit_length() - 1)
+        last_slot = slot == slots - 1
+        has_weights = (command.operation == Operation.DEPTHWISE) if config.depthwise_taps else 0
         address = Signal(33)
         reads = Signal()
+        outside = Signal()  # what is needed is not in the memory
         granted = Signal()
         read = Signal(ArrivedWord(config))
         outputs = phase == Phase.OUTPUTS
@@ -121,19 +128,26 @@ class VectorWalk(wiring.Component):
             wants_parameters.eq(
                 Mux(outputs, command.planes != 0, (command.planes & ParameterPlane.GAIN_SHIFT.value) != 0)
                 & (phase != Phase.LARGEST)
+                | has_weights
             ),
+            windows.command.eq(command),
+            windows.last_token.eq(last_token),
+            windows.next_word.eq(last_slot),
+            parameters.command.eq(command),
+            parameters.next_word.eq(last_slot),
             self.read.addr.eq(address),
-            self.read.en.eq(reads & (address < config.activation_depth) & ~self.error),
-            granted.eq(self.read.en & self.read.ready),
+            self.read.en.eq(reads & ~outside & (address < config.activation_depth) & ~self.error),
+            granted.eq(Mux(outside, reads & ~self.error, self.read.en & self.read.ready)),
             read.slot.eq(slot),
-            read.position.eq(position),
+            read.position.eq(Mux(parameters.is_weight, parameters.tap, parameters.position)),
             read.element.token.eq(token),
             read.element.opens.eq(group == 0),
             read.element.last_lane.eq(Mux(last_group, command.channels - 1, ~0)),
+            read.element.place.eq(windows.place),
             read.complete.eq(is_second | ~command.has_second),
         ]
         m.d.sync += [self.arrives.eq(granted), self.arrived.eq(read), self.root_valid.eq(0), self.ends.eq(0)]
-        with m.If(reads & (address >= config.activation_depth) & ~self.error):
+        with m.If(reads & ~outside & (address >= config.activation_depth) & ~self.error):
             m.d.sync += [self.error.eq(1), self.error_addr.eq(address)]
         with m.If(pause != 0):
             m.d.sync += pause.eq(pause - 1)
@@ -142,7 +156,7 @@ class VectorWalk(wiring.Component):
             with m.State("TAKE"):
                 m.d.comb += self.commands.ready.eq(1)
                 m.d.sync += [command.eq(self.commands.payload), table_words.eq(0)]
-                m.d.sync += first.eq(self.commands.payload.table)
+                m.d.sync += table.eq(self.commands.payload.table)
                 with m.If(self.commands.valid):
                     m.d.sync += self.busy.eq(1)
                     with m.Switch(self.commands.payload.operation):
@@ -156,67 +170,59 @@ class VectorWalk(wiring.Component):
                     with m.If(self.commands.payload.table_use == TableUse.LOAD):
                         m.next = "TABLE"
             with m.State("TABLE"):
-                m.d.comb += [address.eq(first), reads.eq(pause == 0), read.kind.eq(Arrival.TABLE)]
+                m.d.comb += [address.eq(table), reads.eq(pause == 0), read.kind.eq(Arrival.TABLE)]
                 with m.If(granted):
-                    m.d.sync += [first.eq(first + 1), table_words.eq(table_words + 1), pause.eq(entries)]
+                    m.d.sync += [table.eq(table + 1), table_words.eq(table_words + 1), pause.eq(entries)]
                     with m.If(table_words == TABLE_ENTRIES * TABLE_ENTRY_BYTES // config.word_bytes - 1):
                         m.next = "TABLE END"
             with m.State("TABLE END"), m.If(pause == 0):
                 m.next = "PHASE"
             with m.State("PHASE"):
-                m.d.sync += [group.eq(0), slot.eq(0), token.eq(0), parameter.eq(command.parameters)]
-                for register, start in (
-                    (first, command.source),
-                    (group_first, command.source),
-                    (second, command.second_source),
-                    (group_second, command.second_source),
-                ):
-                    m.d.sync += register.eq(start)
+                m.d.comb += [windows.start.eq(1), parameters.start.eq(1)]
+                m.d.sync += [group.eq(0), slot.eq(0), token.eq(0)]
+                m.d.sync += [register.eq(command.second_source) for register in (second, group_second)]
                 m.next = "GROUP"
                 with m.If(phase == Phase.ROOTS):
                     m.next = "ROOTS"
             with m.State("GROUP"):
-                m.d.sync += position.eq(0)
                 m.next = "ELEMENTS"
                 with m.If(wants_parameters):
                     m.next = "PARAMETERS"
             with m.State("PARAMETERS"):
-                present = self._present(m, position)
-                m.d.comb += [address.eq(parameter), reads.eq(present), read.kind.eq(Arrival.PARAMETER)]
-                with m.If(granted):
-                    m.d.sync += parameter.eq(parameter + 1)
-                with m.If(granted | ~present):
-                    m.d.sync += position.eq(position + 1)
-                    with m.If(position == PLANE_POSITIONS - 1):
-                        # The next group may have its channels in the same word.
-                        with m.If(slot != slots - 1):
-                            m.d.sync += parameter.eq(parameter + granted - self._plane_bytes(m))
-                        m.next = "ELEMENTS"
+                m.d.comb += [
+                    address.eq(parameters.address),
+                    reads.eq(parameters.present),
+                    read.kind.eq(Mux(parameters.is_weight, Arrival.WEIGHT, Arrival.PARAMETER)),
+                    read.element.place.weight.eq(parameters.weight),
+                    parameters.advance.eq(granted | ~parameters.present),
+                ]
+                with m.If(parameters.advance & parameters.last):
+                    m.next = "ELEMENTS"
             with m.State("ELEMENTS"):
                 m.d.comb += [
-                    address.eq(Mux(is_second, second, first)),
+                    address.eq(Mux(is_second, second, windows.address)),
+                    outside.eq(~is_second & windows.place.outside),
                     reads.eq((pause == 0) & (~outputs | self.may_output | is_second)),
                     read.kind.eq(Mux(is_second, Arrival.SECOND, Arrival.FIRST)),
-                    self.takes_output.eq(granted & outputs & ~is_second),
+                    windows.advance.eq(granted & read.complete),
+                    self.takes_output.eq(granted & outputs & ~is_second & windows.place.closes),
                 ]
                 with m.If(granted & command.has_second):
                     m.d.sync += is_second.eq(~is_second)
-                with m.If(granted & read.complete):
-                    m.d.sync += [
-                        first.eq(first + command.input_stride),
-                        second.eq(second + command.second_stride),
-                        token.eq(token + 1),
-                    ]
+                with m.If(windows.advance & windows.place.closes):
+                    m.d.sync += [second.eq(second + command.second_stride), token.eq(token + 1)]
                     with m.If(last_token):
-                        m.d.sync += token.eq(0)
-                        self._next_group(m, slot, group, (first, group_first), (second, group_second))
+                        m.d.sync += [token.eq(0), group.eq(group + 1), slot.eq(slot + 1 if slots > 1 else 0)]
+                        following = group_second + last_slot
+                        m.d.sync += [second.eq(following), group_second.eq(following)]
                         with m.If(command.tokens < MIN_TOKENS):
                             m.d.sync += pause.eq(MIN_TOKENS)
-                        with m.If(last_group | wants_parameters):
-                            m.d.sync += pause.eq(DRAIN_CYCLES)
+                        with m.If(wants_parameters):
+                            m.d.sync += pause.eq(CHANGE_CYCLES)
                             m.next = "DRAIN"
-                            with m.If(last_group):
-                                m.next = "PHASE END"
+                        with m.If(last_group):
+                            m.d.sync += pause.eq(DRAIN_CYCLES)
+                            m.next = "PHASE END"
             with m.State("DRAIN"), m.If(pause == 0):
                 m.next = "GROUP"
             with m.State("ROOTS"):
@@ -232,27 +238,3 @@ class VectorWalk(wiring.Component):
                     m.d.sync += phase.eq(phase + 1)
                     m.next = "PHASE"
         return m
-
-    def _next_group(self, m: Module, slot: Signal, group: Signal, *addresses: tuple[Signal, Signal]) -> None:
-        """Move on by `vector_lanes` channels; `addresses` of an operand: the next one, that of the group's first."""
-        slots = self._config.vector_slots
-        last_slot = slot == slots - 1
-        m.d.sync += [group.eq(group + 1), slot.eq(slot + 1 if slots > 1 else 0)]
-        for register, start in addresses:
-            m.d.sync += [register.eq(start + last_slot), start.eq(start + last_slot)]
-
-    def _present(self, m: Module, position: Signal) -> Signal:
-        """Whether the operation's channels have the parameter that this byte belongs to."""
-        present = Signal()
-        planes = [plane.value.bit_length() - 1 for plane, size in PLANE_BYTES.items() for _ in range(size)]
-        with m.Switch(position):
-            for number, bit in enumerate(planes):
-                with m.Case(number):
-                    m.d.comb += present.eq(self.command.planes[bit])
-        return present
-
-    def _plane_bytes(self, m: Module) -> Value:
-        total: Value = Signal(range(PLANE_POSITIONS + 1), name="plane_bytes")
-        sizes = (Mux(self.command.planes & plane.value, size, 0) for plane, size in PLANE_BYTES.items())
-        m.d.comb += total.eq(sum(sizes, start=Signal(1, name="none")))
-        return total

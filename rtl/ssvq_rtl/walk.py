@@ -1,6 +1,6 @@
 """The order in which activations go into the array, as both generators of their addresses have it."""
 
-from amaranth.hdl import signed
+from amaranth.hdl import Const, Mux, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Member, Out
 
@@ -8,6 +8,10 @@ from ssvq_gen.config import CoreConfig
 
 ADDRESS_WIDTH = 33
 """Bits of an address, one more than a descriptor's: neither sums nor a `source` below zero become another word."""
+Y_WIDTH = 21
+X_WIDTH = 17
+"""Bits of a row and of a column of the image: no window of any descriptor comes back to the image from its other
+side. There are at most 2**16 rows of a kernel, `dilation_y` apart, and 2**12 rows of windows, `stride_y` apart."""
 
 
 class WalkCommand(data.StructLayout):
@@ -68,3 +72,8 @@ def walk_members(config: CoreConfig) -> dict[str, Member]:
         "inside": Out(1),
         "last_channels": Out(1),
     }
+
+
+def times(words: Value, factor: Value) -> Value:
+    """A product as a sum of shifted words: synthesis would take a multiplier for it."""
+    return sum((Mux(factor[bit], words << bit, 0) for bit in range(len(factor))), start=Const(0))

@@ -1,12 +1,12 @@
 """Addresses of the pixels in the windows of an image, and of the activations of a matrix."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 
 from ssvq_gen.config import CoreConfig
 
 from .checks import require_config
-from .walk import ADDRESS_WIDTH, WalkCommand, lane_count, walk_members
+from .walk import ADDRESS_WIDTH, WalkCommand, lane_count, times, walk_members
 
 _Y_WIDTH = 20
 _X_WIDTH = 16
@@ -84,10 +84,10 @@ class WindowWalk(wiring.Component):
         kernel_step_y = Signal(20, reset_less=True)
         with m.If(self.start):
             m.d.sync += [
-                step_x.eq(_times(command.input_stride, Mux(command.is_window, command.stride_x, 1))),
-                step_y.eq(_times(command.row_stride, command.stride_y)),
-                kernel_step_x.eq(_times(command.input_stride, command.dilation_x)),
-                kernel_step_y.eq(_times(command.row_stride, command.dilation_y)),
+                step_x.eq(times(command.input_stride, Mux(command.is_window, command.stride_x, 1))),
+                step_y.eq(times(command.row_stride, command.stride_y)),
+                kernel_step_x.eq(times(command.input_stride, command.dilation_x)),
+                kernel_step_y.eq(times(command.row_stride, command.dilation_y)),
             ]
 
         next_window = Signal(ADDRESS_WIDTH)
@@ -148,8 +148,3 @@ class WindowWalk(wiring.Component):
 
 
 _LEVELS = ("tile", "position", "kernel_row", "product")
-
-
-def _times(words: Value, factor: Value) -> Value:
-    """A product as a sum of shifted words: synthesis would take a multiplier for it."""
-    return sum((Mux(factor[bit], words << bit, 0) for bit in range(len(factor))), start=Const(0))

@@ -7,7 +7,8 @@ from ssvq_gen.format import DRAM_ALIGNMENT, FormatError, Opcode, Residency, Tabl
 
 from . import footprint, window
 from .activation_tensor import ActivationTensor
-from .convolution_geometry import Band
+from .channel_operation import ChannelOperation
+from .convolution_geometry import Band, ConvolutionGeometry
 from .image_tensor import ImageTensor
 from .integer_convolution import IntegerConvolution
 from .integer_layer import IntegerLayer
@@ -17,9 +18,10 @@ from .product import IntegerProduct
 from .program import Program
 from .program_image import Entry, ProgramImage, Transfer
 from .reference import ActivationScale
-from .vector_image import Bytes, vector_fields
+from .vector_image import Bytes, parameter_words, vector_fields
 from .vector_operation import VectorOperation
 from .weight_stream import channel_tiles, parameter_fields, stream_format_of, tile_counts
+from .window_operation import WindowOperation
 
 __all__ = ["ActivationTensor", "ImageTensor", "ProgramBuilder"]
 
@@ -90,14 +92,8 @@ class ProgramBuilder:
         config, job = self._config, name if name is not None else layer.name
         if not config.convolution:
             raise CompileError(job, f"core {config.name!r} was generated without convolutions: set convolution")
-        height, width = self._check_images(job, layer, source, target)
-        part = band if band is not None else Band(y=0, x=0, height=height, width=width)
-        if not (0 <= part.y < part.y + part.height <= height and 0 <= part.x < part.x + part.width <= width):
-            raise CompileError(job, f"its output of {height} x {width} pixels has no {part}")
-        try:
-            output = target.pixels(part.y, part.x, part.height, part.width)
-        except ValueError as error:
-            raise CompileError(job, f"target: {error}") from error
+        images = (source, layer.in_channels), (target, layer.out_channels)
+        part, output = self._band(job, layer.geometry, *images, band)
         values = self._stream_fields(job, layer, residency, cache_offset)
         values |= {
             "opcode": Opcode.CONV,
@@ -173,8 +169,7 @@ class ProgramBuilder:
         `table_words` are in the memory; with `table_kept`, the vector unit still has the table.
         """
         config, job = self._config, name if name is not None else operation.name
-        if not config.vector:
-            raise CompileError(job, f"core {config.name!r} was generated without the vector unit: set vector")
+        self._check_vector(job)
         shape = source.tokens, operation.channels
         self._check_shape(job, "source", source, shape)
         self._check_shape(job, "target", target, shape)
@@ -187,10 +182,7 @@ class ProgramBuilder:
             "output_stride": target.stride,
             "tokens": source.tokens,
         }
-        if values["planes"]:
-            values["parameters"] = parameters
-        if operation.table is not None:
-            values |= {"table_use": TableUse.KEPT} if table_kept else {"table": table}
+        values |= _places(operation, config, parameters, table, table_kept=table_kept)
         if second is not None:
             self._check_shape(job, "second", second, shape)
             values |= {"second_source": second.word, "second_stride": second.stride}
@@ -198,6 +190,41 @@ class ProgramBuilder:
         if operation.opcode in (Opcode.LAYERNORM, Opcode.SOFTMAX) and source.tokens > depth:
             rule = f"tokens must be at most the core's accumulator_depth {depth}, not {source.tokens}: split them"
             raise CompileError(job, rule)
+        self._check_descriptor(job, values)
+        self._image.add([Entry(job=job, values=values)])
+
+    def windows(
+        self,
+        operation: WindowOperation,
+        *,
+        source: ImageTensor,
+        target: ImageTensor,
+        band: Band | None = None,
+        parameters: int = 0,
+        table: int = 0,
+        table_kept: bool = False,
+        name: str | None = None,
+    ) -> None:
+        """Pool an image or apply a depthwise convolution, or compute a band of its output only; see `vector`.
+
+        `source` and `target` are the whole images.
+        """
+        config, job = self._config, name if name is not None else operation.name
+        self._check_vector(job)
+        if operation.opcode is Opcode.DEPTHWISE and not config.depthwise_taps:
+            rule = f"core {config.name!r} was generated without depthwise convolutions: set depthwise_taps"
+            raise CompileError(job, rule)
+        geometry, channels = operation.geometry, operation.channels
+        part, output = self._band(job, geometry, (source, channels), (target, channels), band)
+        geometry, image = window.folded(geometry, source)
+        values = vector_fields(operation) | {
+            **window.fields(geometry, image, part),
+            "kernel_height": geometry.kernel[0],
+            **_output_fields(output),
+            **_places(operation, config, parameters, table, table_kept=table_kept),
+        }
+        if operation.opcode is Opcode.DEPTHWISE:
+            values["extra_taps"] = operation.extra_taps(config)
         self._check_descriptor(job, values)
         self._image.add([Entry(job=job, values=values)])
 
@@ -214,17 +241,43 @@ class ProgramBuilder:
             rule = f"{role} has a stride of {tensor.stride} words, its tokens have {words}"
             raise CompileError(job, rule)
 
+    def _check_vector(self, job: str) -> None:
+        if not self._config.vector:
+            raise CompileError(job, f"core {self._config.name!r} was generated without the vector unit: set vector")
+
+    def _band(
+        self,
+        job: str,
+        geometry: ConvolutionGeometry,
+        source: tuple[ImageTensor, int],
+        target: tuple[ImageTensor, int],
+        band: Band | None,
+    ) -> tuple[Band, ActivationTensor]:
+        """A band of the output, by default all of it, and where it is; images come with the channels they must have."""
+        height, width = self._check_images(job, geometry, source, target)
+        part = band if band is not None else Band(y=0, x=0, height=height, width=width)
+        if not (0 <= part.y < part.y + part.height <= height and 0 <= part.x < part.x + part.width <= width):
+            raise CompileError(job, f"its output of {height} x {width} pixels has no {part}")
+        try:
+            return part, target[0].pixels(part.y, part.x, part.height, part.width)
+        except ValueError as error:
+            raise CompileError(job, f"target: {error}") from error
+
     def _check_images(
-        self, job: str, layer: IntegerConvolution, source: ImageTensor, target: ImageTensor
+        self,
+        job: str,
+        geometry: ConvolutionGeometry,
+        source: tuple[ImageTensor, int],
+        target: tuple[ImageTensor, int],
     ) -> tuple[int, int]:
         """Height and width of the output."""
         try:
-            size = layer.geometry.output_size(source.height, source.width)
+            size = geometry.output_size(source[0].height, source[0].width)
         except ValueError as error:
             raise CompileError(job, f"source: {error}") from error
         for role, image, shape in (
-            ("source", source, (source.height, source.width, layer.in_channels)),
-            ("target", target, (*size, layer.out_channels)),
+            ("source", source[0], (source[0].height, source[0].width, source[1])),
+            ("target", target[0], (*size, target[1])),
         ):
             found = image.height, image.width, image.channels
             if found != shape:
@@ -320,6 +373,16 @@ class ProgramBuilder:
 
 def _input_fields(source: ActivationTensor) -> dict[str, int]:
     return {"source": source.word, "tokens": source.tokens, "input_stride": source.stride}
+
+
+def _places(
+    operation: ChannelOperation, config: CoreConfig, parameters: int, table: int, *, table_kept: bool
+) -> dict[str, int]:
+    """Fields of the words with an operation's parameters and table, as far as it has any."""
+    values = {"parameters": parameters} if len(parameter_words(operation, config)) else {}
+    if operation.table is not None:
+        values |= {"table_use": TableUse.KEPT} if table_kept else {"table": table}
+    return values
 
 
 def _output_fields(target: ActivationTensor) -> dict[str, int]:

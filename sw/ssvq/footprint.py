@@ -13,6 +13,7 @@ from ssvq_gen.format import (
     TABLE_ENTRIES,
     TABLE_ENTRY_BYTES,
     VECTOR_OPCODES,
+    VECTOR_WINDOW_OPCODES,
     Opcode,
     ParameterPlane,
     TableUse,
@@ -116,12 +117,17 @@ def _channel_words(config: CoreConfig, d: Fields) -> int:
 
 
 def _vector_reads(config: CoreConfig, d: Fields) -> Words:
-    """Operands, channel parameters and table."""
+    """Operands, channel parameters, weights and table."""
     words = _channel_words(config, d)
-    parts = [_grid(d["source"], d["tokens"], d["input_stride"], 0, words)]
+    is_window, weights = d["opcode"] in VECTOR_WINDOW_OPCODES, 0
+    if d["opcode"] == Opcode.DEPTHWISE:
+        weights = d["kernel_height"] * d["kernel_width"]
+    parts = [
+        window.vector_words(d, words) if is_window else _grid(d["source"], d["tokens"], d["input_stride"], 0, words)
+    ]
     if d.get("has_second", 0):
         parts.append(_grid(d["second_source"], d["tokens"], d["second_stride"], 0, words))
-    parts.append(d.get("parameters", 0) + np.arange(words * ParameterPlane(d.get("planes", 0)).plane_bytes))
+    parts.append(d.get("parameters", 0) + np.arange(words * (ParameterPlane(d.get("planes", 0)).plane_bytes + weights)))
     if d.get("table_use", 0) == TableUse.LOAD:
         parts.append(d["table"] + np.arange(TABLE_ENTRIES * TABLE_ENTRY_BYTES // config.word_bytes))
     return np.concatenate(parts)

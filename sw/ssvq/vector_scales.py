@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
 from ssvq_gen.format import TABLE_ENTRIES, Opcode
 from ssvq_gen.vector_arithmetic import (
     DEVIATION_FRACTION,
     GAIN_SHIFT_MAX,
-    MULTIPLIER_WIDTH,
-    OFFSET_WIDTH,
     SHARE_FRACTION,
     SHIFTS,
     WEIGHT_MAX,
     channels_log2,
 )
 
+from .channel_operation import ChannelOperation
+from .fixed_point import clamp_bounds, fixed, largest_shift, ratio_of_scales
 from .layer_arithmetic import CompileError
 from .reference import ActivationScale, FloatArray, Int64Array
 from .vector_operation import EPSILON_MAX, VectorOperation
 
 Function = Callable[[FloatArray], FloatArray]
+Operation = TypeVar("Operation", bound=ChannelOperation)
 
 
 def rescaled_sum(
@@ -43,16 +45,16 @@ def rescaled_sum(
     Raises CompileError when a ratio of scales is out of range.
     """
     scales = [input_scale] if second_scale is None else [input_scale, second_scale]
-    ratios = [_ratio(name, scale, output_scale, channels) for scale in scales]
-    shift = _largest_shift(name, *ratios)
-    multipliers = [_fixed(ratio, shift) for ratio in ratios]
-    low, high = (_clamped(output_scale, bound, channels) for bound in clamp)
+    ratios = [ratio_of_scales(name, scale, output_scale, channels) for scale in scales]
+    shift = largest_shift(name, *ratios)
+    multipliers = [fixed(ratio, shift) for ratio in ratios]
+    low, high = clamp_bounds(name, output_scale, clamp, channels)
     return VectorOperation(
         name=name,
         opcode=Opcode.SUM,
         channels=channels,
         multiplier=multipliers[0],
-        second_multiplier=multipliers[1] if len(multipliers) > 1 else _fixed(np.zeros(()), shift),
+        second_multiplier=multipliers[1] if len(multipliers) > 1 else fixed(np.zeros(()), shift),
         shift=shift,
         input_zero_point=input_scale.zero_point,
         second_zero_point=0 if second_scale is None else second_scale.zero_point,
@@ -74,12 +76,12 @@ def product(
 ) -> VectorOperation:
     """``x * y``, channel by channel. Raises CompileError when the ratio of the scales is out of range."""
     ratio = input_scale.steps() * second_scale.steps() / output_scale.steps()
-    shift = _largest_shift(name, ratio)
+    shift = largest_shift(name, ratio)
     return VectorOperation(
         name=name,
         opcode=Opcode.MULTIPLY,
         channels=channels,
-        multiplier=_fixed(ratio, shift),
+        multiplier=fixed(ratio, shift),
         shift=shift,
         input_zero_point=input_scale.zero_point,
         second_zero_point=second_scale.zero_point,
@@ -96,12 +98,7 @@ def look_up(
 
     Raises CompileError when scales have gains, as all channels have one table.
     """
-    if input_scale.gains or output_scale.gains:
-        raise CompileError(name, "scales of a table must not have gains: all channels have one table")
-    values = np.arange(ACTIVATION_MIN, ACTIVATION_MAX + 1)
-    outputs = output_scale.quantize(function(input_scale.dequantize(values)))
-    table = np.zeros(TABLE_ENTRIES, dtype=np.int64)
-    table[values & (TABLE_ENTRIES - 1)] = outputs
+    table = _table_of(name, function, input_scale, output_scale)
     return VectorOperation(
         name=name,
         opcode=Opcode.SUM,
@@ -113,6 +110,17 @@ def look_up(
         zero_point=input_scale.zero_point,
         output_scale=output_scale,
     )
+
+
+def followed_by(operation: Operation, function: Function, output_scale: ActivationScale) -> Operation:
+    """The operation with a function of its output, by a table: for the output's own scale, where that is in range.
+
+    Raises CompileError when it has a table, or scales have gains, as all channels have one table.
+    """
+    if operation.table is not None:
+        raise CompileError(operation.name, "it has a table: another function cannot follow")
+    table = _table_of(operation.name, function, operation.output_scale, output_scale)
+    return replace(operation, table=table, output_scale=output_scale)
 
 
 def layer_norm(
@@ -135,14 +143,14 @@ def layer_norm(
     # what the core calls a standard deviation is larger than one, see `deviation_shift`
     unit = (1 << channels_log2(channels)) / channels * (1 << DEVIATION_FRACTION)
     ratio, constant = weights / steps / unit, biases / steps
-    shift = _largest_shift(name, ratio, offsets=constant)
+    shift = largest_shift(name, ratio, offsets=constant)
     in_units = epsilon * (channels / input_scale.scale) ** 2
     return VectorOperation(
         name=name,
         opcode=Opcode.LAYERNORM,
         channels=channels,
-        multiplier=_fixed(ratio, shift),
-        offset=_fixed(constant, shift),
+        multiplier=fixed(ratio, shift),
+        offset=fixed(constant, shift),
         shift=shift,
         input_zero_point=input_scale.zero_point,
         gain_shift=_gain_shifts(name, input_scale, channels),
@@ -161,12 +169,12 @@ def softmax(
     distances = np.arange(TABLE_ENTRIES)
     table = np.floor(WEIGHT_MAX * np.exp(-distances * input_scale.scale) + 0.5).astype(np.int64)
     ratio = np.asarray(1 / (output_scale.scale * (1 << SHARE_FRACTION)))
-    shift = _largest_shift(name, ratio)
+    shift = largest_shift(name, ratio)
     return VectorOperation(
         name=name,
         opcode=Opcode.SOFTMAX,
         channels=channels,
-        multiplier=_fixed(ratio, shift),
+        multiplier=fixed(ratio, shift),
         shift=shift,
         table=table,
         zero_point=output_scale.zero_point,
@@ -174,36 +182,13 @@ def softmax(
     )
 
 
-def _ratio(name: str, scale: ActivationScale, output_scale: ActivationScale, channels: int) -> npt.NDArray[np.float64]:
-    """Steps of the output in a step of the input: of all channels, (), or of each, (C,)."""
-    for kind, gains in (("input", scale.gains), ("output", output_scale.gains)):
-        if gains and len(gains) != channels:
-            raise CompileError(name, f"{kind} scale must have {channels} gains or none, not {len(gains)}")
-    return np.asarray(scale.steps() / output_scale.steps())
-
-
-def _largest_shift(name: str, *ratios: npt.NDArray[np.float64], offsets: npt.NDArray[np.float64] | None = None) -> int:
-    """The shift that leaves most bits to multipliers and offsets."""
-    limits = [(ratio, MULTIPLIER_WIDTH) for ratio in ratios]
-    if offsets is not None:
-        limits.append((offsets, OFFSET_WIDTH))
-    for shift in reversed(SHIFTS):
-        if all(np.abs(_fixed(values, shift)).max() < 1 << (width - 1) for values, width in limits):
-            return shift
-    largest = max(float(np.abs(values).max()) for values, _ in limits)
-    raise CompileError(name, f"ratios of scales, and offsets in steps, must be smaller than {largest:g}")
-
-
-def _fixed(values: npt.NDArray[np.float64], shift: int) -> Int64Array:
-    return np.asarray(np.floor(values * (1 << shift) + 0.5)).astype(np.int64)
-
-
-def _clamped(scale: ActivationScale, bound: float, channels: int) -> int:
-    if math.isinf(bound):
-        return ACTIVATION_MAX if bound > 0 else ACTIVATION_MIN
-    if scale.gains and bound != 0:
-        raise CompileError("sum", "an output with gains must not be clamped but at zero: all channels have one clamp")
-    return int(np.asarray(scale.quantize(np.full(channels if scale.gains else 1, bound)))[0])
+def _table_of(name: str, function: Function, input_scale: ActivationScale, output_scale: ActivationScale) -> Int64Array:
+    if input_scale.gains or output_scale.gains:
+        raise CompileError(name, "scales of a table must not have gains: all channels have one table")
+    values = np.arange(ACTIVATION_MIN, ACTIVATION_MAX + 1)
+    table = np.zeros(TABLE_ENTRIES, dtype=np.int64)
+    table[values & (TABLE_ENTRIES - 1)] = output_scale.quantize(function(input_scale.dequantize(values)))
+    return table
 
 
 def _gain_shifts(name: str, scale: ActivationScale, channels: int) -> Int64Array:

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 import numpy as np
 from core_model import CoreModel
 from layers import random_convolution, random_layer
-from vector_operations import random_operation
+from vector_operations import random_geometry, random_operation
 
 from ssvq.activation_tensor import ActivationTensor
 from ssvq.builder import ProgramBuilder
-from ssvq.convolution_geometry import ConvolutionGeometry, split_bands
+from ssvq.channel_operation import ChannelOperation
+from ssvq.convolution_geometry import Band, ConvolutionGeometry, split_bands
 from ssvq.image_tensor import ImageTensor
 from ssvq.integer_layer import CompileError
 from ssvq.integer_weights import IntegerWeights
@@ -20,9 +21,11 @@ from ssvq.product import IntegerProduct
 from ssvq.program import Program, place_input, read_output
 from ssvq.reference import ActivationScale, Int8Array
 from ssvq.vector_image import parameter_words, table_words
+from ssvq.vector_operation import VectorOperation
+from ssvq.window_operation import WindowOperation
 from ssvq_gen.arithmetic import encode_multiplier
 from ssvq_gen.config import CoreConfig, WeightFormat
-from ssvq_gen.format import VECTOR_OPCODES, FormatError, Opcode, StreamFormat
+from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, FormatError, Opcode, StreamFormat
 
 ALL = "all"
 """Job that loads the whole activation memory at the beginning, and stores it at the end."""
@@ -53,7 +56,7 @@ class ProgramCase:
         if config.attention:
             kinds += [self._product, self._product]
         if config.vector:
-            kinds += [self._vector, self._vector]
+            kinds += [self._vector, self._vector, self._windows, self._windows]
         if config.convolution:
             kinds += [self._convolution, self._convolution]
         made = 0
@@ -118,14 +121,28 @@ class ProgramCase:
     def _convolution(self, name: str) -> None:
         """A band of the output, often of an image that the matrix product before has left."""
         rng, before = self._rng, self._output
+        image = self._image(before, self._config.rows)
+        kernel, stride, dilation = ((int(a), int(b)) for a, b in rng.integers(1, 4, (3, 2)))
+        top, bottom, left, right = (int(size) for size in rng.integers(0, 3, 4))
+        geometry = ConvolutionGeometry(
+            kernel=kernel, stride=stride, dilation=dilation, padding=(top, bottom, left, right)
+        )
+        layer = random_convolution(rng, geometry=geometry, **self._choices(name, image.channels))
+        output, target, band = self._band(name, geometry, image, layer.out_channels)
+        self._builder.convolution(_tuned(rng, layer), source=image, target=target, band=band)
+        self._output = output
+
+    def _image(self, before: ActivationTensor | None, tile: int) -> ImageTensor:
+        """An image, often the activations that were there before."""
+        rng = self._rng
         if before and rng.random() < _FOLLOWS:
             width = int(rng.choice([n for n in range(1, before.tokens + 1) if before.tokens % n == 0]))
             height, row_stride = before.tokens // width, width * before.stride
         else:
             height, width = (int(size) for size in rng.integers(1, 6, 2))
-            before = self._tensor(height * width + height, self._channels(self._config.rows))
+            before = self._tensor(height * width + height, self._channels(tile))
             row_stride = (width + 1) * before.stride
-        image = ImageTensor(
+        return ImageTensor(
             word=before.word,
             height=height,
             width=width,
@@ -133,19 +150,18 @@ class ProgramCase:
             stride=before.stride,
             row_stride=row_stride,
         )
-        kernel, stride, dilation = ((int(a), int(b)) for a, b in rng.integers(1, 4, (3, 2)))
-        top, bottom, left, right = (int(size) for size in rng.integers(0, 3, 4))
-        geometry = ConvolutionGeometry(
-            kernel=kernel, stride=stride, dilation=dilation, padding=(top, bottom, left, right)
-        )
-        layer = random_convolution(rng, geometry=geometry, **self._choices(name, image.channels))
+
+    def _band(
+        self, name: str, geometry: ConvolutionGeometry, image: ImageTensor, channels: int
+    ) -> tuple[ActivationTensor, ImageTensor, Band]:
+        """A band of an output, where it is, and the image that it is a band of."""
         try:
-            size = geometry.output_size(height, width)
+            size = geometry.output_size(image.height, image.width)
         except ValueError as error:
             raise CompileError(name, str(error)) from error
         bands = split_bands(self._config, *size)
-        band = bands[rng.integers(len(bands))]
-        output = self._tensor(band.pixels, layer.out_channels)
+        band = bands[self._rng.integers(len(bands))]
+        output = self._tensor(band.pixels, channels)
         target = ImageTensor(
             word=output.word - band.y * size[1] * output.stride - band.x * output.stride,
             height=size[0],
@@ -154,8 +170,7 @@ class ProgramCase:
             stride=output.stride,
             row_stride=size[1] * output.stride,
         )
-        self._builder.convolution(_tuned(rng, layer), source=image, target=target, band=band)
-        self._output = output
+        return output, target, band
 
     def _choices(self, name: str, in_channels: int) -> dict[str, Any]:
         """Arguments of a random layer in any format of the core."""
@@ -215,19 +230,15 @@ class ProgramCase:
     def _vector(self, name: str) -> None:
         """Mostly on the output of the matrix product before; its parameters and table come just before it."""
         rng, config, before = self._rng, self._config, self._output
-        opcode = Opcode(int(rng.choice(VECTOR_OPCODES)))
+        opcode = Opcode(int(rng.choice([opcode for opcode in VECTOR_OPCODES if opcode not in VECTOR_WINDOW_OPCODES])))
         source = (
             before
             if before and rng.random() < _FOLLOWS
             else self._tensor(self._tokens(), self._channels(config.word_bytes))
         )
         operation = random_operation(rng, opcode, source.channels)
-        places = []
-        for words in (parameter_words(operation, config), table_words(operation, config)):
-            place = int(rng.integers(max(1, config.activation_depth - len(words))))
-            places.append(place)
-            if len(words):
-                self._builder.constant(name, words, word=place)
+        assert isinstance(operation, VectorOperation)
+        places = self._constants(name, operation)
         shape = source.tokens, source.channels
         target = self._tensor(*shape)
         second = self._tensor(*shape) if operation.has_second else None
@@ -244,6 +255,31 @@ class ProgramCase:
                 name=name,
             )
             target = self._tensor(*shape)
+
+    def _windows(self, name: str) -> None:
+        """As `_vector`, on an image and without a kept table; its output is there for what follows."""
+        rng = self._rng
+        opcode = Opcode(int(rng.choice(VECTOR_WINDOW_OPCODES if self._config.depthwise_taps else [Opcode.POOL])))
+        geometry = random_geometry(rng, opcode, largest=4)
+        image = self._image(self._output, self._config.word_bytes)
+        output, target, band = self._band(name, geometry, image, image.channels)
+        operation = random_operation(rng, opcode, image.channels, geometry)
+        assert isinstance(operation, WindowOperation)
+        parameters, table = self._constants(name, operation)
+        self._builder.windows(
+            operation, source=image, target=target, band=band, parameters=parameters, table=table, name=name
+        )
+        self._output = output
+
+    def _constants(self, name: str, operation: ChannelOperation) -> list[int]:
+        """Words at which the parameters and the table are."""
+        places = []
+        for words in (parameter_words(operation, self._config), table_words(operation, self._config)):
+            place = int(self._rng.integers(max(1, self._config.activation_depth - len(words))))
+            places.append(place)
+            if len(words):
+                self._builder.constant(name, words, word=place)
+        return places
 
 
 def _tuned(rng: np.random.Generator, layer: Weights) -> Weights:

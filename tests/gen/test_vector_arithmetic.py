@@ -10,16 +10,20 @@ from hypothesis import strategies as st
 from ssvq_gen import vector_arithmetic as arithmetic
 from ssvq_gen.vector_arithmetic import (
     CHANNELS_MAX,
+    DEPTHWISE_KERNEL_MAX,
     GAIN_SHIFT_MAX,
     MEAN_FRACTION,
     NORMALIZING_SHIFT_MAX,
     NORMALIZING_SHIFT_MIN,
+    OFFSET_WIDTH,
+    POOL_POSITIONS_MAX,
     ROOT_MAX,
     ROOT_WIDTH,
     SHIFTS,
     VALUE_MAX,
     VALUE_MIN,
     WEIGHT_MAX,
+    WINDOW_SUM_WIDTH,
 )
 
 CENTRED_MAX = 255 << GAIN_SHIFT_MAX
@@ -33,10 +37,10 @@ def half_up(value: Fraction) -> int:
 
 
 @given(
-    value=st.integers(VALUE_MIN, VALUE_MAX),
+    value=st.integers(-(1 << (WINDOW_SUM_WIDTH - 1)), (1 << (WINDOW_SUM_WIDTH - 1)) - 1),
     other=st.integers(-255, 255),
     multipliers=st.tuples(st.integers(-(1 << 15), (1 << 15) - 1), st.integers(-(1 << 15), (1 << 15) - 1)),
-    offset=st.integers(-(1 << 23), (1 << 23) - 1),
+    offset=st.integers(-(1 << (OFFSET_WIDTH - 1)), (1 << (OFFSET_WIDTH - 1)) - 1),
     shift=st.sampled_from(SHIFTS),
     zero_point=st.integers(-128, 127),
     clamps=st.tuples(st.integers(-128, 127), st.integers(-128, 127)).map(sorted),
@@ -55,6 +59,13 @@ def test_rescale_rounds_half_up_and_clamps(
     low, high = clamps
     found = arithmetic.rescale(value, multipliers[0], offset, shift, zero_point, low, high, other, multipliers[1])
     assert found == expected
+
+
+def test_sums_of_windows_have_room() -> None:
+    """Of pixels and zero points at opposite ends of int8, and of weights of -128."""
+    assert POOL_POSITIONS_MAX * 255 <= VALUE_MAX
+    assert DEPTHWISE_KERNEL_MAX**2 * 255 * 128 < 1 << (WINDOW_SUM_WIDTH - 1)
+    assert (DEPTHWISE_KERNEL_MAX + 1) ** 2 * 255 * 128 >= 1 << (WINDOW_SUM_WIDTH - 1)
 
 
 @given(st.integers(0, (1 << 63) - 1))

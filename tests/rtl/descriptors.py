@@ -10,24 +10,27 @@ from ssvq_gen.format import (
     FIELD_BY_NAME,
     STREAM_OPCODES,
     VECTOR_OPCODES,
+    VECTOR_WINDOW_OPCODES,
     Opcode,
     Residency,
     TableUse,
 )
-from ssvq_gen.vector_arithmetic import CHANNELS_MAX
+from ssvq_gen.vector_arithmetic import CHANNELS_MAX, DEPTHWISE_KERNEL_MAX, POOL_POSITIONS_MAX, SHIFTS
 
 MEMORY_SIZE = 1 << 20
-POSITIVE_OF_CONV = (
-    *("input_height", "input_width", "output_width", "kernel_width", "channel_tiles"),
+POSITIVE_OF_WINDOWS = (
+    *("input_height", "input_width", "output_width", "kernel_width"),
     *("stride_y", "stride_x", "dilation_y", "dilation_x"),
 )
-"""Fields of a CONV that may not be zero."""
+"""Fields of windows that may not be zero."""
+POSITIVE_OF_CONV = (*POSITIVE_OF_WINDOWS, "channel_tiles")
 
 
 def opcodes_of(config: CoreConfig) -> list[Opcode]:
     """What the core can run."""
     left_out = {Opcode.PRODUCT: not config.attention, Opcode.CONV: not config.convolution}
-    left_out |= dict.fromkeys(VECTOR_OPCODES, not config.vector)
+    left_out |= {Opcode.DEPTHWISE: not config.depthwise_taps}
+    left_out |= {} if config.vector else dict.fromkeys(VECTOR_OPCODES, True)
     return [opcode for opcode in Opcode if not left_out.get(opcode)]
 
 
@@ -57,6 +60,8 @@ def random_fields(rng: Any, config: CoreConfig, opcode: Opcode | None = None) ->
         fields |= _random_format(rng, config) | _random_residency(rng, config, fields)
     elif chosen in VECTOR_OPCODES:
         fields |= {"dram_bytes": 0} | _random_vector(rng, chosen)
+    if chosen in VECTOR_WINDOW_OPCODES:
+        fields |= _random_windows(rng, config, chosen)
     if chosen is Opcode.CONV:
         fields |= {name: rng.randint(1, FIELD_BY_NAME[name].bounds[1]) for name in POSITIVE_OF_CONV}
     owned = {field.name for field in DESCRIPTOR_FIELDS if field.belongs_to(chosen)}
@@ -69,9 +74,21 @@ def _random_vector(rng: Any, opcode: Opcode) -> dict[str, int]:
     return {
         "channels": rng.randint(1, CHANNELS_MAX),
         "table_use": rng.randint(1 if softmax else 0, max(TableUse)),
+        "shift_code": rng.randrange(len(SHIFTS)),
         "has_second": second,
         **({"input_zero_point": 0} if softmax else {}),
     }
+
+
+def _random_windows(rng: Any, config: CoreConfig, opcode: Opcode) -> dict[str, int]:
+    fields = {name: rng.randint(1, FIELD_BY_NAME[name].bounds[1]) for name in POSITIVE_OF_WINDOWS}
+    if opcode is Opcode.POOL:
+        return fields | {"kernel_height": rng.randint(1, POOL_POSITIONS_MAX // fields["kernel_width"])}
+    fields |= {name: rng.randint(1, DEPTHWISE_KERNEL_MAX) for name in ("kernel_height", "kernel_width")}
+    extra = -(-fields["kernel_width"] // fields["stride_x"]) - 1
+    if 0 < extra < config.depthwise_taps and rng.random() < 0.5:
+        return fields | {"extra_taps": extra, "dilation_x": 1}
+    return fields | {"extra_taps": 0}
 
 
 def all_of(fields: dict[str, int]) -> dict[str, int]:

@@ -93,6 +93,8 @@ VQ_ONLY = WIDE.replace(name="vq_only", formats=(WeightFormat.VQ,), max_codebook_
 CACHED = SQUARE.replace(name="cached", weight_cache_bytes=1 << 10)
 NO_VECTORS = SQUARE.replace(name="no_vectors", vector=False)
 NO_PRODUCTS = WIDE.replace(name="no_products", attention=False, weight_cache_bytes=1 << 12)
+NO_DEPTHWISE = WIDE.replace(name="no_depthwise", depthwise_taps=0)
+FIVE_TAPS = TALL.replace(name="five_taps", depthwise_taps=5)
 NO_CONVOLUTIONS = WIDE.replace(name="no_convolutions", convolution=False)
 
 INT8, SSVQ, VQ = WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ

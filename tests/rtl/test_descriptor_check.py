@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import Module, Signal
-from descriptors import POSITIVE_OF_CONV
+from descriptors import POSITIVE_OF_CONV, POSITIVE_OF_WINDOWS, opcodes_of
 from small_configs import (
     CACHED,
     CONFIGS,
+    FIVE_TAPS,
     INT8_ONLY,
     LARGE_CODEBOOK,
     NO_CONVOLUTIONS,
+    NO_DEPTHWISE,
     NO_PRODUCTS,
     NO_VECTORS,
     SSVQ_ONLY,
@@ -25,6 +27,7 @@ from ssvq_gen.format import (
     FIELD_BY_NAME,
     OPEN_ALL,
     VECTOR_OPCODES,
+    VECTOR_WINDOW_OPCODES,
     ErrorCode,
     FormatError,
     Opcode,
@@ -32,13 +35,13 @@ from ssvq_gen.format import (
     StreamFormat,
     TableUse,
 )
-from ssvq_gen.vector_arithmetic import CHANNELS_MAX
+from ssvq_gen.vector_arithmetic import CHANNELS_MAX, DEPTHWISE_KERNEL_MAX, POOL_POSITIONS_MAX, SHIFTS
 from ssvq_rtl.descriptor_check import DescriptorCheck
 from ssvq_sim.stream_bench import run_benches, seeded
 
 ALL = (
     *(*CONFIGS, LARGE_CODEBOOK, INT8_ONLY, SSVQ_ONLY, VQ_ONLY, CACHED),
-    *(NO_PRODUCTS, NO_CONVOLUTIONS, NO_VECTORS, PRESETS["large"]),
+    *(NO_PRODUCTS, NO_CONVOLUTIONS, NO_VECTORS, NO_DEPTHWISE, FIVE_TAPS, PRESETS["large"]),
 )
 MEMORY_SIZE = 1 << 20
 
@@ -183,6 +186,7 @@ def conv_cases(config: CoreConfig) -> list[Case]:
 
 def vector(opcode: Opcode, **changes: int) -> Fields:
     fields = {"magic": DESCRIPTOR_MAGIC, "opcode": opcode, "tokens": 1, "channels": 1}
+    fields |= dict.fromkeys((*POSITIVE_OF_WINDOWS, "kernel_height"), 1) if opcode in VECTOR_WINDOW_OPCODES else {}
     fields |= {"table_use": TableUse.KEPT} if opcode is Opcode.SOFTMAX else {}
     return fields | ({"has_second": 1} if opcode is Opcode.MULTIPLY else {}) | changes
 
@@ -191,12 +195,13 @@ def vector_cases(config: CoreConfig) -> list[Case]:
     cases: list[Case] = []
     for opcode in VECTOR_OPCODES:
         base = vector(opcode)
-        if not config.vector:
+        if opcode not in opcodes_of(config):
             cases.append((base, MEMORY_SIZE, BAD))
             continue
         cases += [(base, 0, OK), (base | {"dram_bytes": 1}, MEMORY_SIZE, BAD), (base | {"batch_last": 1}, 0, BAD)]
         all_tokens = FIELD_BY_NAME["tokens"].bounds[1]
-        tokens = all_tokens if opcode in (Opcode.SUM, Opcode.MULTIPLY) else config.accumulator_depth
+        in_memories = opcode in (Opcode.LAYERNORM, Opcode.SOFTMAX)
+        tokens = config.accumulator_depth if in_memories else all_tokens
         for name, high, limit in (("tokens", tokens, all_tokens), ("channels", CHANNELS_MAX, all_tokens)):
             cases += [(base | {name: v}, MEMORY_SIZE, code) for v, code in both_sides(1, high, limit)]
         cases += [(base | {"clamp_min": low, "clamp_max": low}, 0, OK) for low in (-128, 0, 127)]
@@ -208,9 +213,35 @@ def vector_cases(config: CoreConfig) -> list[Case]:
         cases += [(base | {"has_second": value}, 0, code) for value, code in enumerate(second)]
         zero = BAD if opcode is Opcode.SOFTMAX else OK
         cases += [(base | {"input_zero_point": value}, 0, zero) for value in (-128, -1, 1, 127)]
+        cases += [(base | {"shift_code": code}, 0, OK if code < len(SHIFTS) else BAD) for code in range(8)]
         # Addresses are checked where they are made.
-        unchecked = ("source", "destination", "input_stride", "output_stride", "parameters", "planes", "shift_code")
+        unchecked = ("source", "destination", "input_stride", "output_stride", "parameters", "planes")
         cases += [(base | {name: FIELD_BY_NAME[name].bounds[1]}, 0, OK) for name in unchecked]
+    return cases
+
+
+def vector_window_cases(config: CoreConfig) -> list[Case]:
+    cases: list[Case] = []
+    for opcode in VECTOR_WINDOW_OPCODES:
+        if opcode not in opcodes_of(config):
+            continue
+        for name in (*POSITIVE_OF_WINDOWS, "kernel_height"):
+            cases += [(vector(opcode, **{name: value}), 0, OK if value else BAD) for value in (0, 1, 2)]
+        for name in ("origin_y", "origin_x", "row_stride"):
+            cases += [(vector(opcode, **{name: value}), 0, OK) for value in FIELD_BY_NAME[name].bounds]
+        for width in range(1, 16):
+            for height in (1, 7, 8, 9, POOL_POSITIONS_MAX // width, POOL_POSITIONS_MAX // width + 1, 512, 513, 4095):
+                most = DEPTHWISE_KERNEL_MAX
+                fits = width * height <= POOL_POSITIONS_MAX if opcode is Opcode.POOL else max(width, height) <= most
+                fields = {"kernel_width": width, "kernel_height": height}
+                cases.append((vector(opcode, **fields), 0, OK if fits else BAD))
+    if config.depthwise_taps:
+        cases += [(vector(Opcode.POOL, largest=value), 0, OK) for value in (0, 1)]
+        for width, stride, extra, dilation in itertools.product(range(1, 9), range(1, 8), range(8), (1, 2)):
+            windows = -(-width // stride)
+            fits = extra == 0 or (extra + 1 == windows <= config.depthwise_taps and dilation == 1)
+            fields = {"kernel_width": width, "stride_x": stride, "extra_taps": extra, "dilation_x": dilation}
+            cases.append((vector(Opcode.DEPTHWISE, **fields), 0, OK if fits else BAD))
     return cases
 
 
@@ -290,13 +321,17 @@ def common_cases(config: CoreConfig) -> list[Case]:
     return cases
 
 
-RULES = [matmul_cases, product_cases, conv_cases, vector_cases, residency_cases, copy_cases, common_cases]
+RULES = [
+    *(matmul_cases, product_cases, conv_cases, vector_cases, vector_window_cases, residency_cases),
+    *(copy_cases, common_cases),
+]
 
 
 @pytest.mark.parametrize("config", ALL, ids=name_of)
 @pytest.mark.parametrize("cases", RULES)
 def test_each_rule_alone(config: CoreConfig, cases: Any) -> None:
     listed = cases(config)
+    assert listed or cases is vector_window_cases
     words = evaluate(config, listed)
     assert words == [fields.get("dram_bytes", 0) // config.word_bytes for fields, *_ in listed]
 

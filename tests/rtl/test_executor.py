@@ -257,7 +257,7 @@ def test_one_after_the_other(idle: float, stall: float, longest: int) -> None:
 def test_everything_overlaps() -> None:
     """With nothing to wait for, engines are as full as they can be."""
     rng = seeded(24)
-    engines = run(SQUARE, rng, random_items(rng, SQUARE, 60, opens=(OPEN_ALL,)), idle=0.0, stall=0.0, longest=30)
+    engines = run(SQUARE, rng, random_items(rng, SQUARE, 200, opens=(OPEN_ALL,)), idle=0.0, stall=0.0, longest=30)
     assert {counts[2] for counts in engines.open_when_begun} == set(range(MATMULS_OPEN + 1))
     assert any(all(counts) for counts in engines.open_when_begun)
 

@@ -7,22 +7,26 @@ import numpy as np
 import pytest
 from small_configs import NO_VECTORS, SQUARE, TALL, WIDE, name_of
 from vector_bench import VectorBench, command_of
-from vector_programs import VectorStep, random_step
+from vector_programs import VectorStep, random_step, random_window_step
 
+from ssvq.convolution_geometry import ConvolutionGeometry
+from ssvq.reference import ActivationScale
+from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import VECTOR_OPCODES, Opcode
+from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, Opcode
 from ssvq_rtl.vector import VectorEngine
+from ssvq_rtl.vector_parameters import PLANE_POSITIONS
 from ssvq_rtl.vector_walk import DRAIN_CYCLES
 from ssvq_sim.stream_bench import run_benches
 
 SEED = int(os.environ.get("SSVQ_SEED", "0"))
 ROOMY = SQUARE.replace(name="roomy", activation_bytes=8 * 400)
 CONFIGS = [
-    ROOMY.replace(name="half", vector_lanes=4),
+    ROOMY.replace(name="half", vector_lanes=4, depthwise_taps=1),
     ROOMY,
-    WIDE.replace(name="quarter", vector_lanes=4),
+    WIDE.replace(name="quarter", vector_lanes=4, depthwise_taps=2),
     WIDE,
-    TALL.replace(name="deep", activation_bytes=32 * 200, accumulator_depth=16, vector_lanes=8),
+    TALL.replace(name="deep", activation_bytes=32 * 200, accumulator_depth=16, vector_lanes=8, depthwise_taps=5),
 ]
 """Groups of lanes are whole words, halves and quarters; outputs are narrower, as wide and wider than a word's parts."""
 
@@ -62,7 +66,9 @@ def test_a_table_is_kept() -> None:
     assert bench.cycles[1] < bench.cycles[0] - 256
 
 
-@pytest.mark.parametrize("opcode", VECTOR_OPCODES, ids=lambda o: o.name)
+@pytest.mark.parametrize(
+    "opcode", [opcode for opcode in VECTOR_OPCODES if opcode not in VECTOR_WINDOW_OPCODES], ids=lambda o: o.name
+)
 def test_throughput(opcode: Opcode) -> None:
     """A group of lanes in every cycle of every pass; what else there is depends on groups and activations only."""
     config = ROOMY.replace(accumulator_depth=64)
@@ -83,6 +89,138 @@ def test_throughput(opcode: Opcode) -> None:
     assert (
         passes * elements + roots <= bench.cycles[0] <= passes * elements + roots + phases * (DRAIN_CYCLES + 6) + table
     )
+
+
+def pixels_read(geometry: ConvolutionGeometry, size: int, *, shared: bool) -> int:
+    """Steps through a square image: columns of a kernel in every window, or of a row of windows once if they share."""
+    (kernel_y, kernel_x), (stride, _), pad = geometry.kernel, geometry.stride, geometry.padding[0]
+    height, width = geometry.output_size(size, size)
+    spans = [(0, (width - 1) * stride + kernel_x)] if shared else [(ox * stride, kernel_x) for ox in range(width)]
+    columns = [first + number - pad for first, count in spans for number in range(count)]
+    return height * sum(kernel_y if 0 <= x < size else 1 for x in columns)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+@pytest.mark.parametrize("taps", [1, 3, 5])
+def test_throughput_of_depthwise_convolutions(kernel: int, stride: int, taps: int) -> None:
+    """With as many taps as windows have a pixel in common, about ``stride * kernel`` cycles an output."""
+    config = ROOMY.replace(depthwise_taps=taps)
+    geometry = ConvolutionGeometry(kernel=(kernel,) * 2, stride=(stride,) * 2, padding=(kernel // 2,) * 4)
+    step = next(
+        s
+        for n in range(100)
+        if not (
+            s := random_window_step(
+                config, n, opcode=Opcode.DEPTHWISE, geometry=geometry, size=(9, 9), channels=config.vector_lanes
+            )
+        ).fields["table_use"]
+    )
+    shared = taps * stride >= kernel
+    assert step.fields["extra_taps"] == (-(-kernel // stride) - 1 if shared else 0)
+    bench = check(config, [step], 0.0)
+    pixels = pixels_read(geometry, 9, shared=shared)
+    parameters = PLANE_POSITIONS + kernel**2
+    assert pixels + parameters <= bench.cycles[0] <= pixels + parameters + DRAIN_CYCLES + 6
+    assert not shared or pixels <= (stride * kernel + 1) * step.fields["tokens"]
+
+
+def test_padding_waits_for_nothing() -> None:
+    """Pixels outside the image are neither read nor wait for the memory."""
+    geometry = ConvolutionGeometry(kernel=(8, 8), padding=(7, 7, 7, 7))
+    steps = [
+        next(
+            s
+            for n in range(100)
+            if not (
+                s := random_window_step(ROOMY, n, opcode=Opcode.POOL, geometry=geometry, size=(1, 1), channels=8)
+            ).fields["table_use"]
+            and not s.fields["planes"]
+        )
+    ]
+    cycles = [check(ROOMY, steps, denied).cycles[0] for denied in (0.0, 0.9)]
+    reads = 64
+    assert cycles[0] >= 64 * 8
+    assert cycles[1] <= cycles[0] + 30 * reads
+
+
+@pytest.mark.parametrize("opcode", VECTOR_WINDOW_OPCODES, ids=lambda o: o.name)
+@pytest.mark.parametrize("config", [ROOMY, CONFIGS[4]], ids=name_of)
+def test_windows_of_all_kinds(config: CoreConfig, opcode: Opcode) -> None:
+    """As many as there is time for, on a memory that others use now and then."""
+    check(config, [random_step(config, SEED + 200 + n, opcode=opcode, index=n) for n in range(12)], 0.2)
+
+
+@pytest.mark.parametrize(("value", "weight"), [(127, -128), (127, 127), (-128, 127), (-128, -128)])
+@pytest.mark.parametrize("opcode", VECTOR_WINDOW_OPCODES, ids=lambda o: o.name)
+def test_widest_sums(opcode: Opcode, value: int, weight: int) -> None:
+    """Of the most positions, with pixels and zero point at opposite ends; close to where outputs saturate."""
+    size = (8, 8) if opcode is Opcode.DEPTHWISE else (37, 13)
+    zero_point = -128 if value > 0 else 127
+    total = (value - zero_point) * (size[0] * size[1] if opcode is Opcode.POOL else 64 * weight)
+    shift, multiplier = 24, max(1, int(110 * 2**24 / abs(total)))
+    operation = WindowOperation(
+        name="widest",
+        opcode=opcode,
+        channels=3,
+        geometry=ConvolutionGeometry(kernel=size),
+        weight=np.full((3, 8, 8) if opcode is Opcode.DEPTHWISE else (0, 0, 0), weight, dtype=np.int8),
+        multiplier=np.asarray(multiplier),
+        shift=shift,
+        input_zero_point=zero_point,
+        zero_point=0,
+        output_scale=ActivationScale(scale=1.0),
+    )
+    config = ROOMY.replace(activation_bytes=8 * 1100)
+    image = np.full((*size, 3), value, dtype=np.int8)
+    step = random_window_step(
+        config,
+        SEED,
+        opcode=opcode,
+        geometry=operation.geometry,
+        size=size,
+        channels=3,
+        operation=operation,
+        image=image,
+    )
+    assert 100 < abs(int(operation.reference(image)[0, 0, 0])) < 120
+    check(config, [step], 0.0)
+
+
+def test_weights_of_the_operation_before() -> None:
+    """They are in the lanes, all of them, and count for nothing where a kernel has fewer."""
+    config = ROOMY.replace(depthwise_taps=5)
+    shapes = [((8, 8), 2), ((3, 3), 2), ((8, 8), 3), ((5, 5), 2), ((8, 8), 2), ((7, 4), 3), ((5, 5), 3)]
+    steps = [
+        random_window_step(
+            config,
+            SEED + number,
+            opcode=Opcode.DEPTHWISE,
+            index=number,
+            geometry=ConvolutionGeometry(kernel=kernel, stride=(1, stride), padding=(2, 2, 2, 2)),
+            size=(8, 7),
+            channels=5,
+        )
+        for number, (kernel, stride) in enumerate(shapes)
+    ]
+    assert all(step.fields["extra_taps"] for step in steps)
+    check(config, steps, 0.0)
+
+
+@pytest.mark.parametrize("opcode", VECTOR_WINDOW_OPCODES, ids=lambda o: o.name)
+@pytest.mark.parametrize("field", ["source", "parameters", "row_stride"])
+def test_pixels_outside_the_memory(opcode: Opcode, field: str) -> None:
+    """Found when they are needed, by a pixel inside the image or a parameter."""
+    step = next(
+        s
+        for n in range(10_000)
+        if (s := random_step(ROOMY, n, opcode=opcode)).fields["planes"]
+        and s.fields["input_height"] > 2
+        and s.fields["tokens"] > 10
+        and s.fields["output_width"] < 4
+        and s.fields["stride_y"] < 3
+    )
+    value = {"source": ROOMY.activation_depth, "parameters": ROOMY.activation_depth, "row_stride": 65535}[field]
+    check_address_error(step, {field: value}, None)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +244,12 @@ def test_addresses_outside_the_memory(field: str, value: int, first: int | None)
         and s.fields["input_stride"] >= 2
         and not s.fields["table_use"]
     )
-    changed = VectorStep(
-        operation=step.operation, fields=step.fields | {field: value}, before=step.before, after=step.after
-    )
+    check_address_error(step, {field: value}, first)
+
+
+def check_address_error(step: VectorStep, changes: dict[str, int], first: int | None) -> None:
+    """With these fields, some address is outside the memory of `ROOMY`; `first` is the one that is reported."""
+    changed = VectorStep(operation=step.operation, fields=step.fields | changes, before=step.before, after=step.after)
     dut = VectorEngine(config=ROOMY)
     addresses: list[int] = []
 

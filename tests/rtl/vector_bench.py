@@ -41,7 +41,7 @@ class VectorBench:
             for step in steps:
                 results.append(await self._step(ctx, step))
 
-        work = sum(step.before.size * 6 + 2000 for step in steps)
+        work = sum(step.before.size * 6 + 2000 + _window_cycles(self._config, step.fields) for step in steps)
         run_benches(self.dut, bench, cycles=int(2000 + work / (1 - self._denied) ** 2))
         return results
 
@@ -82,3 +82,9 @@ class VectorBench:
             bits = sum(((1 << lane) - 1) << (lane * i) for i in range(mask.bit_length()) if mask >> i & 1)
             self._memory[address] = (self._memory[address] & ~bits) | (data & bits)
         return bool(ends), bool(write)
+
+
+def _window_cycles(config: CoreConfig, fields: dict[str, int]) -> int:
+    """Cycles of pooling, an upper bound."""
+    positions = fields.get("kernel_height", 0) * fields.get("kernel_width", 0)
+    return positions * (fields["tokens"] + 10) * -(-fields["channels"] // config.vector_lanes)

@@ -11,6 +11,7 @@ from ssvq.layer_arithmetic import CompileError
 from ssvq.reference import matmul_reference
 from ssvq.vector_image import unpack_operation
 from ssvq.weight_stream import unpack_stream
+from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import (
     DESCRIPTOR_BYTES,
@@ -21,6 +22,7 @@ from ssvq_gen.format import (
     TABLE_ENTRIES,
     TABLE_ENTRY_BYTES,
     VECTOR_OPCODES,
+    VECTOR_WINDOW_OPCODES,
     ErrorCode,
     Opcode,
     ParameterPlane,
@@ -29,6 +31,13 @@ from ssvq_gen.format import (
     TableUse,
     unpack_descriptor,
 )
+from ssvq_gen.vector_arithmetic import SHIFTS
+
+_STEPS = (
+    *("input_height", "input_width", "output_width", "kernel_width"),
+    *("stride_y", "stride_x", "dilation_y", "dilation_x"),
+)
+"""Fields of windows that may not be zero."""
 
 
 class CoreFault(Exception):
@@ -145,25 +154,58 @@ class CoreModel:
     def _vector(self, d: dict[str, int], index: int) -> None:
         c = self.config
         words = -(-d["channels"] // c.word_bytes)
+        is_window = d["opcode"] in VECTOR_WINDOW_OPCODES
+        if is_window and not all(d[name] for name in (*_STEPS, "kernel_height")):
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        if d["shift_code"] >= len(SHIFTS):
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
         if d["table_use"] == TableUse.LOAD:
             size = TABLE_ENTRIES * TABLE_ENTRY_BYTES // c.word_bytes
             self.table = self._words(d["table"], size, index).view(np.uint8).copy()
-        parameters = self._words(d["parameters"], words * ParameterPlane(d["planes"]).plane_bytes, index)
+        weights = d["kernel_height"] * d["kernel_width"] if d["opcode"] == Opcode.DEPTHWISE else 0
+        stored = ParameterPlane(d["planes"]).plane_bytes + weights
+        parameters = self._words(d["parameters"], words * stored, index)
         table = None if d["table_use"] == TableUse.NONE else self.table
         try:
             operation = unpack_operation(d, parameters.view(np.uint8), table, c)
         except CompileError as error:
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index) from error
-        one_by_one = operation.opcode in (Opcode.SUM, Opcode.MULTIPLY)
+        one_by_one = operation.opcode in (Opcode.SUM, Opcode.MULTIPLY, *VECTOR_WINDOW_OPCODES)
         if not 1 <= d["tokens"] <= (FIELD_BY_NAME["tokens"].bounds[1] if one_by_one else c.accumulator_depth):
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
-        operands = [self._tokens(d["source"], d["tokens"], d["input_stride"], d["channels"], index)]
-        if operation.has_second:
-            place = d["second_source"], d["tokens"], d["second_stride"], d["channels"]
-            operands.append(self._tokens(*place, index))
-        output = operation.reference(*operands)
+        if isinstance(operation, WindowOperation):
+            output = self._pooled(operation, d, index)
+        else:
+            operands = [self._tokens(d["source"], d["tokens"], d["input_stride"], d["channels"], index)]
+            if operation.has_second:
+                place = d["second_source"], d["tokens"], d["second_stride"], d["channels"]
+                operands.append(self._tokens(*place, index))
+            output = operation.reference(*operands)
         padding = -output.shape[1] % c.vector_lanes
         self._write(np.pad(output, ((0, 0), (0, padding))), d, d["destination"], index)
+
+    def _pooled(self, operation: WindowOperation, d: dict[str, int], index: int) -> npt.NDArray[np.int8]:
+        """int8 (tokens, channels) of the windows of a POOL or DEPTHWISE."""
+        height, width = operation.geometry.kernel
+        if operation.opcode is Opcode.DEPTHWISE and d["extra_taps"] not in (0, operation.extra_taps(self.config)):
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
+        windows = np.full((d["tokens"], height, width, d["channels"]), operation.padding_value, dtype=np.int8)
+        for t, ky, kx in np.ndindex(*windows.shape[:3]):
+            place = self._pixel(d, t, ky, kx, index)
+            if place is not None:
+                windows[t, ky, kx] = self._tokens(place, 1, 0, d["channels"], index)[0]
+        return operation.of_windows(windows)
+
+    def _pixel(self, d: dict[str, int], t: int, ky: int, kx: int, index: int) -> int | None:
+        """First word of the pixel of window t at a position of the kernel; None outside the image."""
+        below = t // d["output_width"] * d["stride_y"] + ky * d["dilation_y"]
+        right = t % d["output_width"] * d["stride_x"] + kx * d["dilation_x"]
+        if not (0 <= d["origin_y"] + below < d["input_height"] and 0 <= d["origin_x"] + right < d["input_width"]):
+            return None
+        address = d["source"] + below * d["row_stride"] + right * d["input_stride"] - (d["source"] >> 31 << 32)
+        if not 0 <= address < self.config.activation_depth:
+            raise CoreFault(ErrorCode.ACTIVATION_RANGE, index, address % (1 << 32))
+        return address
 
     def _requantized(
         self, x: npt.NDArray[np.int8], weight: npt.NDArray[np.int8], bias: npt.NDArray[np.int64], d: dict[str, int]
@@ -189,27 +231,19 @@ class CoreModel:
     def _windows(self, d: dict[str, int], index: int) -> npt.NDArray[np.int8]:
         """int8 (tokens, k_tiles * rows): what a CONV's array is given, pixel by pixel; masked rows are zero."""
         c = self.config
-        positive = ("input_height", "input_width", "output_width", "kernel_width", "channel_tiles")
-        if not all(d[name] for name in (*positive, "stride_y", "stride_x", "dilation_y", "dilation_x")):
+        if not all(d[name] for name in (*_STEPS, "channel_tiles")):
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
         rows = [c.rows] * (d["channel_tiles"] - 1) + [d["last_rows"]]
         x = np.zeros((d["tokens"], d["k_tiles"], c.rows), dtype=np.int8)
         for t, k in np.ndindex(*x.shape[:2]):
             position, tile = divmod(k, d["channel_tiles"])
-            below = t // d["output_width"] * d["stride_y"] + position // d["kernel_width"] * d["dilation_y"]
-            right = t % d["output_width"] * d["stride_x"] + position % d["kernel_width"] * d["dilation_x"]
-            row, column = d["origin_y"] + below, d["origin_x"] + right
             used = rows[tile]
-            if not (0 <= row < d["input_height"] and 0 <= column < d["input_width"]):
+            first = self._pixel(d, t, *divmod(position, d["kernel_width"]), index)
+            if first is None:
                 x[t, k, :used] = d["padding_value"]
                 continue
             word, byte = divmod(tile * c.rows, c.word_bytes)
-            address = d["source"] + below * d["row_stride"] + right * d["input_stride"] + word
-            if d["source"] >> 31:
-                address -= 1 << 32
-            if not 0 <= address < c.activation_depth:
-                raise CoreFault(ErrorCode.ACTIVATION_RANGE, index, address % (1 << 32))
-            x[t, k, :used] = self.words[address, byte : byte + used]
+            x[t, k, :used] = self._words(first + word, 1, index)[0, byte : byte + used]
         return x.reshape(d["tokens"], -1)
 
     def _stream_product(self, stream: bytes, d: dict[str, int], index: int) -> None:

@@ -175,13 +175,13 @@ TABLE = np.zeros(256, dtype=np.int64)
         ({"channels": 4097}, "channels must be from 1 to 4096, not 4097"),
         ({"multiplier": np.asarray(1 << 15)}, "multiplier must be from -32768 to 32767, not 32768"),
         ({"second_multiplier": np.asarray([0, 0, 0, -40000])}, "second_multiplier must be from .*, not -40000"),
-        ({"offset": np.asarray(1 << 23)}, "offset must be from -8388608 to 8388607, not 8388608"),
+        ({"offset": np.asarray(1 << 31)}, "offset must be from -2147483648 to 2147483647, not 2147483648"),
         ({"offset": np.zeros(3, dtype=np.int64)}, r"offset must be one or 4 values, not \(3,\)"),
         ({"gain_shift": np.asarray(GAIN_SHIFT_MAX + 1)}, "gain_shift must be from 0 to 7, not 8"),
         ({"zero_point": 128}, "zero_point must be from -128 to 127, not 128"),
         ({"epsilon": -1}, "epsilon must be from 0 to 4294967295, not -1"),
         ({"clamp_min": 5, "clamp_max": 4}, "clamps must be ascending, not 5 to 4"),
-        ({"shift": 11}, "shift must be one of 12, 14, 16, 20, not 11"),
+        ({"shift": 11}, "shift must be one of 12, 14, 16, 20, 24, not 11"),
     ],
 )
 def test_rules(changes: dict[str, Any], rule: str) -> None:

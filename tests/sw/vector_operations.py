@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from ssvq.convolution_geometry import ConvolutionGeometry
 from ssvq.reference import ActivationScale, Int8Array
 from ssvq.vector_operation import VectorOperation
+from ssvq.window_operation import WindowOperation
 from ssvq_gen.format import Opcode
-from ssvq_gen.vector_arithmetic import GAIN_SHIFT_MAX, SHIFTS, WEIGHT_MAX
+from ssvq_gen.vector_arithmetic import DEPTHWISE_KERNEL_MAX, GAIN_SHIFT_MAX, OFFSET_WIDTH, SHIFTS, WEIGHT_MAX
 
 
-def random_operation(rng: np.random.Generator, opcode: Opcode, channels: int) -> VectorOperation:
-    """Any operation of that kind; extremes of all its numbers are likely."""
+def random_operation(
+    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry | None = None
+) -> VectorOperation | WindowOperation:
+    """Any operation of that kind, with those windows if it is one on windows; extremes of its numbers are likely."""
 
     def number(low: int, high: int) -> int:
         return int(rng.choice([low, high, rng.integers(low, high + 1), rng.integers(low, high + 1)]))
@@ -31,24 +38,64 @@ def random_operation(rng: np.random.Generator, opcode: Opcode, channels: int) ->
     elif rng.random() < 0.4:
         table = rng.integers(-128, 128, 256)
     reach = 1 << int(rng.integers(6, 16))
+    common: dict[str, Any] = {
+        "name": "v",
+        "opcode": opcode,
+        "channels": channels,
+        "multiplier": values(-reach, reach - 1),
+        "offset": values(*_offsets(rng)) if rng.random() < 0.5 else np.asarray(0),
+        "shift": int(rng.choice(SHIFTS)),
+        "input_zero_point": 0 if softmax else number(-128, 127),
+        "table": table,
+        "zero_point": number(-128, 127),
+        "clamp_min": clamps[0],
+        "clamp_max": clamps[1],
+        "output_scale": ActivationScale(scale=1.0),
+    }
+    if geometry is not None:
+        common["geometry"] = geometry
+        if opcode is Opcode.POOL:
+            return WindowOperation(largest=bool(rng.integers(2)), **common)
+        weight = rng.integers(-128, 128, (channels, *geometry.kernel), dtype=np.int8)
+        return WindowOperation(weight=weight, **_reaching(rng, weight, common))
     return VectorOperation(
-        name="v",
-        opcode=opcode,
-        channels=channels,
-        multiplier=values(-reach, reach - 1),
         second_multiplier=values(-reach, reach - 1) if has_second and opcode is Opcode.SUM else np.asarray(0),
-        offset=values(-(1 << 23), (1 << 23) - 1) if rng.random() < 0.5 else np.asarray(0),
-        shift=int(rng.choice(SHIFTS)),
-        input_zero_point=0 if softmax else number(-128, 127),
         second_zero_point=number(-128, 127) if has_second else 0,
         has_second=has_second,
         gain_shift=values(0, GAIN_SHIFT_MAX) if opcode is Opcode.LAYERNORM else np.asarray(0),
         epsilon=number(0, 1 << 20) if opcode is Opcode.LAYERNORM else 0,
-        table=table,
-        zero_point=number(-128, 127),
-        clamp_min=clamps[0],
-        clamp_max=clamps[1],
-        output_scale=ActivationScale(scale=1.0),
+        **common,
+    )
+
+
+def _offsets(rng: np.random.Generator) -> tuple[int, int]:
+    width = int(rng.integers(16, OFFSET_WIDTH + 1))
+    return -(1 << (width - 1)), (1 << (width - 1)) - 1
+
+
+def _reaching(rng: np.random.Generator, weight: Int8Array, common: dict[str, Any]) -> dict[str, Any]:
+    """Often with multipliers with which few sums saturate."""
+    if rng.random() < 0.3:
+        return common
+    spread = 74.0 * math.sqrt(float((weight.astype(np.int64) ** 2).sum(axis=(1, 2)).max()) + 1)
+    ratio = rng.uniform(20, 60) / spread
+    shift = next(n for n in SHIFTS[::-1] if ratio * (1 << n) < 1 << 15)
+    multiplier = np.floor(ratio * rng.uniform(0.5, 1, rng.choice([1, len(weight)])) * (1 << shift)).astype(np.int64)
+    scaled = multiplier if multiplier.size > 1 else multiplier[0]
+    offset = np.clip(common["offset"], -(50 << shift), 50 << shift)
+    return common | {"multiplier": np.asarray(scaled), "shift": shift, "offset": np.asarray(offset)}
+
+
+def random_geometry(rng: np.random.Generator, opcode: Opcode, *, largest: int = 9) -> ConvolutionGeometry:
+    """Windows of that kind with a kernel of at most `largest` rows and columns; most are small."""
+    most = min(largest, DEPTHWISE_KERNEL_MAX if opcode is Opcode.DEPTHWISE else largest)
+    kernel = tuple(int(rng.choice([1, 2, 3, rng.integers(1, most + 1)])) for _ in range(2))
+    top, bottom, left, right = (int(n) for n in rng.integers(0, 4, 4))
+    return ConvolutionGeometry(
+        kernel=(min(kernel[0], most), min(kernel[1], most)),
+        stride=(int(rng.integers(1, 4)), int(rng.choice([1, 1, 2, 3]))),
+        dilation=(int(rng.integers(1, 3)), int(rng.choice([1, 1, 2]))),
+        padding=(top, bottom, left, right),
     )
 
 
