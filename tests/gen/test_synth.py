@@ -97,6 +97,11 @@ def test_dsps_by_part() -> None:
         "ssvq_core/$flatten\\sequencer.$mul$ssvq_core.v:1$1",
     ]
     assert count_dsps(names) == {"array": 1, "requantizer": 1, "rest of the core": 1}
+    assert count_dsps(["ssvq_core/$flatten\\vector.\\lanes.$mul$ssvq_core.v:1$2"]) == {
+        "array": 0,
+        "requantizer": 0,
+        "vector": 1,
+    }
 
 
 def test_memory_dump_without_size() -> None:
