@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from ssvq.models.vision_transformer import deit_tiny
 from ssvq.network import Graph, graph_of
 from ssvq.network.calibration import ValueRange, calibrate
-from ssvq.network.compilation import Compilation, compile_network
+from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph
-from ssvq.network.emission import INPUT, OUTPUT
+from ssvq.network.emission import INPUT, OUTPUT, CompiledNetwork
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq.roofline import roofline_cycles
 from ssvq_gen.config import ConfigError, CoreConfig
@@ -92,17 +92,17 @@ class Subject:
         with torch.no_grad():
             self.expected = model(sample).numpy().reshape(-1)
 
-    def compiled(self, weights: QuantizeConfig, config: CoreConfig) -> Compilation:
+    def compiled(self, weights: QuantizeConfig, config: CoreConfig) -> CompiledNetwork:
         """The network for a core."""
         layers = compress_graph(self.graph, lambda _node: weights)
         return compile_network(self.graph, self._ranges, layers, config)
 
 
 def measure(
-    subject: Subject, format: str, made: Compilation, config: CoreConfig, rates: Sequence[int]
+    subject: Subject, format: str, made: CompiledNetwork, config: CoreConfig, rates: Sequence[int]
 ) -> list[NetworkRun]:
     """Run a compiled network on the simulated core, once for each rate of the bus."""
-    network, program = made.network, made.compiled.program
+    network, program = made.network, made.program
     given = network.quantize_inputs(subject.sample.numpy())
     memory = network.run(given)
     (output,) = network.outputs

@@ -17,11 +17,16 @@ from .reference import ActivationScale, Int64Array
 def ratio_of_scales(
     name: str, scale: ActivationScale, output_scale: ActivationScale, channels: int
 ) -> npt.NDArray[np.float64]:
-    """Steps of the output in a step of the input: of all channels, (), or of each, (C,)."""
-    for kind, gains in (("input", scale.gains), ("output", output_scale.gains)):
-        if gains and len(gains) != channels:
-            raise CompileError(name, f"{kind} scale must have {channels} gains or none, not {len(gains)}")
-    return np.asarray(scale.steps() / output_scale.steps())
+    """Steps of the output in a step of the input: of all channels, (), or of each, (C,). Raises CompileError."""
+    steps = steps_of(name, "input", scale, channels)
+    return np.asarray(steps / steps_of(name, "output", output_scale, channels))
+
+
+def steps_of(name: str, kind: str, scale: ActivationScale, channels: int) -> npt.NDArray[np.float64]:
+    """What a step is: of all channels, (), or of each, (C,). Raises CompileError for gains of other channels."""
+    if scale.gains and len(scale.gains) != channels:
+        raise CompileError(name, f"{kind} scale must have {channels} gains or none, not {len(scale.gains)}")
+    return scale.steps()
 
 
 def largest_shift(name: str, *ratios: npt.NDArray[np.float64], offsets: npt.NDArray[np.float64] | None = None) -> int:

@@ -21,7 +21,7 @@ from ssvq_gen.vector_arithmetic import (
 )
 
 from .channel_operation import ChannelOperation
-from .fixed_point import clamp_bounds, fixed, largest_shift, ratio_of_scales
+from .fixed_point import clamp_bounds, fixed, largest_shift, ratio_of_scales, steps_of
 from .layer_arithmetic import CompileError
 from .reference import ActivationScale, FloatArray, Int64Array
 from .vector_operation import EPSILON_MAX, VectorOperation
@@ -75,7 +75,9 @@ def product(
     output_scale: ActivationScale,
 ) -> VectorOperation:
     """``x * y``, channel by channel. Raises CompileError when the ratio of the scales is out of range."""
-    ratio = input_scale.steps() * second_scale.steps() / output_scale.steps()
+    ratio = ratio_of_scales(name, input_scale, output_scale, channels) * steps_of(
+        name, "second", second_scale, channels
+    )
     shift = largest_shift(name, ratio)
     return VectorOperation(
         name=name,

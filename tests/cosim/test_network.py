@@ -24,7 +24,7 @@ def test_a_transformer(weights: QuantizeConfig) -> None:
     given = network.quantize_inputs(sample[0].numpy())
     job = SimulationJob(
         name="vit",
-        program=made.compiled.program,
+        program=made.program,
         inputs={f"{INPUT}{own.name}": given[own.tensor] for own in network.inputs},
         behaviour=Behaviour(latency=20, bytes_per_cycle=2, stalls=None, seed=1),
         watchdog_cycles=WATCHDOG_CYCLES,

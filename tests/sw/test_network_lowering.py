@@ -17,9 +17,9 @@ from ssvq.network import GraphError, graph_of
 from ssvq.network.attention_order import by_heads
 from ssvq.network.calibration import ValueRange, calibrate
 from ssvq.network.column_order import by_columns
-from ssvq.network.compilation import Compilation, compile_network
+from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph
-from ssvq.network.emission import INPUT, OUTPUT
+from ssvq.network.emission import INPUT, OUTPUT, CompiledNetwork
 from ssvq.network.integer_network import IntegerNetwork
 from ssvq.network.lowering import lower
 from ssvq.program import place_input, read_output
@@ -44,7 +44,7 @@ def images(count: int = 2) -> list[tuple[Tensor]]:
 
 def compiled(
     model: nn.Module, samples: list[tuple[Tensor]], config: CoreConfig, weights: QuantizeConfig = INT8
-) -> Compilation:
+) -> CompiledNetwork:
     graph = graph_of(model, samples[0])
     layers = compress_graph(graph, lambda node: weights)
     return compile_network(graph, calibrate(graph, samples), layers, config)
@@ -55,9 +55,9 @@ def outputs_of(network: IntegerNetwork, sample: tuple[Tensor]) -> dict[str, Any]
     return {name: network.output(memory, name) for name in network.outputs}
 
 
-def run_program(made: Compilation, sample: tuple[Tensor], config: CoreConfig) -> None:
+def run_program(made: CompiledNetwork, sample: tuple[Tensor], config: CoreConfig) -> None:
     """The functional model of the core leaves what the golden model gives."""
-    network, program = made.network, made.compiled.program
+    network, program = made.network, made.program
     given = network.quantize_inputs(*(value.numpy() for value in sample))
     memory = network.run(given)
     window = program.new_memory()
@@ -74,7 +74,7 @@ def run_program(made: Compilation, sample: tuple[Tensor], config: CoreConfig) ->
 def test_a_transformer(config: CoreConfig, weights: QuantizeConfig) -> None:
     samples = images()
     made = compiled(small_vit(), samples, config, weights)
-    assert made.compiled.plan.words <= config.activation_depth
+    assert made.plan.words <= config.activation_depth
     for sample in samples:
         run_program(made, sample, config)
 
@@ -139,6 +139,37 @@ def test_functions_gates_and_clamps() -> None:
         assert np.abs(found - expected).max() <= 0.04 * np.abs(expected).max()
 
 
+class Several(nn.Module):
+    """Values that something takes and that are outputs too, which no step may leave out or put elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.other = nn.Linear(16, 16), nn.Linear(16, 16)
+        self.query, self.key, self.value = (nn.Linear(16, 16) for _ in range(3))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(1, T, 16) to the stages of an attention and more."""
+        y, z = self.layer(x), self.other(x)
+        heads = [part(x).unflatten(2, (2, 8)).transpose(1, 2) for part in (self.query, self.key, self.value)]
+        scores = heads[0] @ heads[1].transpose(2, 3)
+        shares = scores.softmax(3)
+        mixed = (shares @ heads[2]).transpose(1, 2).flatten(2)
+        return y, torch.relu(y), z, torch.cat([z, mixed], dim=1), scores, shares
+
+
+def test_outputs_that_others_take_too() -> None:
+    torch.manual_seed(2)
+    samples = [(torch.randn(1, 12, 16),) for _ in range(2)]
+    model = Several().eval()
+    made = compiled(model, samples, PRESETS["tiny"])
+    for sample in samples:
+        run_program(made, sample, PRESETS["tiny"])
+        found = outputs_of(made.network, sample)
+        for (name, values), result in zip(found.items(), model(*sample), strict=True):
+            expected = result.detach().numpy()
+            assert np.abs(values - expected).max() <= 0.05 * np.abs(expected).max(), name
+
+
 def linear(features: int = 8) -> nn.Module:
     return nn.Linear(features, 8)
 
@@ -166,6 +197,17 @@ REFUSED: list[tuple[Callable[[Tensor], Tensor], str]] = [
 def test_what_the_core_does_not_do_is_named(function: Callable[[Tensor], Tensor], rule: str) -> None:
     with pytest.raises(GraphError, match=rule):
         compiled(Wrapped(function).eval(), [(torch.randn(1, 6, 8),)], PRESETS["tiny"])
+
+
+class Constant(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """An output that does not depend on the input."""
+        return torch.relu(x), torch.ones(1, 6, 8)
+
+
+def test_an_output_that_is_a_constant_is_refused() -> None:
+    with pytest.raises(GraphError, match="an output must be computed"):
+        compiled(Constant().eval(), [(torch.randn(1, 6, 8),)], PRESETS["tiny"])
 
 
 def test_a_network_that_does_not_fit_is_refused_with_the_tensor() -> None:

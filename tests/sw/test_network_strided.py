@@ -67,8 +67,9 @@ def test_heads_are_blocks_of_channels() -> None:
         View.whole("x", (5, 8)).transposed((1, 0)),
         View.whole("x", (40,)).sliced(0, 4, 12, 1),
         View.whole("x", (5, 8)).sliced(1, 0, 8, 2),
+        View.whole("x", (1, 8)).expanded((5, 8)),
     ],
 )
 def test_what_is_no_block(view: View) -> None:
-    """Channels that are not beside each other, or not of one activation."""
+    """Channels that are not beside each other, or not of one activation; one activation that stands for several."""
     assert block_of(view, 8) is None

@@ -281,3 +281,11 @@ def test_trace_of_a_run() -> None:
 def test_a_clock_that_does_not_run(clock_mhz: float) -> None:
     with pytest.raises(ValueError, match="clock_mhz must be positive, not"):
         trace_json(run(), clock_mhz)
+
+
+def test_a_profile_whose_times_and_classes_disagree() -> None:
+    """As one read from a file may be; of a core, the last class is what the others leave."""
+    profile = run()
+    rows = [replace(row, compute_end=21) if row.index == 1 else row for row in profile.rows]
+    with pytest.raises(CounterMismatch, match=r"descriptor 1 \(MATMUL\): COMPUTE_END is 21, the classes add up to 20"):
+        check_profile(replace(profile, rows=tuple(rows)))

@@ -210,6 +210,9 @@ def test_scales_out_of_range() -> None:
         layer_norm("n", weight=[1], bias=[0], epsilon=0, input_scale=replace(X, gains=(3.0,)), output_scale=OUT)
     with pytest.raises(CompileError, match="input scale must have 2 gains or none, not 1"):
         rescaled_sum("s", channels=2, input_scale=replace(X, gains=(3.0,)), output_scale=OUT)
+    wrong = replace(Y, gains=(1.0, 2.0, 3.0))
+    with pytest.raises(CompileError, match="second scale must have 2 gains or none, not 3"):
+        product("p", channels=2, input_scale=X, second_scale=wrong, output_scale=OUT)
     for make in (softmax, lambda *a, **k: look_up(*a, function=np.tanh, **k)):
         with pytest.raises(CompileError, match="must not have gains"):
             make("t", channels=1, input_scale=replace(X, gains=(2.0,)), output_scale=OUT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from ssvq.network.integer_network import IntegerNetwork, ProductStep, Step, StoredTensor, VectorStep, moved
@@ -16,10 +16,12 @@ def by_heads(network: IntegerNetwork) -> IntegerNetwork:
     So four matrices of a head are stored at a time, in place of twice as many as there are heads.
     """
     tensors = dict(network.tensors)
+    taken = {view.tensor for view in network.outputs.values()}
     steps: list[Step] = []
     rest = list(network.steps)
     while rest:
-        heads = _heads(rest[:3], tensors)
+        later = taken | {block.tensor for step in rest[3:] for block in step.sources}
+        heads = _heads(rest[:3], tensors, later)
         steps += heads or rest[:1]
         del rest[: 3 if heads else 1]
     used = {block.tensor for step in steps for block in (*step.sources, step.target)}
@@ -28,13 +30,15 @@ def by_heads(network: IntegerNetwork) -> IntegerNetwork:
     return replace(network, tensors=tensors, steps=tuple(steps))
 
 
-def _heads(steps: list[Step], tensors: dict[str, StoredTensor]) -> list[Step]:
-    """The steps of all heads, with their tensors added; none when these are not the steps of an attention."""
-    if len(steps) < 3 or not _is_attention(steps, tensors):
+def _heads(steps: list[Step], tensors: dict[str, StoredTensor], later: Collection[str]) -> list[Step]:
+    """The steps of all heads, with their tensors added; none when these are not the steps of an attention.
+
+    `later` are the tensors that what follows takes.
+    """
+    attention = _attention(steps, tensors)
+    if attention is None or {steps[0].target.tensor, steps[1].target.tensor} & set(later):
         return []
-    scores, softmax, values = steps
-    if not (isinstance(scores, ProductStep) and isinstance(softmax, VectorStep) and isinstance(values, ProductStep)):
-        return []
+    scores, softmax, values = attention
     count = scores.product.batch_count
     parts: list[tuple[Step, Step, Step]] = []
     for head in range(count):
@@ -59,14 +63,18 @@ def _heads(steps: list[Step], tensors: dict[str, StoredTensor]) -> list[Step]:
     return order
 
 
-def _is_attention(steps: list[Step], tensors: Mapping[str, StoredTensor]) -> bool:
-    """Stacked products, an operation on all of them, and products of its outputs, each taken by the next alone."""
+def _attention(
+    steps: list[Step], tensors: Mapping[str, StoredTensor]
+) -> tuple[ProductStep, VectorStep, ProductStep] | None:
+    """Stacked products, an operation on all of them, and products of its outputs; None when these are others."""
+    if len(steps) < 3:
+        return None
     scores, softmax, values = steps
     if not (isinstance(scores, ProductStep) and isinstance(softmax, VectorStep) and isinstance(values, ProductStep)):
-        return False
+        return None
     tokens = scores.target.tokens
     whole = tensors[softmax.target.tensor]
-    return (
+    follow_each_other = (
         scores.product.batch_count == values.product.batch_count > 1
         and scores.target_stride == (tokens, 0) == values.source_stride
         and len(softmax.sources) == 1
@@ -75,6 +83,7 @@ def _is_attention(steps: list[Step], tensors: Mapping[str, StoredTensor]) -> boo
         and values.source.tensor == whole.name
         and values.source.tokens == tokens
     )
+    return (scores, softmax, values) if follow_each_other else None
 
 
 def _of_head(step: ProductStep, head: int, *, source: Block | None = None, target: Block | None = None) -> ProductStep:

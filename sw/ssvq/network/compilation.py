@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ssvq.network.attention_order import by_heads
 from ssvq.network.calibration import ValueRange
 from ssvq.network.column_order import by_columns
 from ssvq.network.emission import CompiledNetwork, emit
 from ssvq.network.graph import Graph
-from ssvq.network.integer_network import IntegerNetwork
 from ssvq.network.lowering import lower
 from ssvq.quantize.layer import CompressedLayer
 from ssvq_gen.config import CoreConfig
 
 
-@dataclass(frozen=True, kw_only=True)
-class Compilation:
-    """A network in the core's integers, which is its golden model, and as a program."""
-
-    network: IntegerNetwork
-    compiled: CompiledNetwork
-
-
 def compile_network(
     graph: Graph, ranges: Mapping[str, ValueRange], layers: Mapping[str, CompressedLayer], config: CoreConfig
-) -> Compilation:
+) -> CompiledNetwork:
     """Compile a network whose operators the core all has. The same arguments give the same program.
 
     Args:
@@ -40,4 +30,4 @@ def compile_network(
     """
     network = lower(graph, ranges, layers, word_bytes=config.word_bytes)
     network = by_columns(by_heads(network), word_bytes=config.word_bytes)
-    return Compilation(network=network, compiled=emit(network, config))
+    return emit(network, config)

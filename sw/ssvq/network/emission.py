@@ -15,6 +15,7 @@ from ssvq.network.integer_network import IntegerNetwork, LinearStep, ProductStep
 from ssvq.network.memory_plan import Lifetime, MemoryPlan, plan_memory
 from ssvq.network.strided import Block, block_of
 from ssvq.program import Program
+from ssvq.reference import Int8Array
 from ssvq.vector_image import Bytes, parameter_words, table_words
 from ssvq_gen.config import CoreConfig
 
@@ -26,8 +27,15 @@ AHEAD = 1
 
 @dataclass(frozen=True, kw_only=True)
 class CompiledNetwork:
-    """A program that is a network, and where its tensors are meanwhile."""
+    """A network for a core.
 
+    Attributes:
+        network: in the core's integers: the golden model.
+        program: what the driver runs.
+        plan: where tensors, parameters and tables are meanwhile.
+    """
+
+    network: IntegerNetwork
     program: Program
     plan: MemoryPlan
 
@@ -39,8 +47,7 @@ def emit(network: IntegerNetwork, config: CoreConfig) -> CompiledNetwork:
         GraphError: a tensor does not find room, or a step is not in the core's reach; it names the step.
     """
     plan = plan_memory(_lifetimes(network, config), config.activation_depth)
-    emitter = _Emitter(network, config, plan)
-    return CompiledNetwork(program=emitter.program(), plan=plan)
+    return CompiledNetwork(network=network, program=_Emitter(network, config, plan).program(), plan=plan)
 
 
 def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
@@ -87,10 +94,8 @@ def _words(tensor: StoredTensor, config: CoreConfig) -> int:
 
 class _Emitter:
     def __init__(self, network: IntegerNetwork, config: CoreConfig, plan: MemoryPlan) -> None:
-        self._network, self._config, self._plan = network, config, plan
+        self._network, self._config, self._places = network, config, plan.places
         self._builder = ProgramBuilder(config)
-        self._table: bytes | None = None  # that the vector unit has
-        self._places = {own.name: place for own, place in zip(plan.lifetimes, plan.places, strict=True)}
 
     def program(self) -> Program:
         network, builder = self._network, self._builder
@@ -100,8 +105,8 @@ class _Emitter:
         loads = self._loads()
         for number, step in enumerate(network.steps):
             try:
-                for due in range(number + AHEAD + 1) if number == 0 else (number + AHEAD,):
-                    for name, words in loads.get(due, {}).items():
+                for due in loads[: AHEAD + 1] if number == 0 else loads[number + AHEAD : number + AHEAD + 1]:
+                    for name, words in due.items():
                         builder.constant(step.name, words, word=self._places[name])
                 self._step(step)
             except CompileError as error:
@@ -113,19 +118,16 @@ class _Emitter:
             builder.store(f"{OUTPUT}{name}", self._tensor(block), network.output_scales[name])
         return builder.build()
 
-    def _loads(self) -> dict[int, dict[str, Bytes]]:
-        """Constants by the step that uses them first."""
-        found: dict[int, dict[str, Bytes]] = {}
+    def _loads(self) -> list[dict[str, Bytes]]:
+        """Constants that each step is the first to use."""
+        found = _constants(self._network.steps, self._config)
         seen: set[str] = set()
-        constants = _constants(self._network.steps, self._config)
-        for number, step in enumerate(self._network.steps):
-            due = found.setdefault(number, {})
+        for step, due in zip(self._network.steps, found, strict=True):
             for block in step.sources:
                 tensor = self._network.tensors[block.tensor]
                 if tensor.values is not None and tensor.name not in seen:
                     seen.add(tensor.name)
-                    due[tensor.name] = _as_words(tensor, self._config)
-            due |= constants[number]
+                    due[tensor.name] = _as_words(tensor.values, self._config)
         return found
 
     def _step(self, step: Step) -> None:
@@ -153,8 +155,7 @@ class _Emitter:
             )
 
     def _vector(self, step: VectorStep) -> None:
-        table, parameters = (self._places.get(f"{step.name} {part}", 0) for part in ("table", "parameters"))
-        wanted = None if step.operation.table is None else table_words(step.operation, self._config).tobytes()
+        table, parameters = (self._places.get(f"{step.name} {part}") for part in ("table", "parameters"))
         for start, stop in self._chunks(step.target.tokens, self._config.accumulator_depth):
             source, *others = (self._tensor(_tokens(block, start, stop)) for block in step.sources)
             self._builder.vector(
@@ -162,12 +163,11 @@ class _Emitter:
                 source=source,
                 second=others[0] if others else None,
                 target=self._tensor(_tokens(step.target, start, stop)),
-                parameters=parameters,
-                table=table,
-                table_kept=wanted is not None and wanted == self._table,
+                parameters=parameters or 0,
+                table=table or 0,
+                table_kept=table is None or start > 0,
                 name=step.name,
             )
-            self._table = wanted or self._table
 
     @staticmethod
     def _chunks(tokens: int, most: int) -> list[tuple[int, int]]:
@@ -201,11 +201,7 @@ def _tokens(block: Block, start: int, stop: int) -> Block:
     return replace(block, token=block.token + start * block.step, tokens=stop - start)
 
 
-def _as_words(tensor: StoredTensor, config: CoreConfig) -> Bytes:
-    """A constant as it is stored: uint8 (words, word_bytes)."""
-    if tensor.values is None:
-        raise GraphError(tensor.name, "it is no constant")
-    count = -(-tensor.channels // config.word_bytes)
-    padded = np.zeros((tensor.tokens, count * config.word_bytes), dtype=np.int8)
-    padded[:, : tensor.channels] = tensor.values
+def _as_words(values: Int8Array, config: CoreConfig) -> Bytes:
+    """A constant, int8 (T, C), as it is stored: uint8 (words, word_bytes)."""
+    padded = np.pad(values, ((0, 0), (0, -values.shape[1] % config.word_bytes)))
     return padded.view(np.uint8).reshape(-1, config.word_bytes)

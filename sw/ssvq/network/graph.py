@@ -105,6 +105,11 @@ class Graph:
                 users.setdefault(operand, []).append(node)
         return MappingProxyType({name: tuple(nodes) for name, nodes in users.items()})
 
+    def only_user(self, name: str) -> Node | None:
+        """The one node that takes a value; None where there are others or none, or the value is an output."""
+        users = self.users.get(name, ())
+        return users[0] if len(users) == 1 and name not in self.outputs.values() else None
+
     @cached_property
     def by_name(self) -> Mapping[str, Node]:
         """The nodes by name."""

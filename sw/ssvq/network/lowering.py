@@ -78,18 +78,22 @@ class _Lowering:
             except CompileError as error:
                 raise GraphError(node.name, error.rule) from error
         outputs = self._graph.outputs
+        for output, name in outputs.items():
+            if name not in self._views or self._views[name].tensor in self._graph.constants:
+                raise GraphError(output, f"an output must be computed, {name!r} is not")
         used = self._used_tensors()
         return IntegerNetwork(
             tensors={name: tensor for name, tensor in self._tensors.items() if name in used},
             inputs=tuple(self._inputs[name] for name in self._graph.inputs if name in self._inputs),
             steps=tuple(self._steps),
-            outputs={output: self._view(name, name) for output, name in outputs.items()},
+            outputs={output: self._views[name] for output, name in outputs.items()},
             output_scales={output: self._scales[name] for output, name in outputs.items()},
         )
 
     def _used_tensors(self) -> set[str]:
         read = {block.tensor for step in self._steps for block in (*step.sources, step.target)}
-        return read | {self._view(name, name).tensor for name in self._graph.outputs.values()}
+        read |= {self._views[name].tensor for name in self._graph.outputs.values()}
+        return read | {own.tensor for own in self._inputs.values()}
 
     # Nodes
 
@@ -118,11 +122,10 @@ class _Lowering:
 
     def _linear(self, node: Node, view: View) -> None:
         source = self._block(node, view)
-        users = self._graph.users.get(node.name, ())
-        clamp = users[0].operator if len(users) == 1 and self._is_fused(users[0]) else None
+        user = self._graph.only_user(node.name)
         activation, result = "none", node.name
-        if isinstance(clamp, ops.Clamp):
-            activation, result = _ACTIVATIONS[clamp.low, clamp.high], users[0].name
+        if user is not None and isinstance(user.operator, ops.Clamp) and self._is_fused(user):
+            activation, result = _ACTIVATIONS[user.operator.low, user.operator.high], user.name
         layer = IntegerLayer.from_compressed(
             self._layers[node.name],
             input_scale=self._scale(node.operands[0]),
@@ -143,7 +146,7 @@ class _Lowering:
             _refuse(node, "a convolution must have a kernel of 1 x 1, or be of patches of an input that do not overlap")
         if kernel == (1, 1):
             view = self._view(name, node.name).transposed((0, 2, 3, 1))
-        elif name in self._graph.inputs and self._graph.users[name] == (node,):
+        elif name in self._graph.inputs and self._graph.only_user(name) == node:
             view = self._patches(name, (kernel[0], kernel[1]))
         else:
             _refuse(node, "patches must be of an input of the network that nothing else takes")
@@ -262,7 +265,7 @@ class _Lowering:
             names.append(node.operands[0])
         stored = self._tensors[block.tensor]
         whole = (block.token, block.channel, block.step) == (0, 0, 1) and block.tokens == stored.tokens
-        alone = all(len(self._graph.users[name]) == 1 for name in names if name in self._graph.users)
+        alone = all(self._graph.only_user(name) is not None for name in names)
         if not (whole and alone and block.channels == stored.channels and names[-1] == block.tensor):
             return False
         for number, step in enumerate(self._steps):
@@ -332,7 +335,7 @@ class _Lowering:
             and (operator.low, operator.high) in _ACTIVATIONS
             and before is not None
             and isinstance(before.operator, ops.Linear | ops.Conv2d)
-            and self._graph.users[before.name] == (node,)
+            and self._graph.only_user(before.name) == node
         )
 
     def _scale(self, name: str) -> ActivationScale:

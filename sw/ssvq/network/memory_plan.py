@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ssvq.network.errors import GraphError
 
@@ -30,47 +31,36 @@ class Lifetime:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """First words by name.
+    """Where everything is.
 
     Attributes:
         lifetimes: what was placed.
-        places: first words, in the same order.
+        places: first words, by name.
         depth: words of the memory.
     """
 
     lifetimes: tuple[Lifetime, ...]
-    places: tuple[int, ...]
+    places: Mapping[str, int]
     depth: int
 
     @property
     def words(self) -> int:
         """Words that are ever in use, counted from the first."""
-        return max((place + own.words for own, place in zip(self.lifetimes, self.places, strict=True)), default=0)
-
-    def place(self, name: str) -> int:
-        """The first word of what has this name; raises KeyError."""
-        for own, place in zip(self.lifetimes, self.places, strict=True):
-            if own.name == name:
-                return place
-        raise KeyError(name)
-
-    def used(self, step: int) -> int:
-        """Words in use in a step."""
-        return sum(own.words for own in self.lifetimes if own.first <= step <= own.last)
+        return max((self.places[own.name] + own.words for own in self.lifetimes), default=0)
 
 
 def plan_memory(lifetimes: Sequence[Lifetime], depth: int) -> MemoryPlan:
     """Give each the lowest words that are free all the time; the largest are placed first.
 
     Raises:
-        GraphError: something does not find room; it names it, and what is in use at the same time.
+        GraphError: something does not find room, or two have one name; it names it, and what is in use beside it.
     """
-    places: dict[int, int] = {}
-    for number in sorted(range(len(lifetimes)), key=lambda n: (-lifetimes[n].words, lifetimes[n].first, n)):
-        own = lifetimes[number]
-        taken = sorted(
-            (place, place + lifetimes[other].words) for other, place in places.items() if own.meets(lifetimes[other])
-        )
+    places: dict[str, int] = {}
+    placed: list[Lifetime] = []
+    for own in sorted(lifetimes, key=lambda one: (-one.words, one.first, one.name)):
+        if own.name in places:
+            raise GraphError(own.name, "two things in the activation memory have this name")
+        taken = sorted((places[other.name], places[other.name] + other.words) for other in placed if own.meets(other))
         at = 0
         for start, stop in taken:
             if start - at >= own.words:
@@ -79,7 +69,6 @@ def plan_memory(lifetimes: Sequence[Lifetime], depth: int) -> MemoryPlan:
         if at + own.words > depth:
             rule = f"its {own.words} words do not fit the activation memory of {depth} words"
             raise GraphError(own.name, f"{rule} beside {sum(stop - start for start, stop in taken)} in use")
-        places[number] = at
-    return MemoryPlan(
-        lifetimes=tuple(lifetimes), places=tuple(places[number] for number in range(len(lifetimes))), depth=depth
-    )
+        places[own.name] = at
+        placed.append(own)
+    return MemoryPlan(lifetimes=tuple(lifetimes), places=MappingProxyType(places), depth=depth)

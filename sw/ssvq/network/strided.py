@@ -107,7 +107,7 @@ def block_of(view: View, stored_channels: int) -> Block | None:
         return None
     tokens, (token_stride, channel_stride) = rows.shape[0], rows.strides
     token, channel = divmod(view.offset, stored_channels)
-    evenly = tokens == 1 or token_stride % stored_channels == 0
+    evenly = tokens == 1 or (token_stride > 0 and token_stride % stored_channels == 0)
     if (channels > 1 and channel_stride != 1) or not evenly or channel + channels > stored_channels:
         return None
     step = token_stride // stored_channels if tokens > 1 else 1
