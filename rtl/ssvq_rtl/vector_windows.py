@@ -1,6 +1,6 @@
 """Addresses of the first operand of a vector operation: activations of a matrix, or pixels in windows of an image."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -133,8 +133,8 @@ class VectorWindows(wiring.Component):
         """The place in the image, of this pixel and of the first ones of its window and row."""
         command = self.command
         ends_column, ends_period, ends_row, ends_group = ends
-        y, first_y = Signal(signed(Y_WIDTH)), Signal(signed(Y_WIDTH))
-        x, first_x = Signal(signed(X_WIDTH)), Signal(signed(X_WIDTH))
+        y, first_y = Signal(Y_WIDTH), Signal(Y_WIDTH)
+        x, first_x = Signal(X_WIDTH), Signal(X_WIDTH)
         next_x, next_row = Signal.like(x), Signal.like(y)
         m.d.comb += [next_x.eq(first_x + command.stride_x), next_row.eq(first_y + command.stride_y)]
         with m.If(ends_row):
@@ -152,8 +152,8 @@ class VectorWindows(wiring.Component):
                 m.d.sync += [x.eq(next_x), first_x.eq(next_x)]
             with m.If(ends_row):
                 m.d.sync += [y.eq(next_row), first_y.eq(next_row)]
-        is_row = ~y[-1] & (y[:-1] < command.input_height)
+        is_row = y < command.input_height
         m.d.comb += [
-            is_column.eq(~x[-1] & (x[:-1] < command.input_width)),
+            is_column.eq(x < command.input_width),
             self.place.outside.eq(is_window & ~(is_row & is_column)),
         ]

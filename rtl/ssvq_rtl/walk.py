@@ -8,10 +8,11 @@ from ssvq_gen.config import CoreConfig
 
 ADDRESS_WIDTH = 33
 """Bits of an address, one more than a descriptor's: neither sums nor a `source` below zero become another word."""
-Y_WIDTH = 21
-X_WIDTH = 17
-"""Bits of a row and of a column of the image: no window of any descriptor comes back to the image from its other
-side. There are at most 2**16 rows of a kernel, `dilation_y` apart, and 2**12 rows of windows, `stride_y` apart."""
+Y_WIDTH = 20
+X_WIDTH = 16
+"""Bits of a row and of a column of the image. What is before the image is far behind it as an unsigned number, and no
+window comes round to the image again: in a CONV there are at most 2**16 rows of a kernel, `dilation_y` apart, and 2**12
+rows of windows, `stride_y` apart, in a vector operation 2**12 and 2**16."""
 
 
 class WalkCommand(data.StructLayout):

@@ -6,13 +6,7 @@ from amaranth.lib import data, wiring
 from ssvq_gen.config import CoreConfig
 
 from .checks import require_config
-from .walk import ADDRESS_WIDTH, WalkCommand, lane_count, times, walk_members
-
-_Y_WIDTH = 20
-_X_WIDTH = 16
-"""Bits of a row and of a column of the image. What is before the image is far behind it as an unsigned number, and no
-window comes round to the image again: there are at most 2**16 rows of a kernel, `dilation_y` apart, and 2**12 rows of
-windows, `stride_y` apart."""
+from .walk import ADDRESS_WIDTH, X_WIDTH, Y_WIDTH, WalkCommand, lane_count, times, walk_members
 
 
 class WindowWalk(wiring.Component):
@@ -125,7 +119,7 @@ class WindowWalk(wiring.Component):
 
     def _move_pixel(self, m: Module, shape: "data.View[WalkCommand]", row_ends: Value, kernel_row_ends: Value) -> None:
         """The place in the image, of this pixel and of the first window's at this position of the kernel."""
-        y, x = Signal(_Y_WIDTH), Signal(_X_WIDTH)
+        y, x = Signal(Y_WIDTH), Signal(X_WIDTH)
         first_y, first_x = Signal.like(y), Signal.like(x)
         next_y, next_x = Signal.like(y), Signal.like(x)
         m.d.comb += [next_y.eq(first_y), next_x.eq(first_x)]

@@ -140,45 +140,21 @@ def _axes(given: Value | None, attribute: Sequence[int]) -> list[int] | None:
     return (make.integers(given, "axes") if given is not None else list(attribute)) or None
 
 
-@maps("ReduceMean")
-def mean(
+def _reduced(
     b: GraphBuilder,
     x: Value,
     given: Value | None = None,
     *,
+    by: Callable[[GraphBuilder, Value, list[int] | None, bool], Value],
     axes: Sequence[int] = (),
     keepdims: int = 1,
     noop_with_empty_axes: int = 0,
 ) -> Value:
-    """A Mean."""
+    """Along axes, which newer files have as an operand; they stay with the length 1 or go."""
     chosen = _axes(given, axes)
-    return x if chosen is None and noop_with_empty_axes else make.mean(b, x, chosen, keep=bool(keepdims))
+    return x if chosen is None and noop_with_empty_axes else by(b, x, chosen, bool(keepdims))
 
 
-@maps("ReduceSum")
-def total(
-    b: GraphBuilder,
-    x: Value,
-    given: Value | None = None,
-    *,
-    axes: Sequence[int] = (),
-    keepdims: int = 1,
-    noop_with_empty_axes: int = 0,
-) -> Value:
-    """A Mean and a Multiply."""
-    chosen = _axes(given, axes)
-    return x if chosen is None and noop_with_empty_axes else make.total(b, x, chosen, keep=bool(keepdims))
-
-
-@maps("ReduceMax")
-def maximum(
-    b: GraphBuilder,
-    x: Value,
-    given: Value | None = None,
-    *,
-    axes: Sequence[int] = (),
-    keepdims: int = 1,
-    noop_with_empty_axes: int = 0,
-) -> Value:
-    """A MaxPool, where it is over the rows and columns of images."""
-    return global_max_pool(b, x, _axes(given, axes) or (), keep=bool(keepdims))
+TABLE["ReduceMean"] = partial(_reduced, by=lambda b, x, axes, keep: make.mean(b, x, axes, keep=keep))
+TABLE["ReduceSum"] = partial(_reduced, by=lambda b, x, axes, keep: make.total(b, x, axes, keep=keep))
+TABLE["ReduceMax"] = partial(_reduced, by=lambda b, x, axes, keep: global_max_pool(b, x, axes or (), keep=keep))
