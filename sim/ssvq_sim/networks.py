@@ -177,7 +177,7 @@ def missed(runs: Sequence[NetworkRun]) -> list[str]:
     for run in runs:
         faster = speed_up(runs, run) if (run.config, run.bytes_per_cycle) == (TARGET_CONFIG, TARGET_RATE) else None
         if run.format == "ssvq" and faster is not None and faster < TARGET_SPEED_UP:
-            found.append(f"{run.network} is {faster:.2f} times faster than with int8, below {TARGET_SPEED_UP}")
+            found.append(f"{run.network} is {faster:.3f} times faster than with int8, below {TARGET_SPEED_UP}")
     return found
 
 

@@ -40,19 +40,7 @@ def average_pool(
     if not count_include_pad and any(geometry.padding):
         rule = f"count_include_pad must be True with padding {geometry.padding}: all windows have one divisor"
         raise CompileError(name, rule)
-    ratio = ratio_of_scales(name, input_scale, output_scale, channels) / geometry.positions
-    shift = largest_shift(name, ratio)
-    return WindowOperation(
-        name=name,
-        opcode=Opcode.POOL,
-        channels=channels,
-        geometry=geometry,
-        multiplier=fixed(ratio, shift),
-        shift=shift,
-        input_zero_point=input_scale.zero_point,
-        zero_point=output_scale.zero_point,
-        output_scale=output_scale,
-    )
+    return _pool(name, channels, geometry, input_scale, output_scale, largest=False)
 
 
 def max_pool(
@@ -71,14 +59,26 @@ def max_pool(
     reach = [(size - 1) * step for size, step in zip(geometry.kernel, geometry.dilation, strict=True)]
     if max(top, bottom) > reach[0] or max(left, right) > reach[1]:
         raise CompileError(name, f"padding {geometry.padding} has windows without a pixel of the image")
-    ratio = ratio_of_scales(name, input_scale, output_scale, channels)
+    return _pool(name, channels, geometry, input_scale, output_scale, largest=True)
+
+
+def _pool(
+    name: str,
+    channels: int,
+    geometry: ConvolutionGeometry,
+    input_scale: ActivationScale,
+    output_scale: ActivationScale,
+    *,
+    largest: bool,
+) -> WindowOperation:
+    ratio = ratio_of_scales(name, input_scale, output_scale, channels) / (1 if largest else geometry.positions)
     shift = largest_shift(name, ratio)
     return WindowOperation(
         name=name,
         opcode=Opcode.POOL,
         channels=channels,
         geometry=geometry,
-        largest=True,
+        largest=largest,
         multiplier=fixed(ratio, shift),
         shift=shift,
         input_zero_point=input_scale.zero_point,
