@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from ssvq.network import Graph, execute, graph_of
+
+IMAGE, TOKENS, ROW = (2, 4, 6, 5), (2, 5, 6), (3, 6)
+"""Shapes of inputs."""
 
 
 def checked_graph(model: nn.Module, *inputs: Tensor, atol: float = 1e-5, strict: bool = True) -> Graph:
@@ -34,3 +40,28 @@ def kinds(graph: Graph) -> list[str]:
 def layer_modules(graph: Graph) -> set[str]:
     """Names of the modules whose weights the graph has."""
     return {node.module for node in graph.nodes if node.module is not None}
+
+
+class Applied(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.function(*inputs)
+
+
+def values(*shape: int) -> Tensor:
+    torch.manual_seed(len(shape))
+    return torch.randn(shape)
+
+
+def randomised(model: nn.Module) -> nn.Module:
+    """With weights and statistics that no default has."""
+    torch.manual_seed(3)
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point():
+            tensor.data.uniform_(0.2, 0.9)
+    return model

@@ -1,4 +1,4 @@
-"""Graphs of PyTorch modules: every operation against PyTorch's own result, names, folding, hosts and errors."""
+"""Graphs of PyTorch modules: every operation against PyTorch's own result, layers that are folded, attention."""
 
 from __future__ import annotations
 
@@ -7,41 +7,23 @@ from typing import Any
 
 import pytest
 import torch
-from graphs import checked_graph, kinds, layer_modules, require_same
+from graphs import (
+    IMAGE,
+    ROW,
+    TOKENS,
+    Applied,
+    checked_graph,
+    kinds,
+    randomised,
+    require_same,
+    values,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssvq.network import GraphError, execute, graph_of
+from ssvq.network import graph_of
 from ssvq.network import operators as ops
-from ssvq.network.aten import TABLE
 
-
-class Applied(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(*inputs)
-
-
-def values(*shape: int) -> Tensor:
-    torch.manual_seed(len(shape))
-    return torch.randn(shape)
-
-
-def randomised(model: nn.Module) -> nn.Module:
-    """With weights and statistics that no default has."""
-    torch.manual_seed(3)
-    for tensor in (*model.parameters(), *model.buffers()):
-        if tensor.is_floating_point():
-            tensor.data.uniform_(0.2, 0.9)
-    return model
-
-
-IMAGE, TOKENS, ROW = (2, 4, 6, 5), (2, 5, 6), (3, 6)
 MATRIX, VECTOR = torch.linspace(-1, 1, 12).reshape(6, 2), torch.linspace(0.5, 2, 6)
 
 NORM = ["Elementwise", "Mean", "Multiply", "Elementwise", "Clamp", "Elementwise", "Multiply"]
@@ -382,240 +364,3 @@ def test_mask_from_an_input() -> None:
     assert isinstance(drop.nodes[0].operator, ops.Host)
     assert drop.nodes[0].operator.reason == "masks are made on the host"
     require_same(drop, Applied(lambda x, drop: x.masked_fill(drop, -1e9).softmax(1)), values(2, 3), ~keep)
-
-
-class Encoder(nn.Module):
-    """One layer with names in all depths, of PyTorch's own modules."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words = nn.Embedding(7, 8)
-        self.layers = nn.TransformerEncoder(
-            nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, activation="gelu"), 1, enable_nested_tensor=False
-        )
-        self.shared = nn.Linear(8, 8, bias=False)
-        self.head = nn.Linear(8, 7, bias=False)
-        self.head.weight = self.words.weight
-
-    def forward(self, ids: Tensor) -> dict[str, Tensor]:
-        x = self.layers(self.words(ids))
-        x = self.shared(self.shared(x).tanh())
-        return {"logits": self.head(x), "state": x[:, 0]}
-
-
-def test_names() -> None:
-    torch.manual_seed(1)
-    graph = checked_graph(Encoder(), torch.tensor([[1, 2, 3], [4, 5, 6]]))
-    names = [node.name for node in graph.nodes]
-    layer = "layers.layers.0"
-    assert names[0] == "words"
-    assert names[1:4] == [f"{layer}.self_attn.{name}" for name in ("transpose", "linear", "slice")]
-    assert [name for name in names if name.startswith("shared")] == ["shared", "shared_2"]
-    assert {f"{layer}.norm1", f"{layer}.linear1", f"{layer}.self_attn.softmax", f"{layer}.gelu", "tanh"} <= set(names)
-    assert graph.outputs == {"output_0": "head", "output_1": "reshape"}
-    assert list(graph.inputs) == ["ids"]
-    # the packed projections of queries, keys and values are no Linear module, and the tied weight is an embedding's
-    layers = {f"{layer}.{name}" for name in ("self_attn.out_proj", "linear1", "linear2")}
-    assert layer_modules(graph) == {*layers, "shared", "head"}
-    packed = graph.by_name[f"{layer}.self_attn.linear"]
-    assert packed.operands[1:] == (f"{layer}.self_attn.in_proj_weight", f"{layer}.self_attn.in_proj_bias")
-
-
-def test_a_model_that_is_a_layer_has_the_containers_name() -> None:
-    assert [(node.name, node.module) for node in checked_graph(nn.Linear(6, 2), values(*ROW)).nodes] == [
-        ("root", "root")
-    ]
-
-
-def test_a_weight_that_is_computed_belongs_to_its_module() -> None:
-    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(6, 2)))
-    (node,) = checked_graph(model, values(*ROW)).nodes
-    assert (node.name, node.module) == ("0", "0")
-
-
-def test_slices_go_first() -> None:
-    """The three parts of packed projections are runs of channels."""
-
-    class Packed(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.qkv = nn.Linear(6, 18)
-
-        def forward(self, x: Tensor) -> Any:
-            return self.qkv(x).reshape(2, 5, 3, 2, 3).permute(2, 0, 3, 1, 4).unbind(0)
-
-    graph = checked_graph(Packed(), values(*TOKENS))
-    assert kinds(graph) == ["Linear", *["Slice", "Reshape", "Transpose"] * 3]
-    slices = [node.operator for node in graph.nodes if isinstance(node.operator, ops.Slice)]
-    assert [(part.axis, part.start, part.stop) for part in slices] == [(2, 0, 6), (2, 6, 12), (2, 12, 18)]
-
-
-HOSTS: dict[str, tuple[Callable[..., Any], str, str]] = {
-    "topk": (lambda x: x.topk(2), "aten.topk.default", "it is not in the operator set"),
-    "bilinear": (
-        lambda x: functional.interpolate(x[None, None], scale_factor=2, mode="bilinear"),
-        "aten.upsample_bilinear2d.vec",
-        "it is not in the operator set",
-    ),
-    "flip": (lambda x: x.flip(1), "aten.flip.default", "it is not in the operator set"),
-    "comparison": (lambda x: x > 0.5, "aten.gt.Scalar", "it is not in the operator set"),
-    "conversion": (lambda x: (x * 3).to(torch.int64), "aten.to.dtype", "it converts float32 to int64"),
-    "places": (
-        lambda x: x[:, torch.tensor([5, 4, 3, 2, 1, 0] * 2)],
-        "aten.index.Tensor",
-        "places must be in 1 to 8 evenly spaced runs, not 11",
-    ),
-    "maximum of tokens": (
-        lambda x: x.amax(1),
-        "aten.amax.default",
-        r"a maximum must be over the last two axes of four, not over \(1,\) of \(3, 6\)",
-    ),
-    "rounded quotient": (
-        lambda x: x.div(2, rounding_mode="floor"),
-        "aten.div.Tensor_mode",
-        "a quotient must not be rounded, as floor does",
-    ),
-    "reflection": (
-        lambda x: functional.pad(x, (1, 1), mode="reflect"),
-        "aten.pad.default",
-        "padding must be constant, not reflect",
-    ),
-    "beta of softplus": (
-        lambda x: functional.softplus(x, 2),
-        "aten.softplus.default",
-        "beta and threshold of softplus must be 1 and 20, not 2.* and 20",
-    ),
-    "dilated pooling": (
-        lambda x: functional.max_pool2d(x[None], 2, dilation=2),
-        "aten.max_pool2d.default",
-        r"dilation of pooling must be 1, not \(2, 2\)",
-    ),
-    "pooling to an odd size": (
-        lambda x: functional.adaptive_avg_pool2d(x[None, None], (2, 4)),
-        "aten.adaptive_avg_pool2d.default",
-        r"the image \(3, 6\) must be a multiple of the result \(2, 4\)",
-    ),
-    "computed norm": (
-        lambda x: functional.layer_norm(x, (6,), x[0], x[1]),
-        "aten.layer_norm.default",
-        "operand 1 of LayerNorm must be a constant",
-    ),
-    "computed kernel": (
-        lambda x: functional.conv2d(x[None, None], x[None, None, :2, :2]),
-        "aten.conv2d.default",
-        "weights of a convolution must be constants",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", HOSTS)
-def test_hosts(name: str) -> None:
-    function, operation, reason = HOSTS[name]
-    model = Applied(function)
-    graph = checked_graph(model, values(*ROW), strict=False)
-    hosts = [node.operator for node in graph.nodes if isinstance(node.operator, ops.Host)]
-    assert {host.operation.startswith(operation) for host in hosts} == {True}
-    with pytest.raises(GraphError, match=f"{operation}.* must be in the operator set: {reason}"):
-        graph_of(model, (values(*ROW),), strict=True)
-
-
-def test_arithmetic_of_integers_is_the_hosts() -> None:
-    graph = checked_graph(Applied(lambda ids: ids + 1), torch.tensor([1, 2]), strict=False)
-    (node,) = graph.nodes
-    assert isinstance(node.operator, ops.Host)
-    assert node.operator.reason == "operands must be float32, not int64"
-    assert node.name == "add"
-
-
-def test_constants_of_hosts_are_no_operands() -> None:
-    graph = checked_graph(Applied(HOSTS["places"][0]), values(*ROW), strict=False)
-    assert [node.operands for node in graph.nodes] == [("inputs_0",)]
-    assert not graph.constants
-
-
-def test_what_is_random_is_no_constant() -> None:
-    graph = graph_of(Applied(lambda x: x + torch.rand(6)), (values(*ROW),))
-    (random, _) = (node.operator for node in graph.nodes)
-    assert isinstance(random, ops.Host)
-    assert random.reason == "it is random"
-    x = values(*ROW)
-    assert not torch.equal(execute(graph, x)[0], execute(graph, x)[0])
-    dropped = graph_of(Applied(lambda x: functional.dropout(x, 0.5, training=True)), (x,))
-    assert kinds(dropped) == ["Host"]
-
-
-def test_the_model_stays_as_it_is() -> None:
-    model = nn.Sequential(nn.Linear(6, 3), nn.Dropout(0.5)).train()
-    model[1].eval()
-    graph = graph_of(model, (values(*ROW),))
-    assert [model.training, model[0].training, model[1].training] == [True, True, False]
-    before = execute(graph, values(*ROW))[0]
-    with torch.no_grad():
-        model[0].weight.zero_()
-    assert torch.equal(execute(graph, values(*ROW))[0], before)
-
-
-class Counting(nn.Module):
-    """Changes a buffer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("count", torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.count += 1
-        return x + self.count
-
-
-def branching(x: Tensor) -> Tensor:
-    return x if x.sum() > 0 else -x
-
-
-@pytest.mark.parametrize(
-    ("model", "inputs", "message"),
-    [
-        (Applied(branching), (values(*ROW),), "^Applied: torch.export must accept the model; it says: "),
-        (Applied(lambda x: x.nonzero() + 1), (values(*ROW),), r"shapes must be fixed, but \(.*\) changes at run time"),
-        (Applied(lambda x: x[x > 0]), (values(*ROW),), "shapes must be fixed"),
-        (Applied(lambda x: x[:, VECTOR > 1]), (values(*ROW),), r"index: shapes must be fixed, but \(3, u0\) changes"),
-        (nn.Linear(6, 2).double(), (values(*ROW).double(),), "^weight: dtype must be one of float32, .*, not float64"),
-        (nn.Linear(6, 2).half(), (values(*ROW).half(),), "^weight: dtype must be one of float32, .*, not float16"),
-        (
-            Applied(lambda x: x * 2),
-            (values(*ROW).double(),),
-            "^inputs_0: dtype must be one of float32, .*, not float64",
-        ),
-        (Applied(lambda x: x.double().sin()), (values(*ROW),), "aten.to.dtype: dtype must be .*, not float64"),
-        (Counting(), (values(*ROW),), "^count: a model must not change it: buffer_mutation"),
-        (Applied(lambda x: x.add_(1)), (values(*ROW),), "a model must not change it: user_input_mutation"),
-        (nn.Linear(6, 2), values(*ROW), "example_inputs: inputs must be a tuple of tensors, not Tensor"),
-        (nn.Linear(6, 2), (3,), r"example_inputs\[0\]: an input must be a tensor, not int"),
-        (nn.Linear(6, 2, device="meta"), (values(*ROW),), "^weight: weights must be on the CPU, not on meta"),
-        (Applied(lambda x: (x, 3)), (values(*ROW),), "output: outputs must be tensors, not int"),
-    ],
-)
-def test_refuses(model: nn.Module, inputs: tuple[Any, ...], message: str) -> None:
-    with pytest.raises(GraphError, match=message):
-        graph_of(model, inputs)
-
-
-def test_refuses_weights_that_are_not_finite() -> None:
-    model = nn.Sequential(nn.Linear(6, 2))
-    with torch.no_grad():
-        model[0].weight[0, :2] = torch.tensor([torch.nan, torch.inf])
-    with pytest.raises(GraphError, match=r"^0\.weight: weights must be finite, 2 of 12 are not"):
-        graph_of(model, (values(*ROW),))
-
-
-def test_arguments_that_a_handler_does_not_know_make_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An overload of a later PyTorch does not go wrong, it goes to the host."""
-    monkeypatch.setitem(TABLE, "relu", lambda b, *, x, slope: x)
-    (node,) = checked_graph(nn.ReLU(), values(*ROW), strict=False).nodes
-    assert isinstance(node.operator, ops.Host)
-    assert node.operator.reason == "its arguments are not known: missing a required argument: 'slope'"
-
-
-def test_a_strict_error_names_the_module() -> None:
-    model = nn.Sequential(nn.Linear(6, 6), nn.Sequential(nn.Softplus(beta=2)))
-    with pytest.raises(GraphError, match=r"^1\.0: aten.softplus.default must be in the operator set"):
-        graph_of(model, (values(*ROW),), strict=True)
