@@ -13,7 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"ssvq_gen": "gen", "ssvq_rtl": "rtl", "ssvq_sim": "sim", "ssvq": "sw"}
-DATA = {f"ssvq_gen.{name}" for name in ("config", "format", "registers", "arithmetic", "vector_arithmetic", "profile")}
+DATA = {
+    f"ssvq_gen.{name}"
+    for name in ("config", "format", "stream_format", "registers", "arithmetic", "vector_arithmetic", "profile")
+}
 """The architecture as data: the standard library, and each other."""
 GENERATOR_OF_RTL = "ssvq_gen.verilog"
 

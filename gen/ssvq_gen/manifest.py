@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from . import arithmetic, format
+from . import arithmetic, format, stream_format
 from .config import CODEBOOK_PAGES, LANE_WEIGHTS, MAX_BURST_BEATS, CoreConfig, WeightFormat
 from .registers import AXIL_ADDR_WIDTH, CORE_ID, CORE_VERSION, REGISTERS, Register
 from .verilog import TOP, Port
@@ -56,8 +56,8 @@ def _weight_stream(config: CoreConfig) -> dict[str, int]:
         "codebook_pages": CODEBOOK_PAGES,
         "max_vector_dim": config.max_vector_dim,
         "requantize_groups": config.requantize_groups,
-        "channel_parameter_width": format.CHANNEL_PARAMETER_WIDTH,
-        "narrow_bias_width": format.NARROW_BIAS_WIDTH,
+        "channel_parameter_width": stream_format.CHANNEL_PARAMETER_WIDTH,
+        "narrow_bias_width": stream_format.NARROW_BIAS_WIDTH,
     }
 
 

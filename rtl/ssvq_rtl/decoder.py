@@ -184,7 +184,7 @@ class Decoder(wiring.Component):
         return ahead
 
     def _chunk(self, m: Module, vector_dim_log2: Signal, step: Signal, second_half: Signal) -> Signal:
-        """Which quarter of the index planes this step reads, see `ssvq_gen.format.StreamFormat`."""
+        """Which quarter of the index planes this step reads, see `ssvq_gen.stream_format.StreamFormat`."""
         groups = self._config.column_groups
         groups_log2 = groups.bit_length() - 1
         chunk = Signal(2)

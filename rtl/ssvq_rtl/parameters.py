@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.arithmetic import BIAS_WIDTH, EXPONENT_WIDTH, MANTISSA_WIDTH
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import CHANNEL_PARAMETER_WIDTH, FIELD_BY_NAME, NARROW_BIAS_WIDTH, PARAMETER_UNIT_WIDTH
+from ssvq_gen.format import FIELD_BY_NAME
+from ssvq_gen.stream_format import CHANNEL_PARAMETER_WIDTH, NARROW_BIAS_WIDTH, PARAMETER_UNIT_WIDTH
 
 from .checks import require_config
 from .requantizer import ChannelParameters

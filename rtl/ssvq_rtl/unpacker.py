@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import CODEBOOK_PAGES, CODEBOOK_WORD_WIDTH, CoreConfig, WeightFormat
-from ssvq_gen.format import PARAMETER_UNIT_WIDTH
+from ssvq_gen.stream_format import PARAMETER_UNIT_WIDTH
 
 from .bus import TAG_WIDTH, StreamWord
 from .checks import require_config
@@ -19,7 +19,7 @@ Shape: TypeAlias = "data.View[LayerShape]"
 
 
 class Unpacker(wiring.Component):
-    """Sends every word of a weight stream where it belongs, in the order of `ssvq_gen.format.StreamFormat`.
+    """Sends every word of a weight stream where it belongs, in the order of `ssvq_gen.stream_format.StreamFormat`.
 
     One stream word is taken per cycle, across layers when the next one's command is there, except in the codebook, of
     which at most 64 bits are written per cycle. Index planes are collected in a shift register, most

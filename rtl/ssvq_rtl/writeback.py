@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect
 
 from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import CHANNEL_PARAMETER_WIDTH
+from ssvq_gen.stream_format import CHANNEL_PARAMETER_WIDTH
 
 from .activation_memory import WritePort
 from .checks import require_config

@@ -17,7 +17,8 @@ from ssvq_gen.arithmetic import (
     decode_multiplier,
     encode_multiplier,
 )
-from ssvq_gen.format import FIELD_BY_NAME, NARROW_BIAS_WIDTH
+from ssvq_gen.format import FIELD_BY_NAME
+from ssvq_gen.stream_format import NARROW_BIAS_WIDTH
 
 from .reference import ActivationScale, Int64Array
 

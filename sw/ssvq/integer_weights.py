@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
 from ssvq_gen.config import WeightFormat
-from ssvq_gen.format import FIELD_BY_NAME, NARROW_BIAS_WIDTH
+from ssvq_gen.format import FIELD_BY_NAME
+from ssvq_gen.stream_format import NARROW_BIAS_WIDTH
 
 from .layer_arithmetic import CompileError, layer_arithmetic
 from .reference import ActivationScale, Int8Array, Int64Array

@@ -1,4 +1,4 @@
-"""The weight stream of a layer, as `ssvq_gen.format.StreamFormat` lays it out: packing, and an independent inverse.
+"""A layer's weight stream, as `ssvq_gen.stream_format.StreamFormat` lays it out: packing, and an independent inverse.
 
 `pack_stream` moves whole axes into stream order. `unpack_stream` instead computes, for every weight, the address of
 its bits from the format's prose; the two share nothing but the format's derived counts.
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ssvq_gen.arithmetic import BIAS_WIDTH, EXPONENT_WIDTH, MANTISSA_WIDTH
 from ssvq_gen.config import LANE_WEIGHTS, CoreConfig, WeightFormat
-from ssvq_gen.format import NARROW_BIAS_WIDTH, FormatError, StreamFormat
+from ssvq_gen.format import FormatError
+from ssvq_gen.stream_format import NARROW_BIAS_WIDTH, StreamFormat
 
 from .integer_weights import IntegerWeights
 from .reference import Int8Array, Int64Array

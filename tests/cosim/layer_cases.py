@@ -14,7 +14,8 @@ from ssvq.integer_weights import IntegerWeights
 from ssvq.reference import exact_matmul
 from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH, MANTISSA_MAX, encode_multiplier
 from ssvq_gen.config import WeightFormat
-from ssvq_gen.format import FIELD_BY_NAME, NARROW_BIAS_WIDTH
+from ssvq_gen.format import FIELD_BY_NAME
+from ssvq_gen.stream_format import NARROW_BIAS_WIDTH
 
 ACTIVATIONS = ("random", "edges", "minimum", "maximum")
 WEIGHTS = ("random", "edges", "minimum", "maximum")

@@ -25,7 +25,8 @@ from ssvq.vector_operation import VectorOperation
 from ssvq.window_operation import WindowOperation
 from ssvq_gen.arithmetic import encode_multiplier
 from ssvq_gen.config import CoreConfig, WeightFormat
-from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, FormatError, Opcode, StreamFormat
+from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, FormatError, Opcode
+from ssvq_gen.stream_format import StreamFormat
 
 ALL = "all"
 """Job that loads the whole activation memory at the beginning, and stores it at the end."""

@@ -19,7 +19,8 @@ from ssvq.builder import ProgramBuilder
 from ssvq.compile import compile_layers
 from ssvq.program import Program
 from ssvq_gen.config import ACTIVATION_BANKS, CoreConfig, WeightFormat
-from ssvq_gen.format import FormatError, StreamFormat
+from ssvq_gen.format import FormatError
+from ssvq_gen.stream_format import StreamFormat
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
 
 TIMEOUT_CYCLES = 2_000_000

@@ -15,10 +15,10 @@ from ssvq_gen.format import (
     ErrorCode,
     FormatError,
     Opcode,
-    StreamFormat,
     pack_descriptor,
     unpack_descriptor,
 )
+from ssvq_gen.stream_format import StreamFormat
 
 
 def values_of(opcode: Opcode) -> st.SearchStrategy[dict[str, int]]:

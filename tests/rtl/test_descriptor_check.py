@@ -32,9 +32,9 @@ from ssvq_gen.format import (
     FormatError,
     Opcode,
     Residency,
-    StreamFormat,
     TableUse,
 )
+from ssvq_gen.stream_format import StreamFormat
 from ssvq_gen.vector_arithmetic import CHANNELS_MAX, DEPTHWISE_KERNEL_MAX, POOL_POSITIONS_MAX, SHIFTS
 from ssvq_rtl.descriptor_check import DescriptorCheck
 from ssvq_sim.stream_bench import run_benches, seeded

@@ -6,7 +6,7 @@ from small_configs import CONFIGS, QUARTER, SQUARE, TALL, name_of
 
 from ssvq_gen.arithmetic import BIAS_WIDTH, EXPONENT_WIDTH, MANTISSA_MAX, MANTISSA_WIDTH
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
-from ssvq_gen.format import StreamFormat
+from ssvq_gen.stream_format import StreamFormat
 from ssvq_rtl.parameters import ParameterCollector
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
 

@@ -24,7 +24,7 @@ from small_configs import (
 
 from ssvq.weight_stream import tile_counts
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
-from ssvq_gen.format import StreamFormat
+from ssvq_gen.stream_format import StreamFormat
 from ssvq_rtl.unpacker import Unpacker
 from ssvq_sim.stream_bench import TRAILING_CYCLES, Receiver, run_benches, seeded, send
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH, BIAS_WIDTH, MANTISSA_MAX, MANTISSA_WIDTH, requantize
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import CHANNEL_PARAMETER_WIDTH
+from ssvq_gen.stream_format import CHANNEL_PARAMETER_WIDTH
 from ssvq_rtl.writeback import Writeback
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, send
 

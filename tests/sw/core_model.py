@@ -27,10 +27,10 @@ from ssvq_gen.format import (
     Opcode,
     ParameterPlane,
     Residency,
-    StreamFormat,
     TableUse,
     unpack_descriptor,
 )
+from ssvq_gen.stream_format import StreamFormat
 from ssvq_gen.vector_arithmetic import SHIFTS
 
 _STEPS = (

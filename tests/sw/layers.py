@@ -13,7 +13,7 @@ from ssvq.integer_layer import IntegerLayer
 from ssvq.reference import ActivationScale
 from ssvq_gen.arithmetic import MANTISSA_MAX
 from ssvq_gen.config import ACTIVATION_BANKS, CoreConfig, WeightFormat
-from ssvq_gen.format import NARROW_BIAS_WIDTH
+from ssvq_gen.stream_format import NARROW_BIAS_WIDTH
 
 _NARROW_EDGES = np.array([-(1 << (NARROW_BIAS_WIDTH - 1)), (1 << (NARROW_BIAS_WIDTH - 1)) - 1, -1])
 

@@ -7,7 +7,8 @@ import pytest
 from core_model import CoreFault, CoreModel
 
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
-from ssvq_gen.format import ErrorCode, Opcode, Residency, StreamFormat, pack_descriptor
+from ssvq_gen.format import ErrorCode, Opcode, Residency, pack_descriptor
+from ssvq_gen.stream_format import StreamFormat
 
 CONFIG = PRESETS["tiny"]
 PRODUCT = {

@@ -11,15 +11,9 @@ from ssvq.channel_parameters import ROUNDING_MAX
 from ssvq.driver import JOB_ERRORS
 from ssvq_gen.arithmetic import EXPONENT_WIDTH, MANTISSA_WIDTH, MIN_SHIFT
 from ssvq_gen.config import PRESETS, WeightFormat
-from ssvq_gen.format import (
-    DESCRIPTOR_BYTES,
-    DESCRIPTOR_FIELDS,
-    DRAM_ALIGNMENT,
-    ErrorCode,
-    Field,
-    StreamFormat,
-)
+from ssvq_gen.format import DESCRIPTOR_BYTES, DESCRIPTOR_FIELDS, DRAM_ALIGNMENT, ErrorCode, Field
 from ssvq_gen.profile import PROFILE_STORED, PROFILE_TIMES, PROFILE_WORD, PROFILE_WORDS
+from ssvq_gen.stream_format import StreamFormat
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 

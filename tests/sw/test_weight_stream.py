@@ -13,7 +13,8 @@ from layers import configs, layers_on, random_layer
 
 from ssvq.weight_stream import pack_stream, parameter_fields, stream_format_of, tile_counts, unpack_stream
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
-from ssvq_gen.format import FormatError, StreamFormat
+from ssvq_gen.format import FormatError
+from ssvq_gen.stream_format import StreamFormat
 
 
 @settings(max_examples=200, deadline=None)
