@@ -9,9 +9,22 @@ import numpy as np
 
 from ssvq.activation_tensor import ActivationTensor
 from ssvq.builder import ProgramBuilder
+from ssvq.channel_operation import ChannelOperation
+from ssvq.convolution_geometry import Band, split_bands
+from ssvq.image_tensor import ImageTensor
+from ssvq.integer_convolution import IntegerConvolution
 from ssvq.layer_arithmetic import CompileError
 from ssvq.network.errors import GraphError
-from ssvq.network.integer_network import IntegerNetwork, LinearStep, ProductStep, Step, StoredTensor, VectorStep, moved
+from ssvq.network.integer_network import (
+    ImageStep,
+    IntegerNetwork,
+    LinearStep,
+    ProductStep,
+    Step,
+    StoredTensor,
+    VectorStep,
+    moved,
+)
 from ssvq.network.memory_plan import Lifetime, MemoryPlan, plan_memory
 from ssvq.network.strided import Block, block_of
 from ssvq.program import Program
@@ -78,10 +91,11 @@ def _constants(steps: Sequence[Step], config: CoreConfig) -> list[dict[str, Byte
     table = b""
     for step in steps:
         parts: dict[str, Bytes] = {}
-        if isinstance(step, VectorStep):
-            if len(parameters := parameter_words(step.operation, config)):
+        operation = step.operation if isinstance(step, VectorStep | ImageStep) else None
+        if isinstance(operation, ChannelOperation):
+            if len(parameters := parameter_words(operation, config)):
                 parts[f"{step.name} parameters"] = parameters
-            if len(wanted := table_words(step.operation, config)) and wanted.tobytes() != table:
+            if len(wanted := table_words(operation, config)) and wanted.tobytes() != table:
                 parts[f"{step.name} table"] = wanted
                 table = wanted.tobytes()
         found.append(parts)
@@ -137,6 +151,8 @@ class _Emitter:
                 self._builder.matmul(step.layer, source=source, target=target, name=step.name)
         elif isinstance(step, ProductStep):
             self._product(step)
+        elif isinstance(step, ImageStep):
+            self._image(step)
         else:
             self._vector(step)
 
@@ -153,6 +169,40 @@ class _Emitter:
                 target_batch_stride=self._stride(step.target, step.target_stride),
                 name=step.name,
             )
+
+    def _image(self, step: ImageStep) -> None:
+        """The image as a whole is where its first row would be; only the rows of the step are there."""
+        operation, source_width, target_width = step.operation, step.width, step.output_width
+        height, _ = operation.geometry.output_size(step.height, step.width)
+        source = self._as_image(step.source, step.height, source_width, step.first_row)
+        target = self._as_image(step.target, height, target_width, step.rows[0])
+        table, parameters = (self._places.get(f"{step.name} {part}") for part in ("table", "parameters"))
+        for number, part in enumerate(split_bands(self._config, step.band.height, step.band.width)):
+            band = Band(y=step.rows[0] + part.y, x=part.x, height=part.height, width=part.width)
+            if isinstance(operation, IntegerConvolution):
+                self._builder.convolution(operation, source=source, target=target, band=band, name=step.name)
+            else:
+                self._builder.windows(
+                    operation,
+                    source=source,
+                    target=target,
+                    band=band,
+                    parameters=parameters or 0,
+                    table=table or 0,
+                    table_kept=table is None or number > 0,
+                    name=step.name,
+                )
+
+    def _as_image(self, block: Block, height: int, width: int, first_row: int) -> ImageTensor:
+        tensor = self._tensor(block)
+        return ImageTensor(
+            word=tensor.word - first_row * width * tensor.stride,
+            height=height,
+            width=width,
+            channels=block.channels,
+            stride=tensor.stride,
+            row_stride=width * tensor.stride,
+        )
 
     def _vector(self, step: VectorStep) -> None:
         table, parameters = (self._places.get(f"{step.name} {part}") for part in ("table", "parameters"))

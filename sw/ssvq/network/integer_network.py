@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 
+from ssvq.convolution_geometry import Band
+from ssvq.integer_convolution import IntegerConvolution
 from ssvq.integer_layer import IntegerLayer
 from ssvq.network.errors import GraphError
 from ssvq.network.strided import Block, View
 from ssvq.product import IntegerProduct
 from ssvq.reference import ActivationScale, FloatArray, Int8Array
 from ssvq.vector_operation import VectorOperation
+from ssvq.window_operation import WindowOperation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,7 +81,60 @@ class VectorStep:
     target: Block
 
 
-Step = LinearStep | ProductStep | VectorStep
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageStep:
+    """A convolution, a pooling or a depthwise convolution of an image: all of its output, or some rows of it.
+
+    Attributes:
+        operation: what it does with windows.
+        height, width: of the whole image, in pixels.
+        first_row: of the image that is in `source`; a pixel is an activation.
+        source: rows of the image that are there, at least those that the output needs.
+        rows: of the whole output, start and stop.
+        target: pixels of these rows.
+    """
+
+    name: str
+    operation: IntegerConvolution | WindowOperation
+    height: int
+    width: int
+    first_row: int = 0
+    source: Block
+    rows: tuple[int, int]
+    target: Block
+
+    @property
+    def sources(self) -> tuple[Block, ...]:
+        """What it reads."""
+        return (self.source,)
+
+    @property
+    def output_width(self) -> int:
+        """Pixels of a row of the output."""
+        return self.operation.geometry.output_size(self.height, self.width)[1]
+
+    @property
+    def band(self) -> Band:
+        """Its rows as pixels."""
+        start, stop = self.rows
+        return Band(y=start, x=0, height=stop - start, width=self.output_width)
+
+    def reference(self, source: Int8Array) -> Int8Array:
+        """int8 (pixels, channels) of its rows, from those of the image, (pixels, channels)."""
+        geometry, (start, stop) = self.operation.geometry, self.rows
+        (above, _, left, right), stride = geometry.padding, geometry.stride[0]
+        first = start * stride - above
+        last = (stop - 1) * stride - above + (geometry.kernel[0] - 1) * geometry.dilation[0]
+        top, bottom = max(0, -first), max(0, last + 1 - self.height)
+        image = source.reshape(-1, self.width, source.shape[1])
+        part = image[first + top - self.first_row : last + 1 - bottom - self.first_row]
+        operation = replace(self.operation, geometry=replace(geometry, padding=(top, bottom, left, right)))
+        found = operation.reference(part)
+        output = found if isinstance(found, np.ndarray) else found.output
+        return output.reshape(-1, output.shape[2])
+
+
+Step = LinearStep | ProductStep | VectorStep | ImageStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +217,8 @@ def _results(step: Step, memory: Mapping[str, Int8Array]) -> Iterator[tuple[Bloc
         yield step.target, step.layer.reference(read_block(memory, step.source)).output
     elif isinstance(step, VectorStep):
         yield step.target, step.operation.reference(*(read_block(memory, source) for source in step.sources))
+    elif isinstance(step, ImageStep):
+        yield step.target, step.reference(read_block(memory, step.source))
     else:
         count = step.product.batch_count
         blocks = [read_block(memory, source) for source in step.sources]
