@@ -60,8 +60,13 @@ def emit(network: IntegerNetwork, config: CoreConfig) -> CompiledNetwork:
     Raises:
         GraphError: a tensor does not find room, or a step is not in the core's reach; it names the step.
     """
-    plan = plan_memory(_lifetimes(network, config), config.activation_depth)
-    return CompiledNetwork(network=network, program=_Emitter(network, config, plan).program(), plan=plan)
+    found = plan(network, config)
+    return CompiledNetwork(network=network, program=_Emitter(network, config, found).program(), plan=found)
+
+
+def plan(network: IntegerNetwork, config: CoreConfig) -> MemoryPlan:
+    """Place tensors, parameters and tables. Raises GraphError when something does not find room."""
+    return plan_memory(_lifetimes(network, config), config.activation_depth)
 
 
 def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
@@ -82,8 +87,8 @@ def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
         if not tensor.in_dram
     ]
     for constant in operation_constants(network.steps, config).constants:
-        first, last_use = max(0, constant.first - AHEAD), constant.last
-        found.append(Lifetime(name=constant.name, words=len(constant.words), first=first, last=last_use))
+        ahead = max(0, constant.first - AHEAD)
+        found.append(Lifetime(name=constant.name, words=len(constant.words), first=ahead, last=constant.last))
     return found
 
 
@@ -100,8 +105,8 @@ class _Emitter:
     def program(self) -> Program:
         network, builder = self._network, self._builder
         transfers = Transfers(network)
-        for tensor in transfers.tensors:
-            builder.declare(tensor)
+        for in_dram in transfers.tensors:
+            builder.declare(in_dram)
         for own in network.inputs:
             tensor = network.tensors[own.tensor]
             if not tensor.in_dram:

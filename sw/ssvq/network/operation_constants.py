@@ -50,18 +50,18 @@ def operation_constants(steps: Sequence[Step], config: CoreConfig) -> OperationC
     names: dict[str, ConstantNames] = {}
     kept = b""
     for number, step in enumerate(steps):
+        names[step.name] = ConstantNames(None, None)
         if (operation := operation_of(step)) is None:
             continue
         owner = owners.setdefault(id(operation), step.name)
-        table = table_words(operation, config)
-        is_wanted = len(table) > 0 and table.tobytes() != kept
-        kept = table.tobytes() if is_wanted else kept
-        taken = []
-        for part, words in (("parameters", parameter_words(operation, config)), ("table", table[: is_wanted * 256])):
-            name = f"{owner} {part}"
-            if len(words):
-                before = found.get(name, OperationConstant(name=name, words=words, first=number, last=number))
-                found[name] = replace(before, last=number)
-            taken.append(name if len(words) else None)
-        names[step.name] = ConstantNames(*taken)
+        wanted = {"parameters": parameter_words(operation, config), "table": table_words(operation, config)}
+        if wanted["table"].tobytes() == kept:
+            del wanted["table"]
+        elif len(wanted["table"]):
+            kept = wanted["table"].tobytes()
+        taken = {part: f"{owner} {part}" for part, words in wanted.items() if len(words)}
+        for part, name in taken.items():
+            before = found.get(name, OperationConstant(name=name, words=wanted[part], first=number, last=number))
+            found[name] = replace(before, last=number)
+        names[step.name] = ConstantNames(taken.get("parameters"), taken.get("table"))
     return OperationConstants(constants=tuple(found.values()), names=names)
