@@ -16,8 +16,9 @@ from ssvq.network.errors import GraphError
 from ssvq.network.integer_network import IntegerNetwork, Step, StoredTensor, TransferStep
 from ssvq.network.segments import Part, Segment
 from ssvq.network.step_map import StepMap
-from ssvq.network.strided import Block, block_of
+from ssvq.network.strided import Block
 from ssvq.network.token_ranges import Copy, TokenRanges
+from ssvq.network.transfers import output_block
 from ssvq_gen.config import CoreConfig
 
 _SHARES = (100, 95, 90, 85, 80, 75, 70, 60, 50)
@@ -83,11 +84,11 @@ def _largest(steps: StepMap, number: int, in_dram: Collection[str]) -> str | Non
 
 def _may_move(steps: StepMap, name: str) -> bool:
     """An output is moved as a whole or not at all."""
-    views = [view for view in steps.network.outputs.values() if view.tensor == name]
+    outputs = [output for output, view in steps.network.outputs.items() if view.tensor == name]
     is_input = any(own.tensor == name for own in steps.network.inputs)
     tensor = steps.tensors[name]
     whole = Block(tensor=name, tokens=tensor.tokens, channels=tensor.channels)
-    return not views or (len(views) == 1 and not is_input and block_of(views[0], tensor.channels) == whole)
+    return not outputs or (len(outputs) == 1 and not is_input and output_block(steps.network, outputs[0]) == whole)
 
 
 def _assembled(network: IntegerNetwork, segments: list[Segment], in_dram: Collection[str]) -> IntegerNetwork:

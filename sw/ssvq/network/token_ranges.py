@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ssvq.network.integer_network import ImageStep, LinearStep, ProductStep, Step, TransferStep, moved
@@ -103,16 +103,20 @@ class TokenRanges:
         return replace(step, name=name, sources=tuple(sources), target=target)
 
 
-def row_tokens(steps: Iterable[TokenRanges]) -> dict[str, int]:
-    """Activations of a row of each tensor that is an image, 1 of the others."""
+def row_tokens(steps: Sequence[TokenRanges]) -> dict[str, int]:
+    """Activations of a row of each tensor that is an image or goes into one or comes of one, 1 of the others."""
     found: dict[str, int] = {}
     for ranges in steps:
         step = ranges.step
         if isinstance(step, ImageStep):
-            found.setdefault(step.source.tensor, step.width)
+            found[step.source.tensor] = step.width
             found[ranges.target] = step.output_width
         else:
             found[ranges.target] = found.get(step.sources[0].tensor, 1) if ranges.is_split else 1
+    for ranges in reversed(steps):
+        if ranges.is_split and not isinstance(ranges.step, ImageStep):
+            source = ranges.step.sources[0].tensor
+            found[source] = max(found.get(source, 1), found[ranges.target])
     return found
 
 

@@ -14,7 +14,7 @@ INPUT, OUTPUT = "input ", "output "
 def output_block(network: IntegerNetwork, name: str) -> Block:
     """Where an output is. Raises GraphError when it is not activations of channels."""
     view = network.outputs[name]
-    block = block_of(view, network.tensors[view.tensor].channels)
+    block = block_of(view.transposed(network.output_order(name)), network.tensors[view.tensor].channels)
     if block is None:
         raise GraphError(name, "an output must be activations of channels as they are stored")
     return block
