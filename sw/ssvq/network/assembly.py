@@ -22,6 +22,7 @@ from ssvq.network.partition import (
     subgraph,
 )
 from ssvq.network.partitioned_network import CorePart, HostPart, PartitionedNetwork
+from ssvq.network.transfers import output_block
 from ssvq.quantize.layer import CompressedLayer
 from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig
@@ -125,7 +126,7 @@ def _refused(graph: Graph, ranges: Ranges, layers: Layers, config: CoreConfig) -
         if error.where not in graph.by_name:
             raise
         return {error.where: error.problem}
-    return _without_unit(graph, network, config)
+    return _without_unit(graph, network, config) or _not_stored(network)
 
 
 def _without_unit(graph: Graph, network: IntegerNetwork, config: CoreConfig) -> dict[str, str]:
@@ -154,6 +155,17 @@ def _lacking(step: Step, config: CoreConfig) -> str | None:
         lacks = step.operation.opcode is Opcode.DEPTHWISE and not config.depthwise_taps
         return "depthwise convolutions" if lacks else None
     return None
+
+
+def _not_stored(network: IntegerNetwork) -> dict[str, str]:
+    """Results that cross to the host, but are not stored so that the core can hand them over."""
+    found = {}
+    for name in network.outputs:
+        try:
+            output_block(network, name)
+        except GraphError as error:
+            found[name] = error.problem
+    return found
 
 
 def _own(graph: Graph, ranges: Ranges) -> dict[str, ValueRange]:
