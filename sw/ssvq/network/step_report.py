@@ -38,9 +38,10 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Cycles over roofline; None where the array and the bus have nothing to do, or not all was measured."""
+        """Cycles over roofline; None where not all was measured, or the vector unit does what the array does not."""
         cycles, line = self.cycles, self.work.roofline_cycles
-        return None if cycles is None or self.beyond or not line else cycles / line
+        is_vector = self.work.vector_cycles > 0 and self.work.compute_cycles == 0
+        return None if cycles is None or self.beyond or is_vector or not line else cycles / line
 
 
 @dataclass(frozen=True, kw_only=True)

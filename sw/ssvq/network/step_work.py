@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from ssvq.footprint import is_vector
 from ssvq.network.emission import CompiledNetwork
 from ssvq.network.integer_network import ImageStep, LinearStep, ProductStep, Step, VectorStep
+from ssvq.network.run_record import program_digest
 from ssvq.program import Job, Program
-from ssvq.roofline import rooflines
+from ssvq.roofline import Roofline, rooflines
 from ssvq.vector_cycles import vector_cycles
 from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig, WeightFormat
@@ -22,16 +23,27 @@ class Stream:
     """A weight stream in DRAM: weights with biases and multipliers of a layer, or of some of its outputs.
 
     Attributes:
-        offset: in DRAM, by which streams are told apart.
+        program: digest of the program that it is in.
+        offset: in DRAM, by which streams of a program are told apart.
         size: bytes.
         weights: how many it has.
         weight_format: of the weights.
+        codebook_size, vector_dim: of a format with codewords, else 0.
     """
 
+    program: str
     offset: int
     size: int
     weights: int
     weight_format: WeightFormat
+    codebook_size: int
+    vector_dim: int
+
+    @property
+    def code(self) -> str:
+        """The format, with number and length of its codewords: `ssvq k=16 d=8`."""
+        name = self.weight_format.name.lower()
+        return f"{name} k={self.codebook_size} d={self.vector_dim}" if self.codebook_size else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +95,11 @@ class StepWork:
         return 8 * self.weight_bytes / self.weights if self.streams else None
 
     @property
+    def codes(self) -> tuple[str, ...]:
+        """How its weights are coded, see `Stream.code`."""
+        return tuple(sorted({stream.code for stream in self.streams}))
+
+    @property
     def weight_formats(self) -> tuple[str, ...]:
         """Names in small letters."""
         return tuple(sorted({stream.weight_format.name.lower() for stream in self.streams}))
@@ -95,8 +112,9 @@ def steps_work(made: CompiledNetwork, config: CoreConfig, bytes_per_cycle: float
     """
     steps = {step.name: step for step in made.network.steps}
     lines = rooflines(config, made.program, bytes_per_cycle)
+    digest = program_digest(made.program)
     return tuple(
-        _work(made.program, job, steps.get(job.name), config, line.compute_cycles, line.cycles)
+        _work(made.program, digest, job, steps.get(job.name), config, line)
         for job, line in zip(made.program.jobs, lines, strict=True)
     )
 
@@ -129,7 +147,7 @@ def layer_of(step: Step) -> str:
 
 
 def _work(
-    program: Program, job: Job, step: Step | None, config: CoreConfig, compute_cycles: int, roofline_cycles: float
+    program: Program, digest: str, job: Job, step: Step | None, config: CoreConfig, line: Roofline
 ) -> StepWork:
     indices = range(job.first_descriptor, job.first_descriptor + job.descriptor_count)
     fields = [program.descriptor(index) for index in indices]
@@ -141,21 +159,29 @@ def _work(
         kinds=_kinds(Opcode(d["opcode"]).name.lower() for d in fields),
         descriptors=len(fields),
         macs=0 if step is None else _macs(step),
-        streams=frozenset(_stream(d, weights) for d in streams),
+        streams=frozenset(_stream(digest, d, weights) for d in streams),
         streamed_bytes=sum(d["dram_bytes"] for d in streams),
         read_bytes=0 if step is None else sum(block.tokens * block.channels for block in step.sources),
         written_bytes=0 if step is None else _written(step),
         load_bytes=_moved(fields, Opcode.LOAD),
         store_bytes=_moved(fields, Opcode.STORE),
-        compute_cycles=compute_cycles,
+        compute_cycles=line.compute_cycles,
         vector_cycles=sum(vector_cycles(config, d) for d in fields if is_vector(d)),
-        roofline_cycles=roofline_cycles,
+        roofline_cycles=line.cycles,
     )
 
 
-def _stream(d: Mapping[str, int], weights: int) -> Stream:
-    kind = WeightFormat(d["weight_format"])
-    return Stream(offset=d["dram_offset"], size=d["dram_bytes"], weights=weights, weight_format=kind)
+def _stream(digest: str, d: Mapping[str, int], weights: int) -> Stream:
+    is_dense = d["weight_format"] == WeightFormat.INT8
+    return Stream(
+        program=digest,
+        offset=d["dram_offset"],
+        size=d["dram_bytes"],
+        weights=weights,
+        weight_format=WeightFormat(d["weight_format"]),
+        codebook_size=0 if is_dense else 1 << d["index_width"],
+        vector_dim=0 if is_dense else 1 << d["vector_dim_log2"],
+    )
 
 
 def _moved(fields: Iterable[Mapping[str, int]], opcode: Opcode) -> int:
