@@ -119,7 +119,9 @@ def test_all_cycles_are_somewhere(made: CompiledNetwork, depth: int | None) -> N
 
 
 def row(index: int, opcode: Opcode, begin: int, end: int, **more: object) -> ProfileRow:
-    return ProfileRow(**{"index": index, "opcode": opcode, "job": "", "begin": begin, "end": end, "classes": {}, **more})
+    return ProfileRow(
+        **{"index": index, "opcode": opcode, "job": "", "begin": begin, "end": end, "classes": {}, **more}
+    )
 
 
 def test_operations_that_ran_together_share_cycles() -> None:

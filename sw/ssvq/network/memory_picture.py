@@ -87,9 +87,11 @@ def _box(root: Element, frame: _Frame, plan: MemoryPlan, own: Lifetime, kind: st
     for text, is_upright in itertools.product(_shorter(own.name), (False, True)):
         along, across = (height, width) if is_upright else (width, height)
         if LETTER_WIDTH * len(text) + 4 <= along and across >= LETTER_HEIGHT:
-            middle = (_number(x + width / 2), _number(y + height / 2))
-            turn = {"transform": f"rotate(-90 {middle[0]} {middle[1]})"} if is_upright else {}
-            _text(group, *middle, text, "middle", **turn, **{"dominant-baseline": "central"})
+            middle = _number(x + width / 2), _number(y + height / 2)
+            more = {"dominant-baseline": "central"}
+            if is_upright:
+                more["transform"] = f"rotate(-90 {middle[0]} {middle[1]})"
+            SubElement(group, "text", {"x": middle[0], "y": middle[1], "text-anchor": "middle", **more}).text = text
             return
 
 

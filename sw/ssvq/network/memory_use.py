@@ -75,5 +75,3 @@ def scope_of(layer: str) -> str:
 def share(words: int, depth: int) -> str:
     """A part of the memory for a text."""
     return f"{words:,} of {depth:,} words ({words / depth:.0%})"
-
-

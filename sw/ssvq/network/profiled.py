@@ -14,7 +14,8 @@ PROFILE_DEPTH_MIN, PROFILE_DEPTH_MAX = 2, 4096
 def profiled(program: Program, config: CoreConfig) -> tuple[Program, CoreConfig]:
     """The same program for the same core with as many rows of profile as it has descriptors, at most 4096.
 
-    The core is another one to simulate: its digest differs, and it has to be built. Cycles do not.
+    The core is another one to simulate: its digest differs, and it has to be built. A recorded matrix descriptor takes
+    up to 5 cycles more than one that is not, which is what such a core adds to a run.
     """
     depth = PROFILE_DEPTH_MIN
     while depth < min(program.descriptor_count, PROFILE_DEPTH_MAX):

@@ -165,15 +165,12 @@ class RunRecord:
 
 
 def program_digest(program: Program) -> str:
-    """What tells programs apart: their descriptors and weights.
-
-    Cores that differ only in what they record run the same.
-    """
+    """What tells programs apart: their descriptors and weights. Cores that record more or less run the same."""
     return hashlib.sha256(program.image.tobytes()).hexdigest()[:16]
 
 
 def same_core(one: CoreConfig, other: CoreConfig) -> bool:
-    """They take the same programs in as many cycles: they differ in names and `profile_depth` at most."""
+    """They differ in names and `profile_depth` at most, and take the same programs."""
     return one == other.replace(name=one.name, profile_depth=one.profile_depth)
 
 

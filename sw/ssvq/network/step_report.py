@@ -135,7 +135,9 @@ def check_rows(program: Program, profile: Profile) -> None:
         job = program.job_of_descriptor(number)
         found, wanted = (row.index, row.job, row.opcode), (number, job.name if job else None)
         if found != (*wanted, program.descriptor(number)["opcode"]):
-            rule = f"it is of another program: its row {number} is {row.opcode.name} of {row.job!r}, not of {wanted[1]!r}"
+            rule = (
+                f"it is of another program: its row {number} is {row.opcode.name} of {row.job!r}, not of {wanted[1]!r}"
+            )
             raise ReportError("profile", rule)
 
 

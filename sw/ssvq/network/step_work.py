@@ -146,9 +146,7 @@ def layer_of(step: Step) -> str:
     return step.product.name if isinstance(step, ProductStep) else step.operation.name
 
 
-def _work(
-    program: Program, digest: str, job: Job, step: Step | None, config: CoreConfig, line: Roofline
-) -> StepWork:
+def _work(program: Program, digest: str, job: Job, step: Step | None, config: CoreConfig, line: Roofline) -> StepWork:
     indices = range(job.first_descriptor, job.first_descriptor + job.descriptor_count)
     fields = [program.descriptor(index) for index in indices]
     streams = [d for d in fields if d["opcode"] in STREAM_OPCODES]

@@ -13,7 +13,7 @@ from ssvq.network.report.subject import Subject, require_baseline
 from ssvq.network.run_record import RunRecord
 
 TEMPLATE = "page.html"
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 """Stands where there is no number."""
 
 
@@ -38,7 +38,7 @@ def report_page(
     for run in runs:
         subject.require(run)
     for baseline in baselines:
-        require_baseline(subject, baseline)
+        require_baseline(subject, runs, baseline)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -61,15 +61,13 @@ class Subject:
 
 
 def baseline_of(run: RunRecord, baselines: Sequence[RunRecord]) -> RunRecord | None:
-    """The int8 run of the same network on the same core with the same bus; None where there is none."""
-    for other in baselines:
-        if (other.bytes_per_cycle, other.latency) == (run.bytes_per_cycle, run.latency):
-            return other
-    return None
+    """The run with int8 weights on the same core with the same bus; None where there is none."""
+    return next((other for other in baselines if _conditions(other) == _conditions(run)), None)
 
 
-def require_baseline(subject: Subject, baseline: RunRecord) -> None:
-    """Raise ReportError unless a run is of the same network with int8 weights on the same core, with cycles."""
+def require_baseline(subject: Subject, runs: Sequence[RunRecord], baseline: RunRecord) -> None:
+    """Raise ReportError unless a run is of the same network with int8 weights on the same core, and comparable with
+    one of the runs."""
     where = f"baseline of {baseline.network}"
     if baseline.network != subject.name:
         raise ReportError(where, f"it must be a run of {subject.name}")
@@ -80,6 +78,15 @@ def require_baseline(subject: Subject, baseline: RunRecord) -> None:
         raise ReportError(where, f"its weights must all be int8, not {', '.join(baseline.weight_formats) or 'none'}")
     if baseline.backend != SIMULATION:
         raise ReportError(where, "it must have cycles: the reference has none")
+    if not any(_conditions(run) == _conditions(baseline) for run in runs):
+        rate, latency, depth = _conditions(baseline)
+        rule = f"{rate:g} bytes a cycle, latency {latency} and profile_depth {depth}"
+        raise ReportError(where, f"no run is like it: one must have {rule}")
+
+
+def _conditions(run: RunRecord) -> tuple[float, int, int]:
+    """What has to be equal for cycles to be compared: recording takes some, too."""
+    return run.bytes_per_cycle, run.latency, run.config.profile_depth
 
 
 def _core(config: CoreConfig) -> str:
