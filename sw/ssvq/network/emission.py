@@ -63,6 +63,22 @@ def emit(network: IntegerNetwork, config: CoreConfig) -> CompiledNetwork:
     return CompiledNetwork(network=network, program=_Emitter(network, config, plan).program(), plan=plan)
 
 
+def output_block(network: IntegerNetwork, name: str) -> Block:
+    """What an output's job stores: its activations where its view is some, else all of its tensor."""
+    view = network.outputs[name]
+    tensor = network.tensors[view.tensor]
+    block = block_of(view, tensor.channels)
+    return block or Block(tensor=tensor.name, tokens=tensor.tokens, channels=tensor.channels)
+
+
+def output_values(network: IntegerNetwork, name: str, stored: Int8Array) -> Int8Array:
+    """An output in its shape in the graph, from the (T, C) that its job stored."""
+    view = network.outputs[name]
+    if block_of(view, network.tensors[view.tensor].channels) is None:
+        return view.read(stored)
+    return stored.reshape(view.shape)
+
+
 def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
     last_step = len(network.steps)
     first: dict[str, int] = {}
@@ -125,11 +141,8 @@ class _Emitter:
                 self._step(step)
             except CompileError as error:
                 raise GraphError(step.name, error.rule) from error
-        for name, view in network.outputs.items():
-            block = block_of(view, network.tensors[view.tensor].channels)
-            if block is None:
-                raise GraphError(name, "an output must be activations of channels as they are stored")
-            builder.store(f"{OUTPUT}{name}", self._tensor(block), network.output_scales[name])
+        for name in network.outputs:
+            builder.store(f"{OUTPUT}{name}", self._tensor(output_block(network, name)), network.output_scales[name])
         return builder.build()
 
     def _loads(self) -> list[dict[str, Bytes]]:
