@@ -6,7 +6,7 @@ import pytest
 from test_network_lowering import SSVQ, compiled, images, small_vit
 
 from ssvq.network.emission import INPUT
-from ssvq.network.profiled import profiled
+from ssvq.network.profiled import on_core, profiling_core
 from ssvq.network.step_report import step_report
 from ssvq.vector_cycles import vector_cycles
 from ssvq_gen.config import PRESETS
@@ -26,7 +26,8 @@ def test_every_cycle_of_a_transformer_is_some_steps() -> None:
     given = network.quantize_inputs(sample[0].numpy())
     totals: list[int | None] = []
     left_out: list[int] = []
-    for program, config in ((made.program, PRESETS["tiny"]), profiled(made.program, PRESETS["tiny"])):
+    for config in (PRESETS["tiny"], profiling_core(PRESETS["tiny"], [made.program])):
+        program = on_core(made.program, PRESETS["tiny"], config)
         job = SimulationJob(
             name="vit",
             program=program,

@@ -14,7 +14,7 @@ from ssvq.network import graph_of
 from ssvq.network.cycle_charges import charge
 from ssvq.network.emission import CompiledNetwork
 from ssvq.network.errors import ReportError
-from ssvq.network.profiled import profiled
+from ssvq.network.profiled import on_core, profiling_core
 from ssvq.network.step_report import StepReport, step_report
 from ssvq.network.work_report import work_report
 from ssvq.program import ProgramError
@@ -185,10 +185,15 @@ def test_another_core_is_refused(made: CompiledNetwork) -> None:
 
 
 def test_a_core_that_records_everything(made: CompiledNetwork) -> None:
-    program, config = profiled(made.program, CONFIG)
-    assert program.descriptor_count <= config.profile_depth < 2 * program.descriptor_count
-    assert (program.config_digest, program.jobs) == (config.digest, made.program.jobs)
-    assert config == CONFIG.replace(profile_depth=config.profile_depth)
-    deep = CONFIG.replace(profile_depth=4096)
-    same = replace(made.program, config_digest=deep.digest)
-    assert profiled(same, deep) == (same, deep)
+    program = made.program
+    deeper = profiling_core(CONFIG.replace(profile_depth=16), [program])
+    assert program.descriptor_count <= deeper.profile_depth < 2 * program.descriptor_count
+    assert deeper == CONFIG.replace(profile_depth=deeper.profile_depth)
+    moved = on_core(program, CONFIG, deeper)
+    assert (moved.config_digest, moved.jobs) == (deeper.digest, program.jobs)
+    assert (moved.image == program.image).all()
+    assert profiling_core(deeper, [program]) == deeper
+    with pytest.raises(ProgramError, match="'edge' must differ from 'tiny' in profile_depth alone"):
+        on_core(program, CONFIG, PRESETS["edge"])
+    with pytest.raises(ProgramError, match="the program was not compiled for the configuration 'edge'"):
+        on_core(program, PRESETS["edge"], PRESETS["edge"])

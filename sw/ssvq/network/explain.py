@@ -89,12 +89,12 @@ def _explained(made: CompiledNetwork, job: Job, work: StepWork, number: int | No
     )
 
 
-def explain_table(made: CompiledNetwork, config: CoreConfig) -> Table:
+def explain_table(made: CompiledNetwork, config: CoreConfig, *, title: str = "the network") -> Table:
     """The same as a table, with sums. Raises ProgramError when the program is for another core."""
     rows, most = explain(made, config), peak(made.plan)
     at = next((row.name for row in rows if row.number == most.step), "the end")
     caption = f"most in use: {share(most.words, made.plan.depth)} in step {most.step}, {at}; [a..b] are words"
-    table = Table(title="Steps and the activation memory", caption=caption, show_footer=True)
+    table = Table(title=f"steps of {title}, and the activation memory", caption=caption, show_footer=True)
     table.add_column("", justify="right", footer=f"{len(made.network.steps):,}")
     for head in ("step", "does", "reads", "writes", "constants loaded"):
         table.add_column(head, overflow="fold")

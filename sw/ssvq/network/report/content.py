@@ -123,7 +123,7 @@ class Content:
         return own / (self.total * self.config.rows * self.config.cols)
 
 
-def content(
+def content_of(
     subject: Subject, runs: Sequence[RunRecord], baselines: Sequence[RunRecord], commands: Sequence[str]
 ) -> Content:
     """What the page says of a network and its runs, which have been checked. Raises ReportError."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from ssvq.network.report.content import content, scopes
+from ssvq.network.report.content import Content, content_of, scopes
 from ssvq.network.report.subject import Subject, require_baseline
 from ssvq.network.run_record import RunRecord
 
@@ -17,14 +17,14 @@ NOTHING = "\N{EN DASH}"
 """Stands where there is no number."""
 
 
-def report_page(
+def report_content(
     subject: Subject,
     runs: Sequence[RunRecord] = (),
     baselines: Sequence[RunRecord] = (),
     *,
     commands: Sequence[str] = (),
-) -> str:
-    """HTML that needs nothing else: no network, no script. The same arguments give the same text.
+) -> Content:
+    """What a page says.
 
     Args:
         subject: the compiled network.
@@ -39,6 +39,11 @@ def report_page(
         subject.require(run)
     for baseline in baselines:
         require_baseline(subject, runs, baseline)
+    return content_of(subject, runs, baselines, commands)
+
+
+def report_page(content: Content) -> str:
+    """HTML that needs nothing else: no network, no script. The same content gives the same text."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -48,7 +53,7 @@ def report_page(
         keep_trailing_newline=True,
     )
     environment.filters |= {"count": count, "share": share, "number": number, "svg": Markup, "scopes": scopes}
-    return environment.get_template(TEMPLATE).render(page=content(subject, runs, baselines, commands))
+    return environment.get_template(TEMPLATE).render(page=content)
 
 
 def count(value: float | None) -> str:
