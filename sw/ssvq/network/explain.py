@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -11,7 +11,7 @@ from ssvq.network.emission import CompiledNetwork
 from ssvq.network.integer_network import ImageStep, Step
 from ssvq.network.memory_plan import Lifetime
 from ssvq.network.memory_use import peak, share, words_by_step
-from ssvq.network.step_work import StepWork, steps_work
+from ssvq.network.step_work import StepWork, steps_of_jobs, steps_work
 from ssvq.program import Job
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import Opcode
@@ -19,13 +19,21 @@ from ssvq_gen.format import Opcode
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """Something in the activation memory: its name, first word and number of words."""
+    """A tensor, parameters or a table.
+
+    Attributes:
+        name: of it.
+        word: first one in the activation memory; None for what is in DRAM.
+        words: how many.
+    """
 
     name: str
-    word: int
+    word: int | None
     words: int
 
     def __str__(self) -> str:
+        if self.word is None:
+            return f"{self.name} [DRAM]"
         return f"{self.name} [{self.word:,}..{self.word + self.words - 1:,}]"
 
 
@@ -58,30 +66,30 @@ class ExplainedStep:
 
 def explain(made: CompiledNetwork, config: CoreConfig) -> tuple[ExplainedStep, ...]:
     """Every job of a compiled network's program, in order. Raises ProgramError when it is for another core."""
-    steps = {step.name: (number, step) for number, step in enumerate(made.network.steps)}
-    works = steps_work(made, config, config.beat_bytes)
-    return tuple(
-        _explained(made, job, work, *steps.get(job.name, (None, None)))
-        for job, work in zip(made.program.jobs, works, strict=True)
-    )
+    works, words = steps_work(made, config, config.beat_bytes), words_by_step(made.plan)
+    jobs = zip(made.program.jobs, works, steps_of_jobs(made), strict=True)
+    return tuple(_explained(made, words, job, work, number) for job, work, number in jobs)
 
 
-def _explained(made: CompiledNetwork, job: Job, work: StepWork, number: int | None, step: Step | None) -> ExplainedStep:
-    words = words_by_step(made.plan)
+def _explained(
+    made: CompiledNetwork, words: Sequence[int], job: Job, work: StepWork, number: int | None
+) -> ExplainedStep:
+    step = None if number is None else made.network.steps[number]
     indices = range(job.first_descriptor, job.first_descriptor + job.descriptor_count)
     fields = [made.program.descriptor(index) for index in indices]
     loaded = [d["destination"] for d in fields if d["opcode"] == Opcode.LOAD]
     stored = [d["source"] for d in fields if d["opcode"] == Opcode.STORE]
     at = number if number is not None else 0 if loaded else len(words) - 1
     to_memory, from_memory = _at_words(made, loaded, at), _at_words(made, stored, at)
+    writes = to_memory if step is None else _placed(made, [step.target.tensor])
     return ExplainedStep(
         number=number,
         name=job.name,
         kinds=work.kinds,
         rows=_rows(step),
         reads=from_memory if step is None else _placed(made, (block.tensor for block in step.sources)),
-        writes=to_memory if step is None else _placed(made, [step.target.tensor]),
-        loads=() if step is None else to_memory,
+        writes=writes,
+        loads=tuple(placed for placed in to_memory if placed not in writes),
         weight_bytes=work.streamed_bytes,
         load_bytes=work.load_bytes,
         store_bytes=work.store_bytes,
@@ -118,9 +126,12 @@ def explain_table(made: CompiledNetwork, config: CoreConfig, *, title: str = "th
 
 
 def _placed(made: CompiledNetwork, names: Iterable[str]) -> tuple[Placed, ...]:
-    """Those that the plan has a place for, each once."""
+    """Each once."""
     lifetimes = {own.name: own for own in made.plan.lifetimes}
-    return tuple(_of(made, lifetimes[name]) for name in dict.fromkeys(names) if name in lifetimes)
+    return tuple(
+        _of(made, lifetimes[name]) if name in lifetimes else Placed(name=name, word=None, words=0)
+        for name in dict.fromkeys(names)
+    )
 
 
 def _at_words(made: CompiledNetwork, words: Iterable[int], step: int) -> tuple[Placed, ...]:

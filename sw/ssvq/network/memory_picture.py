@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from ssvq.network.emission import CompiledNetwork
 from ssvq.network.memory_plan import Lifetime, MemoryPlan
 from ssvq.network.memory_use import KINDS, kinds_of, peak, scope_of, share
-from ssvq.network.step_work import layer_of
+from ssvq.network.step_work import THROUGH_DRAM, layer_of
 
 WIDTH, HEIGHT = 1200, 520
 LEFT, RIGHT, TOP, BOTTOM = 70, 12, 46, 64
@@ -118,9 +118,8 @@ def _axes(root: Element, frame: _Frame, made: CompiledNetwork, word_bytes: int) 
         x = frame.x(number)
         _line(root, _number(x), bottom, _number(x), bottom + 4, "line")
         _text(root, _number((x + frame.x(number + 1)) / 2), bottom + 14, f"{number}", "middle")
-    scopes = [scope_of(layer_of(own)) for own in made.network.steps]
     start = 0
-    for scope, group in itertools.groupby(scopes):
+    for scope, group in itertools.groupby(_scopes(made)):
         stop = start + len(list(group))
         left, right = frame.x(start), frame.x(stop)
         _line(root, _number(left), TOP, _number(left), bottom + 34, "line")
@@ -128,6 +127,15 @@ def _axes(root: Element, frame: _Frame, made: CompiledNetwork, word_bytes: int) 
             _text(root, _number((left + right) / 2), bottom + 30, scope, "middle")
         start = stop
     _text(root, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "steps of the program", "middle")
+
+
+def _scopes(made: CompiledNetwork) -> Iterator[str]:
+    """Of each step; movement is in that of the step before it."""
+    scope = ""
+    for step in made.network.steps:
+        layer = layer_of(step)
+        scope = scope_of(layer) if layer != THROUGH_DRAM else scope
+        yield scope
 
 
 def _legend(root: Element, made: CompiledNetwork, kinds: list[str]) -> None:

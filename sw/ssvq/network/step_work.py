@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ssvq.footprint import is_vector
 from ssvq.network.emission import CompiledNetwork
-from ssvq.network.integer_network import ImageStep, LinearStep, ProductStep, Step, VectorStep
+from ssvq.network.integer_network import ImageStep, LinearStep, ProductStep, Step
 from ssvq.network.run_record import program_digest
 from ssvq.program import Job, Program
 from ssvq.roofline import Roofline, rooflines
@@ -16,6 +16,9 @@ from ssvq.vector_cycles import vector_cycles
 from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import STREAM_OPCODES, Opcode
+
+THROUGH_DRAM = "activations through DRAM"
+"""The layer of all steps that only move activations, of a network that does not fit the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,12 +113,12 @@ def steps_work(made: CompiledNetwork, config: CoreConfig, bytes_per_cycle: float
 
     Raises ProgramError when the program is of another configuration, or the rate is none that its bus has.
     """
-    steps = {step.name: step for step in made.network.steps}
+    steps = [None if number is None else made.network.steps[number] for number in steps_of_jobs(made)]
     lines = rooflines(config, made.program, bytes_per_cycle)
     digest = program_digest(made.program)
     return tuple(
-        _work(made.program, digest, job, steps.get(job.name), config, line)
-        for job, line in zip(made.program.jobs, lines, strict=True)
+        _work(made.program, digest, job, step, config, line)
+        for job, step, line in zip(made.program.jobs, steps, lines, strict=True)
     )
 
 
@@ -140,10 +143,25 @@ def joined(name: str, parts: Sequence[StepWork]) -> StepWork:
 
 
 def layer_of(step: Step) -> str:
-    """The layer that a step is a part of: heads, columns and bands keep its operation's name."""
-    if isinstance(step, LinearStep):
-        return step.layer.name
-    return step.product.name if isinstance(step, ProductStep) else step.operation.name
+    """The layer that a step is a part of: heads, columns and bands keep its operation's name.
+
+    A step without an operation moves activations between DRAM and the memory.
+    """
+    for field in ("layer", "product", "operation"):
+        if (operation := getattr(step, field, None)) is not None:
+            return str(operation.name)
+    return THROUGH_DRAM
+
+
+def steps_of_jobs(made: CompiledNetwork) -> list[int | None]:
+    """The step of each job, by its number; None for those that move inputs before and outputs after all steps.
+
+    Steps follow each other as their jobs do, but the job of one that moves an input or output has that one's name.
+    """
+    numbers = {step.name: number for number, step in enumerate(made.network.steps)}
+    jobs = made.program.jobs
+    first = next((place - numbers[job.name] for place, job in enumerate(jobs) if job.name in numbers), len(jobs))
+    return [place - first if 0 <= place - first < len(numbers) else None for place in range(len(jobs))]
 
 
 def _work(program: Program, digest: str, job: Job, step: Step | None, config: CoreConfig, line: Roofline) -> StepWork:
@@ -211,4 +229,4 @@ def _macs(step: Step) -> int:
     if isinstance(step, ImageStep) and isinstance(step.operation, WindowOperation):
         weight = step.operation.weight
         return step.target.tokens * (weight.size if math.prod(weight.shape) else 0)
-    return 0 if isinstance(step, VectorStep) else step.target.tokens * _weights(step)
+    return step.target.tokens * _weights(step)
