@@ -39,6 +39,9 @@ The scales of activations come from --samples: a .npy file, a .safetensors file 
 or a folder of images. Without, they come from seeded noise, which says nothing of a trained model's accuracy. The first
 sample and the float model's outputs for it go into the file, so that `ssvq run` can compare.
 
+--explain shows what every step reads and writes, at which words of the activation memory, what moves on the bus for it,
+and how full the memory is; and writes net.memory.svg, a picture of the memory over time.
+
 Weights are those of --layers, a container from `ssvq compress` or `ssvq train`, or are compressed now. Cycles are the
 least that arithmetic and bytes allow, without vector operations; `ssvq run --backend sim` counts the real ones.
 """
@@ -58,7 +61,7 @@ def compile(
     percentile: Annotated[float, typer.Option(help="Percent of a sample's values that its range holds.")] = 100.0,
     strict: Annotated[bool, typer.Option("--strict", help="An operator on the host is an error.")] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show the layers and the plan of the memory, too.")
+        bool, typer.Option("--explain", help="Show layers, steps and memory, too, and draw the memory.")
     ] = False,
     bytes_per_cycle: Annotated[int | None, typer.Option(help="Of the bus, for the cycles; a beat if none.")] = None,
     checkpoint: options.Checkpoint = None,
@@ -94,13 +97,23 @@ def compile(
         made = _assemble(read, core, ranges, compressed, given[0], strict=strict)
         save_network(made, output)
         _, lost = without_functions(made)
+        pictures = save_pictures(made, output) if explain else []
     if json:
-        from ssvq.network.compile_summary import model_summary
+        from dataclasses import asdict
 
-        about = {"file": str(output), "file_bytes": output.stat().st_size, "not_in_file": list(lost)}
+        from ssvq.network.compile_summary import model_summary
+        from ssvq.network.explain import explain as explained
+
+        about: dict[str, object] = {"file": str(output), "file_bytes": output.stat().st_size, "not_in_file": list(lost)}
+        if explain:
+            steps = {part.name: explained(part.compiled, core) for part in made.network.core_parts}
+            about |= {"steps": {name: [asdict(row) for row in rows] for name, rows in steps.items()}}
+            about |= {"pictures": [str(picture) for picture in pictures]}
         print_json(model_summary(made, rate) | about)
         return
     show(made, rate, explain=explain)
+    for picture in pictures:
+        typer.echo(f"{picture}: the activation memory over time")
     if lost:
         typer.echo(f"not in the file, as functions of Python cannot be: {', '.join(lost)}; ssvq run ends there")
     typer.echo(f"{output}: {output.stat().st_size:,} bytes")
@@ -108,19 +121,34 @@ def compile(
 
 def show(model: CompiledModel, bytes_per_cycle: float, *, explain: bool) -> None:
     """Tables of a compiled model."""
-    from ssvq.network.compile_summary import parts_table, plan_table
+    from ssvq.network.compile_summary import parts_table
+    from ssvq.network.explain import explain_table
     from ssvq.network.layer_summary import summary_table
 
     out = console()
     if explain:
         out.print(summary_table(model.layers))
         for part in model.network.core_parts:
-            out.print(plan_table(part, model.config.word_bytes))
+            out.print(explain_table(part.compiled, model.config, title=part.name))
     out.print(parts_table(model, bytes_per_cycle))
     if model.work.on_host:
         out.print(model.work.host_table())
     else:
         out.print("nothing on the host")
+
+
+def save_pictures(model: CompiledModel, output: Path) -> list[Path]:
+    """A picture of the activation memory of each part on the core, beside the file: NAME.memory.svg, or with the part's
+    number where there are several. Raises OSError."""
+    from ssvq.files import write_atomically
+    from ssvq.network.memory_picture import memory_svg
+
+    parts, pictures = model.network.core_parts, []
+    for number, part in enumerate(parts):
+        middle = ".memory" if len(parts) == 1 else f".memory-{number}"
+        pictures.append(output.with_name(f"{output.stem}{middle}.svg"))
+        write_atomically(pictures[-1], memory_svg(part.compiled, model.config.word_bytes).encode())
+    return pictures
 
 
 def _rate(config: CoreConfig, bytes_per_cycle: int | None) -> int:

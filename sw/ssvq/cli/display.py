@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,11 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else TABLE_WIDTH, soft_wrap=False)
+
+
+def command_line() -> str:
+    """What was typed, to be typed again."""
+    return shlex.join(["ssvq", *sys.argv[1:]])
 
 
 def print_json(data: Any) -> None:

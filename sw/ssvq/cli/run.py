@@ -9,7 +9,7 @@ import typer
 
 from ssvq.cli import options
 from ssvq.cli.compress import require_folder
-from ssvq.cli.display import console, print_json, progress
+from ssvq.cli.display import command_line, console, print_json, progress
 from ssvq.cli.errors import FAILED, bad_input, ending_with
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ HELP = """Run a compiled network on an input.
     ssvq run net.ssvqnet
     ssvq run net.ssvqnet --input photo.jpg --output logits.npy
     ssvq run net.ssvqnet --backend sim --bytes-per-cycle 1 --latency 100
+    ssvq run net.ssvqnet --backend sim --record run.json --record-all
     ssvq run net.ssvqnet --dump tensors/
 
 The reference is the integer golden model of what the core computes. The simulation runs the generated Verilog, counts
@@ -32,6 +33,10 @@ run in float32 with either.
 Without --input it is the sample that was stored when the network was compiled, for which the file has the float model's
 outputs: the cosine to them is printed. --dump writes every tensor of the integer network, int8 activations by channels,
 in the order in which the steps write them, and index.json, which has their scales.
+
+--record writes what `ssvq report` makes its page of: cycles, where they went, accuracy. A core records as many
+descriptors as its profile_depth says; with --record-all the simulated one records all, up to 4096. That core has to be
+built, and takes up to 5 cycles more for each layer that it records besides.
 """
 
 
@@ -46,6 +51,8 @@ def run(
     profile: Annotated[
         Path | None, typer.Option(help="Write where the simulated cycles went, for ui.perfetto.dev.")
     ] = None,
+    record: Annotated[Path | None, typer.Option(help="Write what `ssvq report` reads, such as run.json.")] = None,
+    record_all: Annotated[bool, typer.Option("--record-all", help="Record the cycles of every descriptor.")] = False,
     json: options.Json = False,
 ) -> None:
     """Run a network; the text above is the user's."""
@@ -53,6 +60,8 @@ def run(
         from ssvq.network.backend import BACKENDS, BackendError, BusSettings, ProgramBackend, program_runner
         from ssvq.network.network_file import load_network
         from ssvq.network.partitioned_network import run_golden
+        from ssvq.network.profiled import profiling_core
+        from ssvq.network.recording import accuracy, record_of
         from ssvq.network.run_files import DumpingCore, require_output, save_outputs, save_profiles
         from ssvq.network.samples import read_samples
 
@@ -60,8 +69,10 @@ def run(
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
         if profile is not None and backend == "reference":
             raise ValueError("--profile needs --backend sim: the reference has no cycles")
+        if record_all and (record is None or backend == "reference"):
+            raise ValueError("--record-all needs --backend sim and --record")
         model = load_network(file)
-        for path in (output, profile):
+        for path in (output, profile, record):
             if path is not None:
                 require_folder(path)
         if output is not None:
@@ -74,9 +85,13 @@ def run(
             (given,) = samples
         core: RunCore = run_golden
         programs: ProgramBackend | None = None
+        bus, config = BusSettings(bytes_per_cycle=bytes_per_cycle, latency=latency), model.config
+        if record_all:
+            config = profiling_core(config, [part.compiled.program for part in model.network.core_parts])
         if backend != "reference":
-            bus = BusSettings(bytes_per_cycle=bytes_per_cycle, latency=latency)
-            programs = ProgramBackend(program_runner(backend), model.config, bus=bus, profile=profile is not None)
+            has_profile = profile is not None or (record is not None and config.profile_depth > 0)
+            runner = program_runner(backend)
+            programs = ProgramBackend(runner, model.config, bus=bus, profile=has_profile, recording=config)
             core = programs
         if dump is not None:
             core = DumpingCore(core, dump)
@@ -87,6 +102,10 @@ def run(
         if profile is not None and programs is not None:
             save_profiles(programs.runs, profile)
         about = _summary(model, backend, values, programs, stored=input is None)
+        if record is not None:
+            expected = model.expected if input is None else {}
+            metrics = accuracy(values, {name: value.numpy() for name, value in expected.items()})
+            record_of(model, programs, config, bus, metrics=metrics, command=command_line()).save(record)
     if json:
         print_json(about)
     else:

@@ -13,6 +13,7 @@ from ssvq.driver import Profile
 from ssvq.network.emission import INPUT, OUTPUT
 from ssvq.network.integer_network import IntegerNetwork
 from ssvq.network.partitioned_network import CorePart, run_golden
+from ssvq.network.profiled import on_core
 from ssvq.network.strided import inverse_order
 from ssvq.program import Program
 from ssvq.reference import Int8Array
@@ -93,15 +94,25 @@ def output_values(network: IntegerNetwork, name: str, stored: Int8Array) -> Int8
 class ProgramBackend:
     """Runs core parts by their programs, compares them with the golden model, and keeps what the runs left.
 
-    Usable as a `RunCore`, once for a network.
+    Usable as a `RunCore`, once for a network. With `recording`, a core that differs in `profile_depth` alone, programs
+    for `config` run on that.
 
     Attributes:
         runs: by the part's name.
         exact: whether a part left what the golden model says, by the part's name.
     """
 
-    def __init__(self, run: RunProgram, config: CoreConfig, *, bus: BusSettings, profile: bool = False) -> None:
+    def __init__(
+        self,
+        run: RunProgram,
+        config: CoreConfig,
+        *,
+        bus: BusSettings,
+        profile: bool = False,
+        recording: CoreConfig | None = None,
+    ) -> None:
         self._run, self._config, self._bus, self._profile = run, config, bus, profile
+        self._core = recording or config
         self.runs: dict[str, ProgramRun] = {}
         self.exact: dict[str, bool] = {}
 
@@ -109,7 +120,8 @@ class ProgramBackend:
         """The outputs of the program."""
         network = part.compiled.network
         inputs = {f"{INPUT}{own.name}": given[own.tensor] for own in network.inputs}
-        result = self._run(self._config, part.compiled.program, inputs, bus=self._bus, profile=self._profile)
+        program = on_core(part.compiled.program, self._config, self._core)
+        result = self._run(self._core, program, inputs, bus=self._bus, profile=self._profile)
         found = {name: output_values(network, name, result.outputs[f"{OUTPUT}{name}"]) for name in network.outputs}
         golden = run_golden(part, given)
         self.runs[part.name] = result
