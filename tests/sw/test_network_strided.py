@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssvq.network.strided import Block, View, block_of
+from ssvq.network.strided import Block, View, block_of, inverse_order, stored_order
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 2**32 - 1))
@@ -59,6 +59,23 @@ def test_heads_are_blocks_of_channels() -> None:
     assert block_of(token, 96) == Block(tensor="x", token=3, tokens=1, channels=96)
     every_other = View.whole("x", (1, 50, 96)).sliced(1, 1, 50, 2)
     assert block_of(every_other, 96) == Block(tensor="x", token=1, tokens=25, channels=96, step=2)
+
+
+@pytest.mark.parametrize(
+    ("view", "channels", "order"),
+    [
+        (View.whole("x", (1, 4, 5, 8)).transposed((0, 3, 1, 2)), 8, (0, 2, 3, 1)),
+        (View.whole("x", (1, 4, 5, 1)).transposed((0, 3, 1, 2)), 1, (0, 2, 3, 1)),
+        (View.whole("x", (1, 4, 8)).sliced(2, 3, 4, 1), 8, (0, 1, 2)),
+        (View(tensor="x", shape=(1, 8), strides=(0, 1)), 8, (0, 1)),
+        (View(tensor="x", shape=(5, 8), strides=(8, 1)), 8, (0, 1)),
+    ],
+)
+def test_orders_have_the_channels_last(view: View, channels: int, order: tuple[int, ...]) -> None:
+    assert stored_order(view, channels) == order
+    assert block_of(view.transposed(order), channels) is not None
+    back = tuple(order[axis] for axis in inverse_order(order))
+    assert back == tuple(range(len(order)))
 
 
 @pytest.mark.parametrize(
