@@ -78,9 +78,17 @@ def test_the_largest_pixels_are_exact() -> None:
     assert (network.output(network.run(given), "output") == expected.numpy()).all()
 
 
+@pytest.mark.parametrize("model", [nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.MaxPool2d(2)])
+def test_several_images_are_refused(model: nn.Module) -> None:
+    channels = model.in_channels if isinstance(model, nn.Conv2d) else 8
+    with pytest.raises(GraphError, match="there must be one image at a time, not 2"):
+        compiled(model.eval(), samples_of((2, channels, 6, 6), 1), LARGE)
+
+
 REFUSED: list[tuple[Callable[[], nn.Module], str]] = [
     (lambda: nn.Conv2d(8, 8, 3, stride=8), "stride must be at most 7"),
     (lambda: nn.Conv2d(8, 8, 2, dilation=16), "dilation must be at most 15"),
+    (lambda: nn.Conv2d(8, 8, (1, 17)), "a kernel must have at most 15 columns, not 17"),
     (lambda: nn.Conv2d(8, 16, 3, groups=2), "the inputs and outputs of a group must begin with a memory word"),
     (lambda: nn.Conv2d(8, 8, 9, groups=8), "at most 8 rows and columns, not 9 x 9"),
     (lambda: nn.ConvTranspose2d(8, 8, 3, 2), "columns must be a multiple of the stride 2, not 49"),
