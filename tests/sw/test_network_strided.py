@@ -90,3 +90,10 @@ def test_orders_have_the_channels_last(view: View, channels: int, order: tuple[i
 def test_what_is_no_block(view: View) -> None:
     """Channels that are not beside each other, or not of one activation; one activation that stands for several."""
     assert block_of(view, 8) is None
+
+
+def test_one_activation_that_stands_for_several() -> None:
+    view = View.whole("x", (1, 1, 1, 8)).expanded((1, 4, 5, 8))
+    assert block_of(view, 8) is None
+    assert block_of(view, 8, repeated=True) == Block(tensor="x", tokens=20, channels=8, step=0)
+    assert block_of(View.whole("x", (5, 1)).expanded((5, 8)), 1, repeated=True) is None
