@@ -71,6 +71,7 @@ def test_networks(name: str, weights: QuantizeConfig, config: CoreConfig) -> Non
         require_near(made.network, model, samples[0])
 
 
+@pytest.mark.slow
 def test_efficientnet_at_a_small_size() -> None:
     config = PRESETS["base"].replace(name="large_base", activation_bytes=4 << 20)
     model, samples = seeded(EfficientNetLite0), samples_of((1, 3, 64, 64))
