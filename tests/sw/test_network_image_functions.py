@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from image_networks import LARGE, SMALL, compiled, lowered, require_near, samples_of, seeded
+from convolutional_networks import LARGE, SMALL, compiled, lowered, require_near, samples_of, seeded
 from test_network_lowering import run_program
 from torch import Tensor, nn
 from torch.nn import functional

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from image_networks import SMALL, compiled, lowered, mobile, require_near, samples_of, seeded
+from convolutional_networks import SMALL, compiled, lowered, mobile, require_near, samples_of, seeded
 from test_network_lowering import INT8, SSVQ, outputs_of, run_program
 from torch import Tensor, nn
 from torch.nn import functional

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from image_networks import LARGE, SMALL, compiled, mobile, require_near, samples_of, seeded
+from convolutional_networks import LARGE, SMALL, compiled, mobile, require_near, samples_of, seeded
 from test_network_lowering import INT8, SSVQ, run_program
 from torch import Tensor, nn
 from torch.nn import functional
