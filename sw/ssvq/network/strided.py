@@ -88,7 +88,7 @@ class Block:
         tensor: name of the stored one.
         token, channel: the first ones.
         tokens, channels: how many.
-        step: activations of the stored tensor from one to the next.
+        step: activations of the stored tensor from one to the next; 0 where one stands for all.
     """
 
     tensor: str
@@ -99,19 +99,43 @@ class Block:
     step: int = 1
 
 
-def block_of(view: View, stored_channels: int) -> Block | None:
-    """A view's last axis as channels, and all before it as activations; None when they are not evenly spaced."""
+def block_of(view: View, stored_channels: int, *, repeated: bool = False) -> Block | None:
+    """A view's last axis as channels, and all before it as activations; None when they are not evenly spaced.
+
+    With `repeated`, one activation may stand for all.
+    """
     channels = view.shape[-1] if view.shape else 1
     rows = view.reshaped((math.prod(view.shape[:-1]), channels))
     if rows is None:
         return None
     tokens, (token_stride, channel_stride) = rows.shape[0], rows.strides
     token, channel = divmod(view.offset, stored_channels)
-    evenly = tokens == 1 or (token_stride > 0 and token_stride % stored_channels == 0)
+    evenly = tokens == 1 or (token_stride > -repeated and token_stride % stored_channels == 0)
     if (channels > 1 and channel_stride != 1) or not evenly or channel + channels > stored_channels:
         return None
     step = token_stride // stored_channels if tokens > 1 else 1
     return Block(tensor=view.tensor, token=token, channel=channel, tokens=tokens, channels=channels, step=step)
+
+
+def stored_order(view: View, stored_channels: int) -> tuple[int, ...]:
+    """A view's axes from the widest steps to the narrowest, as they are stored: the channels are last.
+
+    Axes of length 1 are first; but of a single channel one of them is last, where there is one.
+    """
+    axes = sorted(range(len(view.shape)), key=lambda axis: (view.shape[axis] != 1, -view.strides[axis], axis))
+    alone = [axis for axis in axes if view.shape[axis] == 1]
+    has_channels = stored_channels > 1 and any(
+        stride == 1 and length > 1 for length, stride in zip(view.shape, view.strides, strict=True)
+    )
+    if alone and not has_channels:
+        axes.remove(alone[-1])
+        axes.append(alone[-1])
+    return tuple(axes)
+
+
+def inverse_order(order: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that takes axes in an order back to where they were."""
+    return tuple(order.index(axis) for axis in range(len(order)))
 
 
 def _contiguous(shape: Shape) -> tuple[int, ...]:
