@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -22,10 +21,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ssvq.network.annotations import is_of, text_of
+
 Array = npt.NDArray[Any]
 _NARROW = (np.int8, np.int16, np.int32)
 _DTYPES = ("int8", "int16", "int32", "int64", "uint8", "bool", "float32", "float64")
-_NUMBERS = {int: (int,), float: (int, float), str: (str,), bool: (bool,)}
 _DEPTH_MAX = 64
 
 
@@ -136,8 +136,8 @@ class _Decoder:
     def checked(self, data: object, wanted: Any, where: str, depth: int) -> Any:
         """A value, of the type of an annotation."""
         value = self._decode(data, where, depth)
-        if not _is_of(value, wanted):
-            raise CodecError(f"{where} must be {_text(wanted)}, not {_text(type(value))}")
+        if not is_of(value, wanted):
+            raise CodecError(f"{where} must be {text_of(wanted)}, not {text_of(type(value))}")
         return value
 
     def _decode(self, data: object, where: str, depth: int) -> Any:
@@ -234,37 +234,3 @@ _READERS: dict[str, Callable[[_Decoder, Any, str, int], Any]] = {
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
-
-
-def _is_of(value: object, wanted: Any) -> bool:
-    """Whether a value has the type of an annotation, whose protocols and other forms stand for any."""
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
-    if wanted in _NUMBERS:
-        return isinstance(value, _NUMBERS[wanted]) and (wanted is bool or not isinstance(value, bool))
-    if origin in (typing.Union, types.UnionType):
-        return any(_is_of(value, one) for one in arguments)
-    if origin is tuple:
-        if not isinstance(value, tuple):
-            return False
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return all(_is_of(item, arguments[0]) for item in value)
-        return len(value) == len(arguments) and all(map(_is_of, value, arguments))
-    if origin is not None and issubclass(origin, Mapping):
-        keys, items = arguments
-        return isinstance(value, Mapping) and all(_is_of(k, keys) and _is_of(v, items) for k, v in value.items())
-    if origin is np.ndarray:
-        (scalar, *_) = typing.get_args(arguments[1])
-        return isinstance(value, np.ndarray) and (typing.get_origin(scalar) is not None or _is_scalar(value, scalar))
-    if origin is typing.Literal:
-        return value in arguments
-    if isinstance(wanted, type) and not getattr(wanted, "_is_protocol", False):
-        return isinstance(value, wanted)
-    return True
-
-
-def _is_scalar(value: Array, scalar: Any) -> bool:
-    return not isinstance(scalar, type) or issubclass(value.dtype.type, scalar)
-
-
-def _text(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) else str(kind)
