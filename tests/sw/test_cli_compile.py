@@ -37,7 +37,7 @@ def test_a_transformer_is_all_on_the_core(tmp_path: Path) -> None:
         "cycles at 4 B",
         "nothing on the host",
         "core 0",
-        "blocks.0.attn.softmax.0",
+        f"{tmp_path / 'vit.memory.svg'}: the activation memory over time",
         f"{file}: {file.stat().st_size:,} bytes",
     ):
         assert text in result.output
