@@ -54,7 +54,7 @@ def _kind(file: Path) -> str:
     from ssvq.network.network_file import METADATA_KEY, metadata_of
     from ssvq.program_file import MAGIC
 
-    if not file.is_file():
+    if file.exists() and not file.is_file():  # opening a pipe could wait for ever
         raise ValueError(f"{file} must be a file")
     content = file.read_bytes()
     if content.startswith(MAGIC):
