@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ssvq_gen.config import CoreConfig
+
+Number = TypeVar("Number", bound=np.generic)
 
 Pair = tuple[int, int]
 """Of the vertical and the horizontal direction."""
@@ -50,14 +54,25 @@ class ConvolutionGeometry:
             sizes.append((length - reach) // self.stride[axis] + 1)
         return sizes[0], sizes[1]
 
-    def windows(self, image: npt.NDArray[np.int8], padding_value: int) -> npt.NDArray[np.int8]:
-        """int8 (H, W, C) as the inputs of every output pixel, (OH, OW, kh, kw, C). Raises ValueError."""
+    def windows(self, image: npt.NDArray[Number], padding_value: int) -> npt.NDArray[Number]:
+        """An image (H, W, C) as the inputs of every output pixel, (OH, OW, kh, kw, C). Raises ValueError."""
         height, width = self.output_size(*image.shape[:2])
         top, bottom, left, right = self.padding
         padded = np.pad(image, ((top, bottom), (left, right), (0, 0)), constant_values=padding_value)
         rows = np.arange(height)[:, None] * self.stride[0] + np.arange(self.kernel[0]) * self.dilation[0]
         columns = np.arange(width)[:, None] * self.stride[1] + np.arange(self.kernel[1]) * self.dilation[1]
         return np.asarray(padded[rows[:, None, :, None], columns[None, :, None, :]])
+
+    def shifted(self, image: npt.NDArray[Number], padding_value: int) -> Iterator[npt.NDArray[Number]]:
+        """The same inputs position by position, row by row of the kernel: views (OH, OW, C). Raises ValueError."""
+        size = self.output_size(*image.shape[:2])
+        top, bottom, left, right = self.padding
+        padded = np.pad(image, ((top, bottom), (left, right), (0, 0)), constant_values=padding_value)
+        rows, columns = (
+            [slice(at * step, at * step + (count - 1) * stride + 1, stride) for at in range(length)]
+            for length, step, stride, count in zip(self.kernel, self.dilation, self.stride, size, strict=True)
+        )
+        yield from (padded[row, column] for row in rows for column in columns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,17 @@ from ssvq.network.errors import GraphError
 from ssvq.network.graph import Graph
 from ssvq.network.integer_network import ImageStep, IntegerNetwork, ProductStep, Step, VectorStep
 from ssvq.network.lowering import lower
-from ssvq.network.partition import Partition, core_reason, partition, require_core, subgraph
+from ssvq.network.partition import (
+    MOVED_BEFORE,
+    Partition,
+    core_reason,
+    moved_before,
+    partition,
+    require_core,
+    subgraph,
+)
 from ssvq.network.partitioned_network import CorePart, HostPart, PartitionedNetwork
+from ssvq.network.transfers import output_block
 from ssvq.quantize.layer import CompressedLayer
 from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig
@@ -73,8 +82,10 @@ def fit(graph: Graph, ranges: Ranges, layers: Layers, config: CoreConfig, *, str
     """The partition of which the core can do all that it gets: what lowering refuses goes to the host, node by node.
 
     Raises:
-        GraphError: with `strict`, there is a node on the host; what is refused is no node.
+        GraphError: with `strict`, there is a node on the host; what is refused is no node; a format of weights that the
+            core does not have.
     """
+    _require_formats(layers, config)
     static = core_reason(graph, config)
     reasons = {node.name: why for node in graph.nodes if (why := static(node)) is not None}
     accepted: set[tuple[str, ...]] = set()
@@ -90,10 +101,21 @@ def fit(graph: Graph, ranges: Ranges, layers: Layers, config: CoreConfig, *, str
                 found = _refused(part.graph, ranges, layers, config)
                 if not found:
                     accepted.add(nodes)
-                refused |= found
+                for name, why in found.items():
+                    moved = moved_before(part.graph, name)
+                    refused |= dict.fromkeys(moved, MOVED_BEFORE) if moved else {name: why}
         if not refused:
             return split
         reasons.update(refused)
+
+
+def _require_formats(layers: Layers, config: CoreConfig) -> None:
+    """Weights in a format that the core cannot decode are an error, as another format is all that is needed."""
+    known = [format.name.lower() for format in config.formats]
+    for name, layer in layers.items():
+        if layer.format.value not in known:
+            rule = f"format {layer.format.value} cannot run on the core {config.name}, only {', '.join(known)}"
+            raise GraphError(name, rule)
 
 
 def _refused(graph: Graph, ranges: Ranges, layers: Layers, config: CoreConfig) -> dict[str, str]:
@@ -104,7 +126,7 @@ def _refused(graph: Graph, ranges: Ranges, layers: Layers, config: CoreConfig) -
         if error.where not in graph.by_name:
             raise
         return {error.where: error.problem}
-    return _without_unit(graph, network, config)
+    return _without_unit(graph, network, config) or _not_stored(network)
 
 
 def _without_unit(graph: Graph, network: IntegerNetwork, config: CoreConfig) -> dict[str, str]:
@@ -133,6 +155,17 @@ def _lacking(step: Step, config: CoreConfig) -> str | None:
         lacks = step.operation.opcode is Opcode.DEPTHWISE and not config.depthwise_taps
         return "depthwise convolutions" if lacks else None
     return None
+
+
+def _not_stored(network: IntegerNetwork) -> dict[str, str]:
+    """Results that cross to the host, but are not stored so that the core can hand them over."""
+    found = {}
+    for name in network.outputs:
+        try:
+            output_block(network, name)
+        except GraphError as error:
+            found[name] = error.problem
+    return found
 
 
 def _own(graph: Graph, ranges: Ranges) -> dict[str, ValueRange]:

@@ -10,9 +10,11 @@ from typing import Protocol, cast
 import numpy as np
 
 from ssvq.driver import Profile
-from ssvq.network.emission import INPUT, OUTPUT, output_values
+from ssvq.network.emission import INPUT, OUTPUT
+from ssvq.network.integer_network import IntegerNetwork
 from ssvq.network.partitioned_network import CorePart, run_golden
 from ssvq.network.profiled import on_core
+from ssvq.network.strided import inverse_order
 from ssvq.program import Program
 from ssvq.reference import Int8Array
 from ssvq_gen.config import CoreConfig
@@ -80,6 +82,13 @@ def program_runner(name: str) -> RunProgram:
         rule = "run: pip install 'ssvq-core[rtl,sim]', or take --backend reference"
         raise BackendError(f"backend {name} needs {error.name}; {rule}") from error
     return cast(RunProgram, module.run_program)
+
+
+def output_values(network: IntegerNetwork, name: str, stored: Int8Array) -> Int8Array:
+    """An output in its shape in the graph, from the (T, C) that its job stored."""
+    order = network.output_order(name)
+    shape = tuple(network.outputs[name].shape[axis] for axis in order)
+    return stored.reshape(shape).transpose(inverse_order(order))
 
 
 class ProgramBackend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ssvq.network.errors import GraphError
-from ssvq.network.integer_network import IntegerNetwork, ProductStep, moved
+from ssvq.network.integer_network import IntegerNetwork, NetworkInput, ProductStep, moved
 from ssvq.network.strided import Block, View
 
 
@@ -24,12 +24,22 @@ def check_network(network: IntegerNetwork) -> None:
             _check_block(network, step.name, block)
     for own in network.inputs:
         stored = network.tensors.get(own.tensor)
-        if stored is None or math.prod(own.shape) != stored.tokens * stored.channels:
+        if stored is None or _stored_size(own) != stored.tokens * stored.channels:
             raise GraphError(own.name, f"an input must be all of a tensor, not {own.shape} of {own.tensor!r}")
     for name, view in network.outputs.items():
         if name not in network.output_scales:
             raise GraphError(name, "an output must have a scale")
         _check_view(network, name, view)
+
+
+def _stored_size(own: NetworkInput) -> int:
+    """Numbers of an input as it is stored."""
+    if own.windows is None:
+        return math.prod(own.shape)
+    if len(own.shape) != 3:
+        raise GraphError(own.name, f"windows are of an image (H, W, C), not {own.shape}")
+    height, width, channels = (own.shape[axis] for axis in own.permutation)
+    return math.prod(own.windows.output_size(height, width)) * own.windows.positions * channels
 
 
 def _check_block(network: IntegerNetwork, step: str, block: Block) -> None:

@@ -109,7 +109,7 @@ CODEC = Codec.of(
         *(Graph, Node, TensorType, LostFunction, ops.Function),
         *(kind for kind in vars(ops).values() if isinstance(kind, type) and issubclass(kind, ops.Operator)),
         *(steps.IntegerNetwork, steps.StoredTensor, steps.NetworkInput),
-        *(steps.LinearStep, steps.ProductStep, steps.VectorStep, steps.ImageStep),
+        *(steps.LinearStep, steps.ProductStep, steps.VectorStep, steps.ImageStep, steps.TransferStep),
         *(Block, View, MemoryPlan, Lifetime, Program, Job, Region, Piece, ActivationScale),
         *(IntegerLayer, IntegerConvolution, IntegerProduct, VectorOperation, WindowOperation, ConvolutionGeometry),
         *(CoreConfig, WeightFormat, Opcode),

@@ -14,6 +14,7 @@ from ssvq.network.work_report import Reason, host_reason
 from ssvq_gen.config import CoreConfig
 
 ONLY_MOVEMENT = "nothing but movement between values of the host"
+MOVED_BEFORE = "movement of what comes from the host, before the core takes it"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,6 +138,21 @@ def _add_movement(graph: Graph, reasons: dict[str, str]) -> None:
         ends = not users or node.name in graph.outputs.values() or any(user.name in reasons for user in users)
         if _moves(node, reasons) and node.name not in computed and ends:
             reasons[node.name] = ONLY_MOVEMENT
+
+
+def moved_before(graph: Graph, name: str) -> tuple[str, ...]:
+    """Movements of a part between its inputs and a node, which the host can do before the values cross."""
+    found: list[str] = []
+    for node in graph.nodes:
+        if isinstance(node.operator, ops.MOVEMENT) and all(
+            own not in graph.by_name or own in found for own in node.operands
+        ):
+            found.append(node.name)
+    taken = set(graph.by_name[name].operands)
+    for node in reversed(graph.nodes):
+        if node.name in taken and node.name in found:
+            taken |= set(node.operands)
+    return tuple(own for own in found if own in taken)
 
 
 def _moves(node: Node, reasons: Collection[str]) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from ssvq.network import operators as ops
-from ssvq.network.compression import compress_graph
+from ssvq.network.compression import INT8, compress_graph, default_choice, is_depthwise
 from ssvq.network.errors import GraphError
 from ssvq.network.graph import Graph, Node
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
@@ -17,7 +16,7 @@ from ssvq.quantize.layer import CompressedLayer
 from ssvq.quantize.rules import Rule
 
 DEFAULT_SIZE, DEFAULT_DIM = 16, 8
-LAYERS = (ops.Linear, ops.Conv2d)
+LAYERS = (ops.Linear, ops.Conv2d, ops.ConvTranspose2d)
 _FORM = "PATTERN=FORMAT[:CODEBOOK_SIZE:VECTOR_DIM[:KEEP:GROUP]]"
 
 
@@ -62,7 +61,7 @@ def layer_nodes(graph: Graph) -> tuple[Node, ...]:
 class WeightRules:
     """The first rule whose pattern matches a node's name decides; the default is for all others.
 
-    A layer that has fewer subvectors than the default has codewords is int8, as a codebook would be longer than it.
+    What the default has no use for is int8, see `default_choice`.
     """
 
     default: QuantizeConfig
@@ -73,12 +72,7 @@ class WeightRules:
         for rule in self.rules:
             if rule.config is not None and fnmatchcase(node.name, rule.pattern):
                 return rule.config
-        if self.default.format.has_codebook:
-            size, dim = self.default.codebook
-            outputs, *inputs = graph.type_of(node.operands[1]).shape
-            if outputs * -(-math.prod(inputs) // dim) < size:
-                return replace(quantize_config(WeightFormat.INT8), seed=self.default.seed)
-        return self.default
+        return INT8 if is_depthwise(graph, node) else default_choice(graph, self.default)(node)
 
     def check(self, names: Sequence[str]) -> None:
         """Raises ValueError where a rule decides about none of the layers of these names."""
