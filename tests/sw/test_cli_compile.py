@@ -117,6 +117,7 @@ def test_an_onnx_file(tmp_path: Path) -> None:
     ("arguments", "text"),
     [
         (["--config", "none"], "none"),
+        (["--clip", "least"], "clip must be one of percentile, mse, not 'least'"),
         (["--percentile", "40"], "percentile must be above 50 and at most 100, not 40.0"),
         (["--bytes-per-cycle", "5"], "bytes_per_cycle must be from 1 to 4, not 5"),
         (["--samples", "none.npy"], "none.npy"),

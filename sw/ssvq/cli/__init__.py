@@ -23,6 +23,6 @@ app.command(help=report.HELP)(report.report)
 app.command(help=inspect.HELP)(inspect.inspect)
 app.command(help=train.HELP)(train.train)
 app.command()(train.recipes)
-app.command(hidden=True)(inspect.info)
+app.command()(inspect.info)
 
 __all__ = ["app"]

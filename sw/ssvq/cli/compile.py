@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -15,7 +15,7 @@ from ssvq.cli.errors import bad_input
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from ssvq.network.calibration import ValueRange
+    from ssvq.network.calibration import Clip, ValueRange
     from ssvq.network.graph import Graph
     from ssvq.network.model_source import ReadModel
     from ssvq.network.network_file import CompiledModel
@@ -58,6 +58,9 @@ def compile(
     rule: options.Rules = None,
     samples: Annotated[Path | None, typer.Option(help="Inputs that decide the ranges of activations.")] = None,
     noise_count: Annotated[int, typer.Option(min=1, help="Samples of noise, without --samples.")] = 2,
+    clip: Annotated[
+        str, typer.Option(help="Ranges of activations: percentile, or mse, of the least mean square error.")
+    ] = "percentile",
     percentile: Annotated[float, typer.Option(help="Percent of a sample's values that its range holds.")] = 100.0,
     strict: Annotated[bool, typer.Option("--strict", help="An operator on the host is an error.")] = False,
     explain: Annotated[
@@ -92,7 +95,7 @@ def compile(
         else:
             given = read_samples(samples, graph.inputs, read.preparation)
         with progress("calibrate", len(given)) as step:
-            ranges = calibrate(graph, _each(given, step), percentile=percentile)
+            ranges = calibrate(graph, _each(given, step), clip=cast("Clip", clip), percentile=percentile)
         compressed = _stored(graph, core, layers) if layers else _compressed(graph, core, rules)
         made = _assemble(read, core, ranges, compressed, given[0], strict=strict)
         save_network(made, output)

@@ -30,6 +30,8 @@ def read_samples(path: Path, inputs: Mapping[str, TensorType], preparation: str)
         ValueError: another file, shape or type, numbers that are not finite; the text names the file and the input.
         OSError: the file cannot be read.
     """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
     if path.is_dir():
         images = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
         if not images:
