@@ -114,6 +114,9 @@ def test_the_table_names_every_step(made: CompiledNetwork) -> None:
     text = out.getvalue()
     for step in made.network.steps:
         assert f" {step.name} " in text
+    add = made.plan.places["add"]
+    assert f" < add [{add}..{add + 67}] " in text
+    assert f" + blocks.0.attn.softmax.0 table [{made.plan.places['blocks.0.attn.softmax.0 table']}.." in text
     most = peak(made.plan)
     assert f"most in use: {most.words:,} of 2,048 words" in text
     assert "rows" not in text

@@ -1,19 +1,18 @@
-"""The page of `ssvq report`, and the records of runs that it reads."""
+"""The page of `ssvq report`, and what it refuses."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from fake_profiles import counters_of, fake_profile
+from run_records import CONFIG, record
 from test_network_lowering import INT8, SSVQ, compiled, images, small_vit
 from torch import Tensor, nn
 
@@ -24,9 +23,7 @@ from ssvq.network.report import Subject, report_content, report_page
 from ssvq.network.run_record import PartRun, RunRecord, program_digest
 from ssvq.network.step_report import step_report
 from ssvq.network.work_report import work_report
-from ssvq_gen.config import PRESETS
 
-CONFIG = PRESETS["tiny"]
 VOID = {"meta", "br", "rect", "line"}
 
 
@@ -38,25 +35,6 @@ def made() -> CompiledNetwork:
 @pytest.fixture(scope="module")
 def dense() -> CompiledNetwork:
     return compiled(small_vit(), images(1), CONFIG, INT8)
-
-
-def record(made: CompiledNetwork, depth: int | None = None, **changes: Any) -> RunRecord:
-    """A run of a network with a profile that no core made."""
-    profile = fake_profile(made.program, depth)
-    part = PartRun(name="core 0", program=program_digest(made.program), counters=counters_of(profile), profile=profile)
-    values = {
-        "network": "vit",
-        "backend": "sim",
-        "config": CONFIG,
-        "parts": (part,),
-        "weight_formats": step_report(made, CONFIG, 1).whole.work.weight_formats,
-        "bytes_per_cycle": 1,
-        "latency": 100,
-        "bit_exact": True,
-        "metrics": {"cosine to float": 0.9987},
-        "command": "ssvq run vit.ssvqnet --record vit.json",
-    }
-    return RunRecord(**values | changes)
 
 
 def subject(made: CompiledNetwork, **changes: Any) -> Subject:
@@ -241,58 +219,3 @@ def test_baselines_of_something_else_are_refused(made: CompiledNetwork, dense: C
     golden = PartRun(name="core 0", program=program_digest(dense.program))
     with pytest.raises(ReportError, match=r"it must have cycles: the reference has none$"):
         page_of(own, [run], [record(dense, backend="reference", parts=(golden,))])
-
-
-def test_records_come_back_from_their_files(made: CompiledNetwork, tmp_path: Path) -> None:
-    for run in (record(made), record(made, 5), record(made, bit_exact=None, samples=20)):
-        run.save(tmp_path / "run.json")
-        found = RunRecord.load(tmp_path / "run.json")
-        assert found.to_json() == run.to_json()
-        assert found == run
-        assert page_of(subject(made), [found]) == page_of(subject(made), [run])
-
-
-def changed(change: Callable[[dict[str, Any]], Any]) -> Callable[[str], str]:
-    def apply(text: str) -> str:
-        values = json.loads(text)
-        change(values)
-        return json.dumps(values)
-
-    return apply
-
-
-BROKEN: list[tuple[Callable[[str], str], str]] = [
-    (lambda text: text[:-9], "it is not JSON"),
-    (lambda text: "[]", "must be a record of kind 'ssvq-run', as `ssvq run --record` writes it"),
-    (changed(lambda v: v.update(kind="x")), "must be a record of kind"),
-    (changed(lambda v: v.update(version=2)), "its version must be 1, not 2"),
-    (changed(lambda v: v.pop("parts")), "it is malformed: KeyError"),
-    (changed(lambda v: v.update(more=1)), "it is malformed: TypeError"),
-    (changed(lambda v: v["config"].update(rows=3)), "it is malformed: ConfigError"),
-    (changed(lambda v: v.update(backend="fpga")), "backend must be sim or reference, not 'fpga'"),
-    (changed(lambda v: v.update(backend="reference")), "must have counters when it is of the simulation"),
-    (changed(lambda v: v["parts"][0].update(counters={}, profile=None)), "must have counters when it is of the simul"),
-    (changed(lambda v: v.update(bytes_per_cycle=5)), "bytes_per_cycle must be above 0 and at most 4, not 5"),
-    (changed(lambda v: v["parts"][0]["counters"].update(TOTAL_CYCLES=1)), r"the profile has \d+ cycles, the counters"),
-    (changed(lambda v: v["parts"][0]["profile"]["tail"].update(LOAD_CYCLES=1)), r"the profile adds up to \d+"),
-    (changed(lambda v: v["parts"][0]["profile"]["rows"][0].update(opcode=99)), "it is malformed: ValueError"),
-    (changed(lambda v: v["parts"][0]["profile"]["rows"][0].pop("begin")), "it is malformed: TypeError"),
-]
-
-
-@pytest.mark.parametrize(("change", "rule"), BROKEN)
-def test_broken_records_are_refused(
-    made: CompiledNetwork, tmp_path: Path, change: Callable[[str], str], rule: str
-) -> None:
-    path = tmp_path / "run.json"
-    path.write_text(change(record(made).to_json()))
-    with pytest.raises(ReportError, match=rule) as caught:
-        RunRecord.load(path)
-    assert str(caught.value).startswith(f"{path}: ")
-
-
-def test_a_record_that_is_no_text(tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ReportError, match="it is not text"):
-        RunRecord.load(path)

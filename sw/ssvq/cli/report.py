@@ -13,7 +13,7 @@ from ssvq.cli.display import command_line, print_json
 from ssvq.cli.errors import bad_input
 
 if TYPE_CHECKING:
-    from ssvq.network.report.content import Content, Line
+    from ssvq.network.report.content import Content, Line, RunLine
 
 HELP = """Make one HTML page of a compiled network and its runs.
 
@@ -75,10 +75,25 @@ def _summary(content: Content) -> dict[str, Any]:
         "over_int8": main.faster if main else None,
         "bit_exact": main.run.bit_exact if main else None,
         "metrics": dict(main.run.metrics) if main else {},
+        "runs": [_run(line) for line in content.runs],
         "classes": {line.segment.name: line.segment.cycles for line in content.classes},
         "cycles_of_no_layer": content.rest,
         "descriptors_beyond_profile": content.beyond,
         "layers": [_layer(line) for line in content.layers],
+    }
+
+
+def _run(line: RunLine) -> dict[str, Any]:
+    return {
+        "backend": line.run.backend,
+        "bytes_per_cycle": line.run.bytes_per_cycle,
+        "latency": line.run.latency,
+        "cycles": line.run.cycles,
+        "roofline_cycles": line.roofline,
+        "over_int8": line.faster,
+        "bit_exact": line.run.bit_exact,
+        "samples": line.run.samples,
+        "metrics": dict(line.run.metrics),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
+from rich.text import Text
 
 from ssvq.network.emission import CompiledNetwork
 from ssvq.network.integer_network import ImageStep, Step
@@ -101,25 +102,25 @@ def explain_table(made: CompiledNetwork, config: CoreConfig, *, title: str = "th
     """The same as a table, with sums. Raises ProgramError when the program is for another core."""
     rows, most = explain(made, config), peak(made.plan)
     at = next((row.name for row in rows if row.number == most.step), "the end")
-    caption = f"most in use: {share(most.words, made.plan.depth)} in step {most.step}, {at}; [a..b] are words"
-    table = Table(title=f"steps of {title}, and the activation memory", caption=caption, show_footer=True)
+    caption = f"most in use: {share(most.words, made.plan.depth)} in step {most.step}, {at}"
+    table = Table(title=Text(f"steps of {title}, and the activation memory"), caption=Text(caption), show_footer=True)
     table.add_column("", justify="right", footer=f"{len(made.network.steps):,}")
-    for head in ("step", "does", "reads", "writes", "constants loaded"):
-        table.add_column(head, overflow="fold")
+    table.add_column("step, what it does", overflow="fold")
+    table.add_column("reads <, writes >, constants +, and their words", overflow="fold")
     for head, total in (
         ("weights B", sum(row.weight_bytes for row in rows)),
         ("LOAD B", sum(row.load_bytes for row in rows)),
         ("STORE B", sum(row.store_bytes for row in rows)),
     ):
         table.add_column(head, justify="right", footer=f"{total:,}")
-    table.add_column("words", justify="right", footer=f"{most.words:,}")
+    table.add_column("in use", justify="right", footer=f"{most.words:,}")
     for row in rows:
         counts = (row.weight_bytes, row.load_bytes, row.store_bytes, row.words)
+        parts = [("<", row.reads), (">", row.writes), ("+", row.loads)]
         table.add_row(
             "" if row.number is None else str(row.number),
-            row.name,
-            " ".join(row.kinds) + (f", rows {row.rows}" if row.rows else ""),
-            *("\n".join(map(str, part)) for part in (row.reads, row.writes, row.loads)),
+            Text(f"{row.name}\n{', '.join(row.kinds)}" + (f", rows {row.rows}" if row.rows else "")),
+            Text("\n".join(f"{sign} {placed}" for sign, group in parts for placed in group)),
             *(f"{count:,}" if count else "" for count in counts),
         )
     return table
