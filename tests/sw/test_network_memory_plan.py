@@ -41,7 +41,7 @@ def test_memory_is_used_again() -> None:
 
 
 def test_other_orders_are_tried() -> None:
-    """With the largest first, which gets the lowest words, one of 5 words finds none in a memory that they just fill."""
+    """With the largest first, one of 5 words finds no room in a memory that all just fill."""
     sizes = [(5, 1, 3), (5, 1, 1), (6, 3, 3), (4, 1, 2)]
     given_lifetimes = [Lifetime(name=f"t{n}", words=w, first=a, last=b) for n, (w, a, b) in enumerate(sizes)]
     assert plan_memory(given_lifetimes, 14).words == 14
