@@ -128,6 +128,17 @@ def test_spills() -> None:
     assert "first" in stored & fetched
 
 
+def test_a_gate_for_all_pixels() -> None:
+    """One pixel that every band takes."""
+    b = ImageBuilder(2)
+    b.image("x", (16, 12, 8))
+    b.mean("mean", b.convolution("first", "x", 16))
+    b.linear("last", b.gate("gate", "first", b.linear("weights", "mean", 16)), 24)
+    network = b.network({"x": (16, 12, 8)}, "last")
+    found = check(network, memory_of(words_used(network) // 2 // 64 * 64))
+    assert "gate band 1" in {step.name for step in found.steps}
+
+
 def test_bands_are_chosen_the_same_way_again() -> None:
     config = memory_of(320)
     first, second = (emit(banded(residual_images(), config), config).program for _ in range(2))
