@@ -18,6 +18,7 @@ from ssvq.network.attention_order import by_heads
 from ssvq.network.banding import banded
 from ssvq.network.calibration import calibrate
 from ssvq.network.compression import compress_graph, default_choice
+from ssvq.network.early_fills import DISTANCES, early_fills, with_early_fills
 from ssvq.network.emission import INPUT, OUTPUT, emit, plan
 from ssvq.network.errors import GraphError
 from ssvq.network.integer_network import IntegerNetwork, ProductStep, TransferStep
@@ -42,7 +43,7 @@ def inputs_of(network: IntegerNetwork) -> dict[str, Int8Array]:
 
 def check(whole: IntegerNetwork, config: CoreConfig) -> IntegerNetwork:
     """The banded network gives the integers of the whole one, and its program gives them on the functional model."""
-    made = emit(banded(whole, config), config)
+    made = emit(with_early_fills(banded(whole, config), config), config)
     network, program, given_inputs = made.network, made.program, inputs_of(whole)
     assert made.plan.words <= config.activation_depth
     expected, found = whole.run(given_inputs), network.run(given_inputs)
@@ -113,6 +114,32 @@ def residual_images(size: int = 16) -> IntegerNetwork:
     b.linear("head", b.mean("pool", b.pool("half", b.linear("project", "depthwise", 16))), 10)
     b.sum("sum", "first", "project")
     return b.network({"x": (size, size, 3)}, "sum", "head")
+
+
+def fill_places(network: IntegerNetwork) -> dict[str, int]:
+    return {step.name: n for n, step in enumerate(network.steps) if step.name.startswith("fill ")}
+
+
+def test_copies_from_dram_are_early_but_after_what_writes_them() -> None:
+    config = memory_of(256)
+    late = banded(residual_images(), config)
+    early = early_fills(late, 100)
+    before, after = fill_places(late), fill_places(early)
+    assert all(after[name] <= before[name] for name in before)
+    assert sum(after.values()) < sum(before.values())
+    written: set[str] = {own.tensor for own in early.inputs}
+    for step in early.steps:
+        if isinstance(step, TransferStep):
+            assert not early.tensors[step.source.tensor].in_dram or step.source.tensor in written
+            written.add(step.target.tensor)
+    assert early_fills(late, 0).steps == late.steps
+
+
+def test_copies_are_only_early_where_there_is_room() -> None:
+    roomy, config = memory_of(1 << 14), memory_of(256)
+    network = banded(residual_images(), config)
+    assert fill_places(with_early_fills(network, roomy)) == fill_places(early_fills(network, DISTANCES[0]))
+    plan(with_early_fills(network, config), config)
 
 
 def test_spills() -> None:

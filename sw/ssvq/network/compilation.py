@@ -8,6 +8,7 @@ from ssvq.network.attention_order import by_heads
 from ssvq.network.banding import banded
 from ssvq.network.calibration import ValueRange
 from ssvq.network.column_order import by_columns
+from ssvq.network.early_fills import with_early_fills
 from ssvq.network.emission import CompiledNetwork, emit
 from ssvq.network.graph import Graph
 from ssvq.network.lowering import lower
@@ -31,4 +32,4 @@ def compile_network(
     """
     network = lower(graph, ranges, layers, word_bytes=config.word_bytes)
     network = by_columns(by_heads(network), word_bytes=config.word_bytes)
-    return emit(banded(network, config), config)
+    return emit(with_early_fills(banded(network, config), config), config)

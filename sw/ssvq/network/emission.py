@@ -35,8 +35,8 @@ from ssvq_gen.config import CoreConfig
 
 __all__ = ["INPUT", "OUTPUT", "CompiledNetwork", "emit"]
 
-AHEAD = 1
-"""Steps before the one that uses them at which constants are loaded."""
+AHEAD = (4, 2, 1)
+"""Steps before the one that uses them at which constants are loaded: the first of these with which all finds room."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +60,27 @@ def emit(network: IntegerNetwork, config: CoreConfig) -> CompiledNetwork:
     Raises:
         GraphError: a tensor does not find room, or a step is not in the core's reach; it names the step.
     """
-    found = plan(network, config)
-    return CompiledNetwork(network=network, program=_Emitter(network, config, found).program(), plan=found)
+    found, ahead = _plan(network, config)
+    return CompiledNetwork(network=network, program=_Emitter(network, config, found, ahead).program(), plan=found)
 
 
 def plan(network: IntegerNetwork, config: CoreConfig) -> MemoryPlan:
     """Place tensors, parameters and tables. Raises GraphError when something does not find room."""
-    return plan_memory(_lifetimes(network, config), config.activation_depth)
+    return _plan(network, config)[0]
 
 
-def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
+def _plan(network: IntegerNetwork, config: CoreConfig) -> tuple[MemoryPlan, int]:
+    """The plan, and how many steps ahead constants are loaded."""
+    errors = []
+    for ahead in AHEAD:
+        try:
+            return plan_memory(_lifetimes(network, config, ahead), config.activation_depth), ahead
+        except GraphError as error:
+            errors.append(error)
+    raise errors[-1]
+
+
+def _lifetimes(network: IntegerNetwork, config: CoreConfig, ahead: int) -> list[Lifetime]:
     last_step = len(network.steps)
     first: dict[str, int] = {}
     last: dict[str, int] = {view.tensor: last_step for view in network.outputs.values()}
@@ -77,7 +88,7 @@ def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
         for block in (*step.sources, step.target):
             name = block.tensor
             early = network.tensors[name].values is not None
-            first.setdefault(name, max(0, number - AHEAD) if early else number)
+            first.setdefault(name, max(0, number - ahead) if early else number)
             last[name] = max(last.get(name, 0), number)
     for own in network.inputs:
         first[own.tensor] = 0
@@ -87,8 +98,8 @@ def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
         if not tensor.in_dram
     ]
     for constant in operation_constants(network.steps, config).constants:
-        ahead = max(0, constant.first - AHEAD)
-        found.append(Lifetime(name=constant.name, words=len(constant.words), first=ahead, last=constant.last))
+        loaded = max(0, constant.first - ahead)
+        found.append(Lifetime(name=constant.name, words=len(constant.words), first=loaded, last=constant.last))
     return found
 
 
@@ -97,8 +108,8 @@ def _words(tensor: StoredTensor, config: CoreConfig) -> int:
 
 
 class _Emitter:
-    def __init__(self, network: IntegerNetwork, config: CoreConfig, plan: MemoryPlan) -> None:
-        self._network, self._config, self._places = network, config, plan.places
+    def __init__(self, network: IntegerNetwork, config: CoreConfig, plan: MemoryPlan, ahead: int) -> None:
+        self._network, self._config, self._places, self._ahead = network, config, plan.places, ahead
         self._constants = operation_constants(network.steps, config)
         self._builder = ProgramBuilder(config)
 
@@ -111,11 +122,11 @@ class _Emitter:
             tensor = network.tensors[own.tensor]
             if not tensor.in_dram:
                 builder.load(f"{INPUT}{own.name}", self._whole(tensor), tensor.scale)
-        loads = self._loads()
+        loads, ahead = self._loads(), self._ahead
         for number, step in enumerate(network.steps):
             job = transfers.job(step)
             try:
-                for due in loads[: AHEAD + 1] if number == 0 else loads[number + AHEAD : number + AHEAD + 1]:
+                for due in loads[0 if number == 0 else number + ahead : number + ahead + 1]:
                     for name, words in due.items():
                         builder.constant(job, words, word=self._places[name])
                 if isinstance(step, TransferStep):
