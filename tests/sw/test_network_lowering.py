@@ -226,9 +226,10 @@ def test_calibration() -> None:
     x = torch.zeros(1, 3, 8)
     x[0, 0, 0], x[0, 0, 1] = -5.0, 3.0
     (name,) = graph.inputs
-    assert calibrate(graph, [(x,)])[name] == ValueRange(low=-5.0, high=3.0)
-    assert calibrate(graph, [(x,)], percentile=80)[name] == ValueRange(low=0.0, high=0.0)
-    assert calibrate(graph, [(x,), (2 * x,)])[name] == ValueRange(low=-10.0, high=6.0)
+    rest = (0.0,) * 6
+    assert calibrate(graph, [(x,)])[name] == ValueRange(low=-5.0, high=3.0, reach=(5.0, 3.0, *rest))
+    assert calibrate(graph, [(x,)], percentile=80)[name] == ValueRange(low=0.0, high=0.0, reach=(0.0, 0.0, *rest))
+    assert calibrate(graph, [(x,), (2 * x,)])[name] == ValueRange(low=-10.0, high=6.0, reach=(10.0, 6.0, *rest))
 
 
 def test_inputs_are_checked() -> None:

@@ -15,14 +15,21 @@ from ssvq.network.graph import Graph
 
 @dataclass(frozen=True, kw_only=True)
 class ValueRange:
-    """Smallest and largest value; both are finite."""
+    """Smallest and largest value; both are finite.
+
+    Attributes:
+        reach: largest magnitude at each place of the last axis; empty where that is not known.
+    """
 
     low: float
     high: float
+    reach: tuple[float, ...] = ()
 
     def union(self, other: ValueRange) -> ValueRange:
         """What holds both."""
-        return ValueRange(low=min(self.low, other.low), high=max(self.high, other.high))
+        alike = len(self.reach) == len(other.reach)
+        reach = tuple(map(max, self.reach, other.reach)) if alike else ()
+        return ValueRange(low=min(self.low, other.low), high=max(self.high, other.high), reach=reach)
 
 
 def calibrate(graph: Graph, samples: Iterable[Sequence[Tensor]], *, percentile: float = 100.0) -> dict[str, ValueRange]:
@@ -62,4 +69,7 @@ def _range(name: str, values: Tensor, percentile: float) -> ValueRange:
         ordered = values.flatten().sort().values
         left_out = int((1 - percentile / 100) * ordered.numel() / 2)
         low, high = float(ordered[left_out]), float(ordered[-1 - left_out])
-    return ValueRange(low=low, high=high)
+    reach = (
+        values.abs().flatten(0, -2).amax(0).clamp(max=max(-low, high, 0.0)) if values.ndim > 1 else values.new_zeros(0)
+    )
+    return ValueRange(low=low, high=high, reach=tuple(reach.tolist()))
