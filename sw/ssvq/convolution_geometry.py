@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ssvq_gen.config import CoreConfig
+
+Number = TypeVar("Number", bound=np.generic)
 
 Pair = tuple[int, int]
 """Of the vertical and the horizontal direction."""
@@ -50,8 +53,8 @@ class ConvolutionGeometry:
             sizes.append((length - reach) // self.stride[axis] + 1)
         return sizes[0], sizes[1]
 
-    def windows(self, image: npt.NDArray[np.int8], padding_value: int) -> npt.NDArray[np.int8]:
-        """int8 (H, W, C) as the inputs of every output pixel, (OH, OW, kh, kw, C). Raises ValueError."""
+    def windows(self, image: npt.NDArray[Number], padding_value: int) -> npt.NDArray[Number]:
+        """An image (H, W, C) as the inputs of every output pixel, (OH, OW, kh, kw, C). Raises ValueError."""
         height, width = self.output_size(*image.shape[:2])
         top, bottom, left, right = self.padding
         padded = np.pad(image, ((top, bottom), (left, right), (0, 0)), constant_values=padding_value)

@@ -66,6 +66,40 @@ def rescaled_sum(
     )
 
 
+def scaled_shift(
+    name: str,
+    *,
+    channels: int,
+    scale: FloatArray,
+    shift: FloatArray,
+    input_scale: ActivationScale,
+    output_scale: ActivationScale,
+    clamp: tuple[float, float] = (-math.inf, math.inf),
+) -> VectorOperation:
+    """``x * scale + shift`` with real numbers of each channel, (C,), or of all, (), clamped as in `rescaled_sum`.
+
+    An output is within ``1/2 + 256 / 2**(shift + 1)`` steps of the real value.
+    Raises CompileError when a ratio of scales or a summand is out of range.
+    """
+    ratio = ratio_of_scales(name, input_scale, output_scale, channels) * np.asarray(scale, dtype=np.float64)
+    offset = np.asarray(shift, dtype=np.float64) / output_scale.steps()
+    bits = largest_shift(name, ratio, offsets=offset)
+    low, high = clamp_bounds(name, output_scale, clamp, channels)
+    return VectorOperation(
+        name=name,
+        opcode=Opcode.SUM,
+        channels=channels,
+        multiplier=fixed(ratio, bits),
+        offset=fixed(offset, bits),
+        shift=bits,
+        input_zero_point=input_scale.zero_point,
+        zero_point=output_scale.zero_point,
+        clamp_min=low,
+        clamp_max=high,
+        output_scale=output_scale,
+    )
+
+
 def product(
     name: str,
     *,

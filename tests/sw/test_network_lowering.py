@@ -188,7 +188,8 @@ REFUSED: list[tuple[Callable[[Tensor], Tensor], str]] = [
     (lambda x: x.sort(dim=2).values, "is not among the core's operations"),
     (lambda x: torch.softmax(x, dim=1), "must be over the channels of each activation|over the last axis"),
     (lambda x: x.transpose(1, 2) @ x.flip(1), "is not among the core's operations|must"),
-    (lambda x: torch.cat([x, x], dim=2), "a concatenation must be along activations"),
+    (lambda x: torch.cat([x[..., :4], x], dim=2), "each part of a concatenation must begin with a memory word"),
+    (lambda x: torch.cat([x.unflatten(1, (2, 3))] * 2, dim=2), "a concatenation must be along channels, or along the"),
     (lambda x: x.transpose(1, 2).reshape(1, 8, 6).softmax(2), "must"),
 ]
 

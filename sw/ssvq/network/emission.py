@@ -126,7 +126,7 @@ class _Emitter:
             except CompileError as error:
                 raise GraphError(step.name, error.rule) from error
         for name, view in network.outputs.items():
-            block = block_of(view, network.tensors[view.tensor].channels)
+            block = block_of(view.transposed(network.output_order(name)), network.tensors[view.tensor].channels)
             if block is None:
                 raise GraphError(name, "an output must be activations of channels as they are stored")
             builder.store(f"{OUTPUT}{name}", self._tensor(block), network.output_scales[name])

@@ -8,11 +8,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ssvq.convolution_geometry import Band
+from ssvq.convolution_geometry import Band, ConvolutionGeometry
 from ssvq.integer_convolution import IntegerConvolution
 from ssvq.integer_layer import IntegerLayer
 from ssvq.network.errors import GraphError
-from ssvq.network.strided import Block, View
+from ssvq.network.strided import Block, View, inverse_order, stored_order
 from ssvq.product import IntegerProduct
 from ssvq.reference import ActivationScale, FloatArray, Int8Array
 from ssvq.vector_operation import VectorOperation
@@ -139,16 +139,22 @@ Step = LinearStep | ProductStep | VectorStep | ImageStep
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkInput:
-    """How a graph's input becomes a stored tensor: reshaped to `shape`, its axes in the order of `permutation`."""
+    """How a graph's input becomes a stored tensor: reshaped to `shape`, its axes in the order of `permutation`.
+
+    With `windows`, that is an image (H, W, C), and what is stored are its windows, padded with zeros: an activation
+    (kh * kw * C) for each.
+    """
 
     name: str
     tensor: str
     shape: tuple[int, ...]
     permutation: tuple[int, ...]
+    windows: ConvolutionGeometry | None = None
 
     def arrange(self, values: FloatArray) -> FloatArray:
         """The values as they are stored, but for their shape."""
-        return np.ascontiguousarray(np.asarray(values).reshape(self.shape).transpose(self.permutation))
+        ordered = np.asarray(values).reshape(self.shape).transpose(self.permutation)
+        return np.ascontiguousarray(ordered if self.windows is None else self.windows.windows(ordered, 0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,6 +211,17 @@ class IntegerNetwork:
             for target, values in _results(step, memory):
                 write_block(memory, target, values)
         return memory
+
+    def output_order(self, name: str) -> tuple[int, ...]:
+        """Axes of an output as they are stored, and leave the core: activations, and the channels last."""
+        view = self.outputs[name]
+        return stored_order(view, self.tensors[view.tensor].channels)
+
+    def restore(self, name: str, stored: Int8Array) -> FloatArray:
+        """Real values of an output, float32 of its shape in the graph, from what leaves the core, int8 (T, C)."""
+        order = self.output_order(name)
+        shape = tuple(self.outputs[name].shape[axis] for axis in order)
+        return self.output_scales[name].dequantize(stored.reshape(shape).transpose(inverse_order(order)))
 
     def output(self, memory: Mapping[str, Int8Array], name: str) -> FloatArray:
         """Real values of an output, float32 of its shape in the graph, from what `run` gives."""

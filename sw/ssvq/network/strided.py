@@ -114,5 +114,26 @@ def block_of(view: View, stored_channels: int) -> Block | None:
     return Block(tensor=view.tensor, token=token, channel=channel, tokens=tokens, channels=channels, step=step)
 
 
+def stored_order(view: View, stored_channels: int) -> tuple[int, ...]:
+    """A view's axes from the widest steps to the narrowest, as they are stored: the channels are last.
+
+    Axes of length 1 are first; but of a single channel one of them is last, where there is one.
+    """
+    axes = sorted(range(len(view.shape)), key=lambda axis: (view.shape[axis] != 1, -view.strides[axis], axis))
+    alone = [axis for axis in axes if view.shape[axis] == 1]
+    has_channels = stored_channels > 1 and any(
+        stride == 1 and length > 1 for length, stride in zip(view.shape, view.strides, strict=True)
+    )
+    if alone and not has_channels:
+        axes.remove(alone[-1])
+        axes.append(alone[-1])
+    return tuple(axes)
+
+
+def inverse_order(order: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that takes axes in an order back to where they were."""
+    return tuple(order.index(axis) for axis in range(len(order)))
+
+
 def _contiguous(shape: Shape) -> tuple[int, ...]:
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))

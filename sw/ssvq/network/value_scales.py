@@ -24,12 +24,13 @@ _FINEST = 4
 def value_scales(graph: Graph, ranges: Mapping[str, ValueRange]) -> dict[str, ActivationScale]:
     """The scale of every float value that is stored, by name.
 
-    Values that movement joins have one scale. Operands of products have zero point 0, and so has what they are moved
-    or scaled from; a softmax's shares are from 0 to their largest. Where channels differ much, see `channel_gains`.
+    Values that movement joins have one scale, and so have images and their largest pixels. Operands of products have
+    zero point 0, and so has what they are moved or scaled from; a softmax's shares are from 0 to their largest. Where
+    channels differ much, see `channel_gains`.
     """
     groups = _Groups()
     for node in graph.nodes:
-        if isinstance(node.operator, ops.MOVEMENT):
+        if isinstance(node.operator, (*ops.MOVEMENT, ops.MaxPool)):
             for operand in node.operands:
                 groups.join(node.name, operand)
     symmetric: set[str] = set()
