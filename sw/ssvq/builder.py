@@ -9,6 +9,7 @@ from . import footprint, window
 from .activation_tensor import ActivationTensor
 from .channel_operation import ChannelOperation
 from .convolution_geometry import Band, ConvolutionGeometry
+from .dram_tensor import DramTensor
 from .image_tensor import ImageTensor
 from .integer_convolution import IntegerConvolution
 from .integer_layer import IntegerLayer
@@ -51,6 +52,21 @@ class ProgramBuilder:
     ) -> None:
         """Copy a tensor, or the part of it that begins at `at`, to DRAM."""
         self._transfer(Opcode.STORE, name, source, scale, at)
+
+    def declare(self, tensor: DramTensor) -> None:
+        """Give a tensor room in DRAM, where `fill` and `spill` move any run of its tokens, any number of times.
+
+        An input is that of the job of its first `fill`, an output that of the job of its last `spill`.
+        """
+        self._image.declare(tensor)
+
+    def fill(self, name: str, tensor: str, target: ActivationTensor, *, token: int = 0) -> None:
+        """Copy tokens of a declared tensor, from `token` on, from DRAM to `target`."""
+        self._move(Opcode.LOAD, name, tensor, target, token)
+
+    def spill(self, name: str, tensor: str, source: ActivationTensor, *, token: int = 0) -> None:
+        """Copy `source` to DRAM, as tokens of a declared tensor from `token` on."""
+        self._move(Opcode.STORE, name, tensor, source, token)
 
     def matmul(
         self,
@@ -347,6 +363,26 @@ class ProgramBuilder:
             self._check_descriptor(name, values)
             entries.append(Entry(job=name, values=values, transfer=transfer))
         self._image.add(entries)
+
+    def _move(self, opcode: Opcode, name: str, tensor: str, part: ActivationTensor, token: int) -> None:
+        whole, config = self._image.tensor(tensor), self._config
+        role = "target" if opcode is Opcode.LOAD else "source"
+        self._check_shape(name, role, part, (part.tokens, whole.channels))
+        if part.stride != part.token_words(config) and part.tokens > 1:
+            raise CompileError(name, f"{role} must have no gaps between its tokens")
+        if not 0 <= token <= token + part.tokens <= whole.tokens:
+            rule = f"{tensor} has {whole.tokens} tokens, not {token} to {token + part.tokens - 1}"
+            raise CompileError(name, rule)
+        if token % whole.aligned_tokens(config):
+            rule = f"tokens of {tensor} must begin with a multiple of {whole.aligned_tokens(config)}, not {token}"
+            raise CompileError(name, rule)
+        values = {
+            "opcode": opcode,
+            "dram_bytes": part.tokens * whole.token_bytes(config),
+            "destination" if opcode is Opcode.LOAD else "source": part.word,
+        }
+        self._check_descriptor(name, values)
+        self._image.add([Entry(job=name, values=values, place=(tensor, token))])
 
     def _add_matrix(self, job: str, values: dict[str, int], layer: IntegerWeights | None) -> None:
         depth = self._config.accumulator_depth

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ssvq.network.attention_order import by_heads
+from ssvq.network.banding import banded
 from ssvq.network.calibration import ValueRange
 from ssvq.network.column_order import by_columns
 from ssvq.network.emission import CompiledNetwork, emit
@@ -30,4 +31,4 @@ def compile_network(
     """
     network = lower(graph, ranges, layers, word_bytes=config.word_bytes)
     network = by_columns(by_heads(network), word_bytes=config.word_bytes)
-    return emit(network, config)
+    return emit(banded(network, config), config)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ssvq.activation_tensor import ActivationTensor
 from ssvq.builder import ProgramBuilder
-from ssvq.channel_operation import ChannelOperation
 from ssvq.convolution_geometry import Band, split_bands
 from ssvq.image_tensor import ImageTensor
 from ssvq.integer_convolution import IntegerConvolution
@@ -22,18 +20,21 @@ from ssvq.network.integer_network import (
     ProductStep,
     Step,
     StoredTensor,
+    TransferStep,
     VectorStep,
     moved,
 )
 from ssvq.network.memory_plan import Lifetime, MemoryPlan, plan_memory
-from ssvq.network.strided import Block, block_of
+from ssvq.network.operation_constants import operation_constants
+from ssvq.network.strided import Block
+from ssvq.network.transfers import INPUT, OUTPUT, Transfers, output_block
 from ssvq.program import Program
 from ssvq.reference import Int8Array
-from ssvq.vector_image import Bytes, parameter_words, table_words
+from ssvq.vector_image import Bytes
 from ssvq_gen.config import CoreConfig
 
-INPUT, OUTPUT = "input ", "output "
-"""What the names of jobs begin with that move a network's inputs and outputs; all others are those of its steps."""
+__all__ = ["INPUT", "OUTPUT", "CompiledNetwork", "emit"]
+
 AHEAD = 1
 """Steps before the one that uses them at which constants are loaded."""
 
@@ -59,8 +60,13 @@ def emit(network: IntegerNetwork, config: CoreConfig) -> CompiledNetwork:
     Raises:
         GraphError: a tensor does not find room, or a step is not in the core's reach; it names the step.
     """
-    plan = plan_memory(_lifetimes(network, config), config.activation_depth)
-    return CompiledNetwork(network=network, program=_Emitter(network, config, plan).program(), plan=plan)
+    found = plan(network, config)
+    return CompiledNetwork(network=network, program=_Emitter(network, config, found).program(), plan=found)
+
+
+def plan(network: IntegerNetwork, config: CoreConfig) -> MemoryPlan:
+    """Place tensors, parameters and tables. Raises GraphError when something does not find room."""
+    return plan_memory(_lifetimes(network, config), config.activation_depth)
 
 
 def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
@@ -78,27 +84,11 @@ def _lifetimes(network: IntegerNetwork, config: CoreConfig) -> list[Lifetime]:
     found = [
         Lifetime(name=name, words=_words(tensor, config), first=first[name], last=last[name])
         for name, tensor in network.tensors.items()
+        if not tensor.in_dram
     ]
-    for number, constants in enumerate(_constants(network.steps, config)):
-        for name, words in constants.items():
-            found.append(Lifetime(name=name, words=len(words), first=max(0, number - AHEAD), last=number))
-    return found
-
-
-def _constants(steps: Sequence[Step], config: CoreConfig) -> list[dict[str, Bytes]]:
-    """Parameters and table of each step by name, those that it has; a table that the vector unit still has is none."""
-    found: list[dict[str, Bytes]] = []
-    table = b""
-    for step in steps:
-        parts: dict[str, Bytes] = {}
-        operation = step.operation if isinstance(step, VectorStep | ImageStep) else None
-        if isinstance(operation, ChannelOperation):
-            if len(parameters := parameter_words(operation, config)):
-                parts[f"{step.name} parameters"] = parameters
-            if len(wanted := table_words(operation, config)) and wanted.tobytes() != table:
-                parts[f"{step.name} table"] = wanted
-                table = wanted.tobytes()
-        found.append(parts)
+    for constant in operation_constants(network.steps, config).constants:
+        ahead = max(0, constant.first - AHEAD)
+        found.append(Lifetime(name=constant.name, words=len(constant.words), first=ahead, last=constant.last))
     return found
 
 
@@ -109,42 +99,59 @@ def _words(tensor: StoredTensor, config: CoreConfig) -> int:
 class _Emitter:
     def __init__(self, network: IntegerNetwork, config: CoreConfig, plan: MemoryPlan) -> None:
         self._network, self._config, self._places = network, config, plan.places
+        self._constants = operation_constants(network.steps, config)
         self._builder = ProgramBuilder(config)
 
     def program(self) -> Program:
         network, builder = self._network, self._builder
+        transfers = Transfers(network)
+        for in_dram in transfers.tensors:
+            builder.declare(in_dram)
         for own in network.inputs:
             tensor = network.tensors[own.tensor]
-            builder.load(f"{INPUT}{own.name}", self._whole(tensor), tensor.scale)
+            if not tensor.in_dram:
+                builder.load(f"{INPUT}{own.name}", self._whole(tensor), tensor.scale)
         loads = self._loads()
         for number, step in enumerate(network.steps):
+            job = transfers.job(step)
             try:
                 for due in loads[: AHEAD + 1] if number == 0 else loads[number + AHEAD : number + AHEAD + 1]:
                     for name, words in due.items():
-                        builder.constant(step.name, words, word=self._places[name])
-                self._step(step)
+                        builder.constant(job, words, word=self._places[name])
+                if isinstance(step, TransferStep):
+                    self._transfer(job, step)
+                else:
+                    self._step(step)
             except CompileError as error:
                 raise GraphError(step.name, error.rule) from error
         for name, view in network.outputs.items():
-            block = block_of(view.transposed(network.output_order(name)), network.tensors[view.tensor].channels)
-            if block is None:
-                raise GraphError(name, "an output must be activations of channels as they are stored")
-            builder.store(f"{OUTPUT}{name}", self._tensor(block), network.output_scales[name])
+            if not network.tensors[view.tensor].in_dram:
+                block = output_block(network, name)
+                builder.store(f"{OUTPUT}{name}", self._tensor(block), network.output_scales[name])
         return builder.build()
 
     def _loads(self) -> list[dict[str, Bytes]]:
         """Constants that each step is the first to use."""
-        found = _constants(self._network.steps, self._config)
+        network, config = self._network, self._config
+        found: list[dict[str, Bytes]] = [{} for _ in network.steps]
+        for constant in self._constants.constants:
+            found[constant.first][constant.name] = constant.words
         seen: set[str] = set()
-        for step, due in zip(self._network.steps, found, strict=True):
+        for step, due in zip(network.steps, found, strict=True):
             for block in step.sources:
-                tensor = self._network.tensors[block.tensor]
-                if tensor.values is not None and tensor.name not in seen:
+                tensor = network.tensors[block.tensor]
+                if tensor.values is not None and not tensor.in_dram and tensor.name not in seen:
                     seen.add(tensor.name)
-                    due[tensor.name] = _as_words(tensor.values, self._config)
+                    due[tensor.name] = _as_words(tensor.values, config)
         return found
 
-    def _step(self, step: Step) -> None:
+    def _transfer(self, job: str, step: TransferStep) -> None:
+        if self._network.tensors[step.source.tensor].in_dram:
+            self._builder.fill(job, step.source.tensor, self._tensor(step.target), token=step.source.token)
+        else:
+            self._builder.spill(job, step.target.tensor, self._tensor(step.source), token=step.target.token)
+
+    def _step(self, step: LinearStep | ProductStep | ImageStep | VectorStep) -> None:
         if isinstance(step, LinearStep):
             for start, stop in self._chunks(step.source.tokens, self._config.accumulator_depth):
                 source, target = (self._tensor(_tokens(block, start, stop)) for block in (step.source, step.target))
@@ -176,7 +183,7 @@ class _Emitter:
         height, _ = operation.geometry.output_size(step.height, step.width)
         source = self._as_image(step.source, step.height, source_width, step.first_row)
         target = self._as_image(step.target, height, target_width, step.rows[0])
-        table, parameters = (self._places.get(f"{step.name} {part}") for part in ("table", "parameters"))
+        table, parameters = self._constant_places(step)
         for number, part in enumerate(split_bands(self._config, step.band.height, step.band.width)):
             band = Band(y=step.rows[0] + part.y, x=part.x, height=part.height, width=part.width)
             if isinstance(operation, IntegerConvolution):
@@ -205,7 +212,7 @@ class _Emitter:
         )
 
     def _vector(self, step: VectorStep) -> None:
-        table, parameters = (self._places.get(f"{step.name} {part}") for part in ("table", "parameters"))
+        table, parameters = self._constant_places(step)
         for start, stop in self._chunks(step.target.tokens, self._config.accumulator_depth):
             source, *others = (self._tensor(_tokens(block, start, stop)) for block in step.sources)
             self._builder.vector(
@@ -218,6 +225,12 @@ class _Emitter:
                 table_kept=table is None or start > 0,
                 name=step.name,
             )
+
+    def _constant_places(self, step: Step) -> tuple[int | None, int | None]:
+        """First words of table and parameters; None for a table that it has not, or that the vector unit still has."""
+        names = self._constants.names[step.name]
+        table, parameters = (None if name is None else self._places[name] for name in (names.table, names.parameters))
+        return table, parameters
 
     @staticmethod
     def _chunks(tokens: int, most: int) -> list[tuple[int, int]]:

@@ -26,6 +26,7 @@ class StoredTensor:
     Attributes:
         name: of the value in the graph.
         values: of a constant; None for what is computed or comes from outside.
+        in_dram: it is not in the activation memory; only a `TransferStep` reads or writes it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class StoredTensor:
     channels: int
     scale: ActivationScale
     values: Int8Array | None = None
+    in_dram: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,7 +136,21 @@ class ImageStep:
         return output.reshape(-1, output.shape[2])
 
 
-Step = LinearStep | ProductStep | VectorStep | ImageStep
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TransferStep:
+    """Activations with all their channels from a tensor in DRAM to one in the activation memory, or back."""
+
+    name: str
+    source: Block
+    target: Block
+
+    @property
+    def sources(self) -> tuple[Block, ...]:
+        """What it reads."""
+        return (self.source,)
+
+
+Step = LinearStep | ProductStep | VectorStep | ImageStep | TransferStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +252,8 @@ def _results(step: Step, memory: Mapping[str, Int8Array]) -> Iterator[tuple[Bloc
         yield step.target, step.operation.reference(*(read_block(memory, source) for source in step.sources))
     elif isinstance(step, ImageStep):
         yield step.target, step.reference(read_block(memory, step.source))
+    elif isinstance(step, TransferStep):
+        yield step.target, read_block(memory, step.source)
     else:
         count = step.product.batch_count
         blocks = [read_block(memory, source) for source in step.sources]

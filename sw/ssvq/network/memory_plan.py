@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -49,15 +49,38 @@ class MemoryPlan:
         return max((self.places[own.name] + own.words for own in self.lifetimes), default=0)
 
 
+_ORDERS: tuple[Callable[[Lifetime], tuple[int, int]], ...] = (
+    lambda one: (-one.words, one.first),
+    lambda one: (-one.words * (1 + one.last - one.first), one.first),
+    lambda one: (one.first, -one.words),
+    lambda one: (one.first - one.last, -one.words),
+)
+"""In which things are placed: the largest first; if that leaves something without room, those that take most words for
+most steps, the earliest, the longest."""
+
+
 def plan_memory(lifetimes: Sequence[Lifetime], depth: int) -> MemoryPlan:
-    """Give each the lowest words that are free all the time; the largest are placed first.
+    """Give each the lowest words that are free all the time; the largest are placed first, where that works.
 
     Raises:
         GraphError: something does not find room, or two have one name; it names it, and what is in use beside it.
     """
+    errors = []
+    for order in _ORDERS:
+        try:
+            places = _placed(sorted(lifetimes, key=lambda one: (*order(one), one.name)), depth)
+        except GraphError as error:
+            errors.append(error)
+        else:
+            return MemoryPlan(lifetimes=tuple(lifetimes), places=MappingProxyType(places), depth=depth)
+    raise errors[0]
+
+
+def _placed(lifetimes: Sequence[Lifetime], depth: int) -> dict[str, int]:
+    """First words, given in this order."""
     places: dict[str, int] = {}
     placed: list[Lifetime] = []
-    for own in sorted(lifetimes, key=lambda one: (-one.words, one.first, one.name)):
+    for own in lifetimes:
         if own.name in places:
             raise GraphError(own.name, "two things in the activation memory have this name")
         taken = sorted((places[other.name], places[other.name] + other.words) for other in placed if own.meets(other))
@@ -71,4 +94,4 @@ def plan_memory(lifetimes: Sequence[Lifetime], depth: int) -> MemoryPlan:
             raise GraphError(own.name, f"{rule} beside {sum(stop - start for start, stop in taken)} in use")
         places[own.name] = at
         placed.append(own)
-    return MemoryPlan(lifetimes=tuple(lifetimes), places=MappingProxyType(places), depth=depth)
+    return places
