@@ -15,7 +15,7 @@ from torch.nn import functional
 from ssvq.models.vision_transformer import VisionTransformer
 from ssvq.network import GraphError, graph_of
 from ssvq.network.attention_order import by_heads
-from ssvq.network.calibration import ValueRange, calibrate
+from ssvq.network.calibration import calibrate
 from ssvq.network.column_order import by_columns
 from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph
@@ -214,23 +214,6 @@ def test_an_output_that_is_a_constant_is_refused() -> None:
 def test_a_network_that_does_not_fit_is_refused_with_the_tensor() -> None:
     with pytest.raises(GraphError, match=r"words do not fit the activation memory of 256 words"):
         compiled(small_vit(width=64), images(1), PRESETS["tiny"].replace(activation_bytes=2048))
-
-
-def test_calibration() -> None:
-    graph = graph_of(linear(), (torch.zeros(1, 3, 8),))
-    with pytest.raises(GraphError, match=r"^calibration: there must be at least one sample$"):
-        calibrate(graph, [])
-    with pytest.raises(ValueError, match="percentile must be above 50 and at most 100, not 50"):
-        calibrate(graph, [(torch.zeros(1, 3, 8),)], percentile=50)
-    with pytest.raises(GraphError, match="its values must be finite for the samples"):
-        calibrate(graph, [(torch.full((1, 3, 8), torch.nan),)])
-    x = torch.zeros(1, 3, 8)
-    x[0, 0, 0], x[0, 0, 1] = -5.0, 3.0
-    (name,) = graph.inputs
-    rest = (0.0,) * 6
-    assert calibrate(graph, [(x,)])[name] == ValueRange(low=-5.0, high=3.0, reach=(5.0, 3.0, *rest))
-    assert calibrate(graph, [(x,)], percentile=80)[name] == ValueRange(low=0.0, high=0.0, reach=(0.0, 0.0, *rest))
-    assert calibrate(graph, [(x,), (2 * x,)])[name] == ValueRange(low=-10.0, high=6.0, reach=(10.0, 6.0, *rest))
 
 
 def test_inputs_are_checked() -> None:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ssvq.network.errors import GraphError
 from ssvq.network.float_executor import execute_all
 from ssvq.network.graph import Graph
+from ssvq.reference import ActivationScale, FloatArray
+
+Clip = Literal["percentile", "mse"]
+"""How a range is chosen: by the share of values in it, or by the mean square error of all that int8 makes of it."""
+
+KEPT_VALUES = 1 << 12
+"""Values of each tensor of a sample that the mean square error is measured on, evenly spaced."""
+_SHARES = (*np.linspace(1.0, 0.2, 17).tolist(),)
+"""Parts of a bound among which the one with the least mean square error is searched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,33 +43,62 @@ class ValueRange:
         return ValueRange(low=min(self.low, other.low), high=max(self.high, other.high), reach=reach)
 
 
-def calibrate(graph: Graph, samples: Iterable[Sequence[Tensor]], *, percentile: float = 100.0) -> dict[str, ValueRange]:
+def calibrate(
+    graph: Graph, samples: Iterable[Sequence[Tensor]], *, clip: Clip = "percentile", percentile: float = 100.0
+) -> dict[str, ValueRange]:
     """The range of every float value of a graph: inputs, constants and nodes, by name.
 
     Args:
         graph: a network.
         samples: inputs, one after the other.
+        clip: "mse" takes of each value's range the part in which int8 makes the least mean square error of the
+            samples' values; what lies outside saturates.
         percentile: share of a sample's values, in percent, that lie within its range; outliers saturate. The range is
-            that of all samples together.
+            that of all samples together. 100 with "mse".
 
     Raises:
         GraphError: there is no sample, or a value is not finite.
-        ValueError: the percentile is not above 50 and at most 100.
+        ValueError: clip is not one of the two, the percentile is not above 50 and at most 100, or both are given.
     """
+    if clip not in get_args(Clip):
+        raise ValueError(f"clip must be one of {', '.join(get_args(Clip))}, not {clip!r}")
     if not 50 < percentile <= 100:
         raise ValueError(f"percentile must be above 50 and at most 100, not {percentile}")
+    if clip == "mse" and percentile < 100:
+        raise ValueError(f"percentile must be 100 with clip 'mse', not {percentile}")
     ranges: dict[str, ValueRange] = {}
+    kept: dict[str, list[FloatArray]] = {}
     for sample in samples:
         for name, values in execute_all(graph, *sample).items():
             if values.is_floating_point() and values.numel():
                 found = _range(name, values, percentile)
                 ranges[name] = found.union(ranges[name]) if name in ranges else found
+                if clip == "mse":
+                    kept.setdefault(name, []).append(_evenly_chosen(values))
     if not ranges:
         raise GraphError("calibration", "there must be at least one sample")
+    for name, parts in kept.items():
+        ranges[name] = least_error(ranges[name], np.concatenate(parts))
     for name, constant in graph.constants.items():
         if constant.is_floating_point() and constant.numel():
             ranges[name] = _range(name, constant, 100.0)
     return ranges
+
+
+def least_error(whole: ValueRange, values: FloatArray) -> ValueRange:
+    """The part of a range in which int8 makes the least mean square error of values, (n,): bound by bound."""
+
+    def error(part: ValueRange) -> float:
+        scale = ActivationScale.from_range(part.low, part.high)
+        return float(np.square(scale.dequantize(scale.quantize(values)) - values).mean())
+
+    lowered = min((replace(whole, high=whole.high * share) for share in _SHARES), key=error)
+    return min((replace(lowered, low=lowered.low * share) for share in _SHARES), key=error)
+
+
+def _evenly_chosen(values: Tensor) -> FloatArray:
+    flat = values.flatten()
+    return flat[:: -(-flat.numel() // KEPT_VALUES)].numpy()
 
 
 def _range(name: str, values: Tensor, percentile: float) -> ValueRange:
