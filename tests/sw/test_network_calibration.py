@@ -70,7 +70,8 @@ def test_calibrate_by_error(graph: Graph) -> None:
     (name,) = graph.inputs
     found = calibrate(graph, [(x,), (0.5 * x,)], clip="mse")[name]
     values = torch.cat([x, 0.5 * x]).numpy().reshape(-1)
-    whole = ValueRange(low=float(values.min()), high=float(values.max()))
+    reach = tuple(x.abs().amax((0, 1)).tolist())
+    whole = ValueRange(low=float(values.min()), high=float(values.max()), reach=reach)
     assert found == least_error(whole, values)
 
 
