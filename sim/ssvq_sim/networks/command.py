@@ -105,7 +105,7 @@ def _run_all(
     runs: list[NetworkRun] = []
     times: list[Times] = []
     left_out: list[str] = []
-    with _progress() as say:
+    with _progress() as (say, console):
         for name in networks or LOADERS:
             say(f"{name}: reading", 0, 1)
             try:
@@ -117,14 +117,23 @@ def _run_all(
                 continue
             for subject in subjects:
                 for case in chosen(subject, core, formats, rates):
-                    rows, seconds = measure(
-                        subject, case, _of(say, f"{subject.name} {case.format} on {case.config.name}")
-                    )
+                    rows, seconds = measure(subject, case, _of(say, f"{subject.name} {case.format}"))
                     runs += rows
                     times.append(seconds)
+                    console.print(_line(rows, seconds), highlight=False, markup=False)
                     output.mkdir(parents=True, exist_ok=True)
                     write_json(output / RESULT_FILE, {"runs": [asdict(run) for run in runs]})
     return runs, times, left_out
+
+
+def _line(rows: Sequence[NetworkRun], seconds: Times) -> str:
+    """A case in one line, as soon as it is done."""
+    own = rows[-1]
+    cycles = ", ".join(f"{row.cycles:,} at {row.bytes_per_cycle}" for row in rows if row.cycles is not None)
+    values = ", ".join(f"{row.metric} {row.value:.4f}" for row in rows if row.cycles is None)
+    spent = seconds.compress + seconds.compile + seconds.reference + seconds.simulation
+    simulated = f" cycles {cycles} bytes per cycle;" if cycles else ""
+    return f"{own.network}, {own.weights}, on {own.config}:{simulated} {values} ({spent:.0f} s)"
 
 
 def chosen(
@@ -139,8 +148,10 @@ def chosen(
         if formats and case.format not in formats:
             continue
         own = replace(case, config=core or case.config, rates=tuple(rates or case.rates))
-        if min(own.rates) > own.config.beat_bytes:
-            raise ConfigError(f"{own.config.name}: a bus has at most {own.config.beat_bytes} bytes per cycle")
+        wrong = [rate for rate in rates or () if rate > own.config.beat_bytes]
+        if wrong:
+            most = own.config.beat_bytes
+            raise ConfigError(f"{own.config.name}: a bus has at most {most} bytes per cycle, not {wrong[0]}")
         found.append(own)
     return found
 
@@ -150,8 +161,13 @@ def _of(say: Say, what: str) -> Say:
 
 
 @contextmanager
-def _progress() -> Iterator[Say]:
+def _progress() -> Iterator[tuple[Say, Console]]:
+    """What shows how far the current case is, and the console for lines above it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, transient=True) as progress:
+    with Progress(*columns, console=Console(soft_wrap=True), transient=True) as progress:
         task = progress.add_task("")
-        yield lambda text, done, total: progress.update(task, description=text, completed=done, total=total)
+
+        def say(text: str, done: int, total: int) -> None:
+            progress.update(task, description=text, completed=done, total=total)
+
+        yield say, progress.console

@@ -62,7 +62,7 @@ def measure(subject: Subject, case: Case, say: Say) -> tuple[list[NetworkRun], T
     runs: list[_Run] = []
     compiling = 0.0
     total = len(subject.expected)
-    same = case.same_as is None
+    same = True
     for part in subject.parts:
         ranges = part.ranges
         before = time.monotonic()
@@ -74,7 +74,7 @@ def measure(subject: Subject, case: Case, say: Say) -> tuple[list[NetworkRun], T
         if case.same_as is not None:
             other = compile_network(part.graph, ranges, layers, case.same_as)
             found = [_reference(other, sample) for sample in part.samples]
-            same = all((a.stored == b.stored).all() for a, b in zip(found, runs[-len(found) :], strict=True))
+            same = same and _same(found, runs[-len(found) :])
     referred = time.monotonic()
     rates = [rate for rate in case.rates if rate <= case.config.beat_bytes]
     rows = _simulated(subject, case, runs[: case.simulated], rates, same=same, say=say)
@@ -90,6 +90,10 @@ def measure(subject: Subject, case: Case, say: Say) -> tuple[list[NetworkRun], T
         simulation=time.monotonic() - referred,
     )
     return rows, times
+
+
+def _same(first: list[_Run], second: list[_Run]) -> bool:
+    return all((a.stored == b.stored).all() for a, b in zip(first, second, strict=True))
 
 
 def _compressed(subject: Subject, case: Case) -> dict[str, CompressedLayer]:

@@ -15,7 +15,7 @@ from ssvq_gen.config import PRESETS
 from ..metrics import COSINE
 from ..subject import INT8, Case, Part, Sample, Subject, ssvq
 
-SENTENCES, CALIBRATION = 20, 16
+SENTENCES, CALIBRATION = 20, 8
 """First sentences of as many news items; the beginnings of others are what ranges are taken from."""
 SIMULATED = 2
 
