@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
@@ -61,6 +62,17 @@ class ConvolutionGeometry:
         rows = np.arange(height)[:, None] * self.stride[0] + np.arange(self.kernel[0]) * self.dilation[0]
         columns = np.arange(width)[:, None] * self.stride[1] + np.arange(self.kernel[1]) * self.dilation[1]
         return np.asarray(padded[rows[:, None, :, None], columns[None, :, None, :]])
+
+    def shifted(self, image: npt.NDArray[Number], padding_value: int) -> Iterator[npt.NDArray[Number]]:
+        """The same inputs position by position, row by row of the kernel: views (OH, OW, C). Raises ValueError."""
+        size = self.output_size(*image.shape[:2])
+        top, bottom, left, right = self.padding
+        padded = np.pad(image, ((top, bottom), (left, right), (0, 0)), constant_values=padding_value)
+        rows, columns = (
+            [slice(at * step, at * step + (count - 1) * stride + 1, stride) for at in range(length)]
+            for length, step, stride, count in zip(self.kernel, self.dilation, self.stride, size, strict=True)
+        )
+        yield from (padded[row, column] for row in rows for column in columns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,7 @@ from ssvq_gen.vector_arithmetic import DEPTHWISE_KERNEL_MAX, POOL_POSITIONS_MAX
 from .channel_operation import ChannelOperation, shared
 from .convolution_geometry import ConvolutionGeometry
 from .layer_arithmetic import CompileError
-from .reference import Int8Array
+from .reference import Int8Array, Int32Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,15 +72,25 @@ class WindowOperation(ChannelOperation):
         """What the core computes: int8 (OH, OW, C) of int8 (H, W, C). Raises ValueError for others."""
         if image.dtype != np.int8 or image.ndim != 3 or image.shape[2] != self.channels:
             raise ValueError(f"an image must be int8 (H, W, {self.channels}), not {image.dtype} {image.shape}")
-        return self.of_windows(self.geometry.windows(image, self.padding_value))
+        distances = image.astype(np.int32) - self.input_zero_point
+        return self._of_positions(self.geometry.shifted(distances, self.padding_value - self.input_zero_point))
 
     def of_windows(self, windows: Int8Array) -> Int8Array:
         """int8 (..., C) of all positions of windows, int8 (..., kh, kw, C) with `padding_value` outside the image."""
-        pixels = windows.astype(np.int64) - self.input_zero_point
-        if self.largest:
-            value = pixels.max(axis=(-3, -2))
-        elif self.opcode is Opcode.DEPTHWISE:
-            value = (pixels * self.weight.astype(np.int64).transpose(1, 2, 0)).sum(axis=(-3, -2))
-        else:
-            value = pixels.sum(axis=(-3, -2))
-        return self._rescaled(value, shared(0), shared(0))
+        distances = windows.astype(np.int32) - self.input_zero_point
+        height, width = self.geometry.kernel
+        return self._of_positions(distances[..., y, x, :] for y in range(height) for x in range(width))
+
+    def _of_positions(self, positions: Iterable[Int32Array]) -> Int8Array:
+        """int8 (..., C) of the pixels at each kernel position, (..., C), less their zero point; all sums fit int32."""
+        weights = self.weight.reshape(self.channels, -1).T.astype(np.int32) if self.weight.size else None
+        value: Int32Array | None = None
+        for number, pixels in enumerate(positions):
+            part = pixels if weights is None else pixels * weights[number]
+            if value is None:
+                value = part.copy()
+            elif self.largest:
+                np.maximum(value, part, out=value)
+            else:
+                value += part
+        return self._rescaled(np.asarray(value).astype(np.int64), shared(0), shared(0))

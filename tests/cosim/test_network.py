@@ -1,29 +1,32 @@
-"""A whole transformer in generated Verilog gives what its golden model gives, with everything on the core."""
+"""Whole networks in generated Verilog give what their golden models give, with everything on the core."""
 
 from __future__ import annotations
 
 import pytest
+import torch
 from test_network_lowering import INT8, SSVQ, compiled, images, small_vit
+from torch import Tensor, nn
+from torch.nn import functional
 
-from ssvq.network.emission import INPUT, OUTPUT
+from ssvq.network import graph_of
+from ssvq.network.calibration import calibrate
+from ssvq.network.compilation import compile_network
+from ssvq.network.compression import compress_graph, default_choice
+from ssvq.network.emission import INPUT, OUTPUT, CompiledNetwork
 from ssvq.quantize.formats import QuantizeConfig
-from ssvq_gen.config import PRESETS
+from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_sim.behaviour import Behaviour, SimulationJob
 from ssvq_sim.runner import run_jobs
 
 WATCHDOG_CYCLES = 20_000
 
 
-@pytest.mark.slow
-@pytest.mark.cosim
-@pytest.mark.parametrize("weights", [INT8, SSVQ], ids=["int8", "ssvq"])
-def test_a_transformer(weights: QuantizeConfig) -> None:
-    config, sample = PRESETS["tiny"], images(1)[0]
-    made = compiled(small_vit(), [sample], config, weights)
+def require_exact(made: CompiledNetwork, sample: Tensor, config: CoreConfig) -> None:
+    """The core leaves what the golden model gives."""
     network = made.network
-    given = network.quantize_inputs(sample[0].numpy())
+    given = network.quantize_inputs(sample.numpy())
     job = SimulationJob(
-        name="vit",
+        name="network",
         program=made.program,
         inputs={f"{INPUT}{own.name}": given[own.tensor] for own in network.inputs},
         behaviour=Behaviour(latency=20, bytes_per_cycle=2, stalls=None, seed=1),
@@ -33,6 +36,44 @@ def test_a_transformer(weights: QuantizeConfig) -> None:
     assert result.error is None
     assert result.stray is None
     memory = network.run(given)
-    for name, view in network.outputs.items():
-        found = result.outputs[f"{OUTPUT}{name}"]
-        assert (found == view.read(memory[view.tensor]).reshape(found.shape)).all()
+    for name in network.outputs:
+        found = network.restore(name, result.outputs[f"{OUTPUT}{name}"])
+        assert (found == network.output(memory, name)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.cosim
+@pytest.mark.parametrize("weights", [INT8, SSVQ], ids=["int8", "ssvq"])
+def test_a_transformer(weights: QuantizeConfig) -> None:
+    config, sample = PRESETS["tiny"], images(1)[0]
+    require_exact(compiled(small_vit(), [sample], config, weights), sample[0], config)
+
+
+class Images(nn.Module):
+    """A first layer, pools, a depthwise and a strided convolution, a residual, a concatenation, and a larger image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.pool = nn.Conv2d(3, 16, 3, 2, 1), nn.MaxPool2d(3, 2, 1)
+        self.depthwise, self.project = nn.Conv2d(16, 16, 5, 1, 2, groups=16), nn.Conv2d(16, 16, 1)
+        self.down, self.up = nn.Conv2d(16, 16, 3, 2, 1), nn.ConvTranspose2d(32, 8, 4, 2, 1)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(1, 3, H, W) to logits and an image."""
+        x = self.pool(functional.relu6(self.first(x)))
+        x = torch.relu(x + self.project(functional.relu6(self.depthwise(x))))
+        y = self.up(torch.cat([functional.hardswish(self.down(x)), functional.avg_pool2d(x, 2)], dim=1))
+        return self.head(y.mean((2, 3))), y
+
+
+@pytest.mark.slow
+@pytest.mark.cosim
+@pytest.mark.parametrize("weights", [INT8, SSVQ], ids=["int8", "ssvq"])
+def test_images(weights: QuantizeConfig) -> None:
+    torch.manual_seed(0)
+    model, sample, config = Images().eval(), torch.randn(1, 3, 32, 24), PRESETS["tiny"]
+    graph = graph_of(model, (sample,))
+    layers = compress_graph(graph, default_choice(graph, weights))
+    made = compile_network(graph, calibrate(graph, [(sample,)]), layers, config)
+    require_exact(made, sample, config)

@@ -20,7 +20,7 @@ from ssvq.network.column_order import by_columns
 from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph
 from ssvq.network.emission import INPUT, OUTPUT, CompiledNetwork
-from ssvq.network.integer_network import IntegerNetwork
+from ssvq.network.integer_network import IntegerNetwork, ProductStep
 from ssvq.network.lowering import lower
 from ssvq.program import place_input, read_output
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
@@ -64,9 +64,9 @@ def run_program(made: CompiledNetwork, sample: tuple[Tensor], config: CoreConfig
     for own in network.inputs:
         place_input(window, program, given[own.tensor], job=f"{INPUT}{own.name}")
     CoreModel(config).run(window, program.descriptor_offset, program.descriptor_count)
-    for name, view in network.outputs.items():
+    for name in network.outputs:
         found = read_output(window, program, job=f"{OUTPUT}{name}")
-        assert (found == view.read(memory[view.tensor]).reshape(found.shape)).all()
+        assert (network.restore(name, found) == network.output(memory, name)).all()
 
 
 @pytest.mark.parametrize("weights", [INT8, SSVQ], ids=["int8", "ssvq"])
@@ -170,6 +170,34 @@ def test_outputs_that_others_take_too() -> None:
             assert np.abs(values - expected).max() <= 0.05 * np.abs(expected).max(), name
 
 
+def attention(x: Tensor) -> Tensor:
+    """Of two heads, (1, T, 16) to the same."""
+    heads = x.unflatten(2, (2, 8)).transpose(1, 2)
+    return functional.scaled_dot_product_attention(heads, heads, heads).transpose(1, 2).flatten(2)
+
+
+class Attention(nn.Module):
+    """A layer, attention and a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(16, 16), nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1, T, 16) to the same."""
+        mixed: Tensor = self.last(attention(self.first(x)))
+        return mixed
+
+
+@pytest.mark.parametrize("tokens", [8, 12, 16])
+def test_scores_of_any_number_of_tokens(tokens: int) -> None:
+    """8 and 16 are whole memory words, which heads share otherwise."""
+    samples = [(torch.randn(1, tokens, 16),) for _ in range(2)]
+    made = compiled(Attention().eval(), samples, PRESETS["tiny"])
+    assert sum(isinstance(step, ProductStep) for step in made.network.steps) == 4
+    run_program(made, samples[1], PRESETS["tiny"])
+
+
 def linear(features: int = 8) -> nn.Module:
     return nn.Linear(features, 8)
 
@@ -189,7 +217,7 @@ REFUSED: list[tuple[Callable[[Tensor], Tensor], str]] = [
     (lambda x: torch.softmax(x, dim=1), "must be over the channels of each activation|over the last axis"),
     (lambda x: x.transpose(1, 2) @ x.flip(1), "is not among the core's operations|must"),
     (lambda x: torch.cat([x[..., :4], x], dim=2), "each part of a concatenation must begin with a memory word"),
-    (lambda x: torch.cat([x.unflatten(1, (2, 3))] * 2, dim=2), "a concatenation must be along channels, or along the"),
+    (lambda x: torch.cat([x.reshape(1, 2, 3, 8)] * 2, dim=2), "a concatenation must be along channels, or along the"),
     (lambda x: x.transpose(1, 2).reshape(1, 8, 6).softmax(2), "must"),
 ]
 

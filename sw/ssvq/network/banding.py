@@ -7,16 +7,18 @@ which are computed again for the next band. What later segments take is written 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from ssvq.network.band_choice import NoChoice, choose_segments, least_words
+from ssvq.network.band_choice import BandChoice, NoChoice
 from ssvq.network.emission import plan
 from ssvq.network.errors import GraphError
 from ssvq.network.integer_network import IntegerNetwork, Step, StoredTensor, TransferStep
-from ssvq.network.segments import Part, Segment, StepMap, copied
-from ssvq.network.strided import Block, block_of
-from ssvq.network.token_ranges import Copy, part_of
+from ssvq.network.segments import Part, Segment
+from ssvq.network.step_map import StepMap
+from ssvq.network.strided import Block
+from ssvq.network.token_ranges import Copy, TokenRanges
+from ssvq.network.transfers import output_block
 from ssvq_gen.config import CoreConfig
 
 _SHARES = (100, 95, 90, 85, 80, 75, 70, 60, 50)
@@ -30,19 +32,20 @@ def banded(network: IntegerNetwork, config: CoreConfig) -> IntegerNetwork:
         GraphError: there is none; it names the step, and the words that it needs.
     """
     error: GraphError | None = _plan_error(network, config)
-    found = network
+    if error is None:
+        return network
+    found, steps = network, StepMap(network, config)
+    choice = BandChoice(steps)
     for share in _SHARES:
-        if error is None:
-            break
         try:
-            steps, segments = _choice(network, config, config.activation_depth * share // 100)
+            segments, in_dram = _choose(steps, choice, config.activation_depth * share // 100)
         except GraphError as no_choice:
             raise (no_choice if found is network else error) from None
-        found = _assembled(steps, segments)
+        found = _assembled(network, segments, in_dram)
         error = _plan_error(found, config)
-    if error is not None:
-        raise error
-    return found
+        if error is None:
+            return found
+    raise error
 
 
 def _plan_error(network: IntegerNetwork, config: CoreConfig) -> GraphError | None:
@@ -54,48 +57,43 @@ def _plan_error(network: IntegerNetwork, config: CoreConfig) -> GraphError | Non
     return None
 
 
-def _choice(network: IntegerNetwork, config: CoreConfig, words: int) -> tuple[StepMap, list[Segment]]:
+def _choose(steps: StepMap, choice: BandChoice, words: int) -> tuple[list[Segment], list[str]]:
     """Segments, with as many tensors in DRAM as it takes: the largest one where there is no way on, again and again."""
     in_dram: list[str] = []
     while True:
-        steps = StepMap(network, config, in_dram)
         try:
-            return steps, choose_segments(steps, words)
+            return choice.segments(words, in_dram), in_dram
         except NoChoice as error:
-            name = _largest(steps, error.step)
+            name = _largest(steps, error.step, in_dram)
             if name is None:
-                raise GraphError(network.steps[error.step].name, _rule(steps, error.step, config)) from error
+                needed, depth = choice.least_words(error.step, in_dram), steps.config.activation_depth
+                rule = f"it needs {needed} words even in parts, the activation memory has {depth}"
+                raise GraphError(steps.network.steps[error.step].name, rule) from error
             in_dram.append(name)
 
 
-def _rule(steps: StepMap, number: int, config: CoreConfig) -> str:
-    needed = least_words(steps, number)
-    return f"it needs {needed} words even in parts, the activation memory has {config.activation_depth}"
-
-
-def _largest(steps: StepMap, number: int) -> str | None:
+def _largest(steps: StepMap, number: int, in_dram: Collection[str]) -> str | None:
     """The tensor to put into DRAM: the largest of those that are in the memory in a step."""
     candidates = [
-        (steps.tensors[name].tokens * steps.token_words(name), name)
+        (steps.tensor_words(name), name)
         for name, written in steps.written.items()
-        if written <= number <= steps.used.get(name, -1) and name not in steps.in_dram and _may_move(steps, name)
+        if written <= number <= steps.used.get(name, -1) and name not in in_dram and _may_move(steps, name)
     ]
     return max(candidates, key=lambda one: one[0])[1] if candidates else None
 
 
 def _may_move(steps: StepMap, name: str) -> bool:
     """An output is moved as a whole or not at all."""
-    views = [view for view in steps.network.outputs.values() if view.tensor == name]
+    outputs = [output for output, view in steps.network.outputs.items() if view.tensor == name]
     is_input = any(own.tensor == name for own in steps.network.inputs)
     tensor = steps.tensors[name]
     whole = Block(tensor=name, tokens=tensor.tokens, channels=tensor.channels)
-    return not views or (len(views) == 1 and not is_input and block_of(views[0], tensor.channels) == whole)
+    return not outputs or (len(outputs) == 1 and not is_input and output_block(steps.network, outputs[0]) == whole)
 
 
-def _assembled(steps: StepMap, segments: list[Segment]) -> IntegerNetwork:
+def _assembled(network: IntegerNetwork, segments: list[Segment], in_dram: Collection[str]) -> IntegerNetwork:
     """The network of all parts."""
-    network = steps.network
-    tensors = {name: replace(tensor, in_dram=name in steps.in_dram) for name, tensor in network.tensors.items()}
+    tensors = {name: replace(tensor, in_dram=name in in_dram) for name, tensor in network.tensors.items()}
     result: list[Step] = []
     for segment in segments:
         names: dict[Copy, Copy] = {}
@@ -103,7 +101,7 @@ def _assembled(steps: StepMap, segments: list[Segment]) -> IntegerNetwork:
             for copy in part.copies.values():
                 if copy not in names:
                     names[copy] = replace(copy, name=_unused(copy.name, tensors))
-                    tensors[names[copy].name] = copied(tensors[copy.tensor], names[copy])
+                    tensors[names[copy].name] = _copied(tensors[copy.tensor], names[copy])
             result += _steps_of(part, segment, network.steps[part.step], names, network.tensors)
     used = {block.tensor for step in result for block in (*step.sources, step.target)}
     used |= {view.tensor for view in network.outputs.values()} | {own.tensor for own in network.inputs}
@@ -124,7 +122,7 @@ def _steps_of(
         source, target = (whole, own) if is_fill else (own, whole)
         name = f"{'fill' if is_fill else 'spill'} {names[copy].name} of {step.name}{band}"
         found.append(TransferStep(name=name, source=source, target=target))
-    own_step = part_of(step, part.made, copies, f"{step.name}{band}")
+    own_step = TokenRanges(step).part_of(part.made, copies, f"{step.name}{band}")
     return [*found[: len(part.fills)], own_step, *found[len(part.fills) :]]
 
 
@@ -133,6 +131,13 @@ def _blocks(copy: Copy, tensor: StoredTensor) -> tuple[Block, Block]:
     start, stop = copy.tokens
     own = Block(tensor=copy.name, tokens=stop - start, channels=tensor.channels)
     return replace(own, tensor=tensor.name, token=start), own
+
+
+def _copied(tensor: StoredTensor, copy: Copy) -> StoredTensor:
+    """The stored tensor that a copy is."""
+    start, stop = copy.tokens
+    values = None if tensor.values is None else tensor.values[start:stop]
+    return replace(tensor, name=copy.name, tokens=stop - start, values=values, in_dram=False)
 
 
 def _unused(name: str, tensors: Mapping[str, StoredTensor]) -> str:

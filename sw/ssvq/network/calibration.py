@@ -106,10 +106,15 @@ def _range(name: str, values: Tensor, percentile: float) -> ValueRange:
     if not torch.isfinite(torch.tensor([low, high])).all():
         raise GraphError(name, "its values must be finite for the samples")
     if percentile < 100:
-        ordered = values.flatten().sort().values
-        left_out = int((1 - percentile / 100) * ordered.numel() / 2)
-        low, high = float(ordered[left_out]), float(ordered[-1 - left_out])
-    reach = (
-        values.abs().flatten(0, -2).amax(0).clamp(max=max(-low, high, 0.0)) if values.ndim > 1 else values.new_zeros(0)
-    )
-    return ValueRange(low=low, high=high, reach=tuple(reach.tolist()))
+        left_out = int((1 - percentile / 100) * values.numel() / 2)
+        bounds = left_out, values.numel() - 1 - left_out
+        ordered = np.partition(values.flatten().numpy(), bounds)  # a tenth of the time of sorting
+        low, high = (float(ordered[bound]) for bound in bounds)
+    return ValueRange(low=low, high=high, reach=_reach(values, max(-low, high, 0.0)))
+
+
+def _reach(values: Tensor, most: float) -> tuple[float, ...]:
+    """Largest magnitude at each place of the last axis, at most that of the range."""
+    if values.ndim < 2:
+        return ()
+    return tuple(values.abs().flatten(0, -2).amax(0).clamp(max=most).tolist())

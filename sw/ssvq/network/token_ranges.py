@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ssvq.network.integer_network import ImageStep, ProductStep, Step, moved
+from ssvq.network.integer_network import ImageStep, LinearStep, ProductStep, Step, TransferStep, moved
 from ssvq.network.strided import Block
 
 Range = tuple[int, int]
@@ -27,87 +27,105 @@ class Copy:
     tokens: Range
 
 
-def hull(ranges: Iterable[Range]) -> Range:
-    """The least range with all of them."""
-    starts, stops = zip(*ranges, strict=True)
-    return min(starts), max(stops)
+def joined(first: Range, second: Range) -> Range:
+    """The least range with both."""
+    return min(first[0], second[0]), max(first[1], second[1])
 
 
-def made_by(step: Step) -> Range:
-    """What a step makes of its target's tensor."""
-    if isinstance(step, ProductStep):
-        return hull(_matrices(step.target, step.target_stride, step.product.batch_count))
-    return _tokens(step.target)
+class TokenRanges:
+    """What parts of a step make and take.
 
-
-def part_made(step: Step, wanted: Range) -> Range | None:
-    """What a step makes in order to make wanted activations; None when it makes none of them.
-
-    An image is made in whole rows, and what cannot be split as a whole.
+    Attributes:
+        step: as a whole.
+        target: name of the tensor that it writes.
+        names: of all tensors that it reads or writes.
+        made: activations of its target's tensor.
+        row: activations that are only made together: those of a row of an image.
+        is_split: an activation needs those of the sources at the same place, or those in its windows. If not, the step
+            is done as a whole.
     """
-    start, stop = made_by(step)
-    first, last = max(start, wanted[0]), min(stop, wanted[1])
-    if first >= last:
-        return None
-    if not _is_split(step):
-        return start, stop
-    width = step.output_width if isinstance(step, ImageStep) else 1
-    return start + (first - start) // width * width, start - (start - last) // width * width
 
-
-def part_taken(step: Step, made: Range) -> list[tuple[str, Range]]:
-    """Tensors and their activations that a step takes in order to make a range of `part_made`, one for each operand."""
-    if isinstance(step, ProductStep):
-        count = step.product.batch_count
-        operand = hull(_matrices(step.operand, step.operand_stride, count))
-        if _is_split(step):
-            return [(step.source.tensor, _shifted(step.source, step.target, made)), (step.operand.tensor, operand)]
-        inputs = hull(_matrices(step.source, step.source_stride, count))
-        return [(step.source.tensor, inputs), (step.operand.tensor, operand)]
-    if isinstance(step, ImageStep):
-        return [(step.source.tensor, _pixels_taken(step, made))]
-    if _is_split(step):
-        return [(source.tensor, _shifted(source, step.target, made)) for source in step.sources]
-    return [(source.tensor, _tokens(source)) for source in step.sources]
-
-
-def part_of(step: Step, made: Range, copies: Mapping[str, Copy], name: str) -> Step:
-    """The step that makes a range of `part_made` alone, with the tensors in their copies where they have one."""
-    taken = [tokens for _, tokens in part_taken(step, made)]
-    if not _is_split(step):
-        taken, made = [], made_by(step)
-    target = _placed(step.target, made, copies) if taken else _renamed(step.target, copies)
-    if isinstance(step, ProductStep):
-        source = _placed(step.source, taken[0], copies) if taken else _renamed(step.source, copies)
-        product = replace(step.product, tokens=source.tokens)
-        operand = _renamed(step.operand, copies)
-        return replace(step, name=name, product=product, source=source, operand=operand, target=target)
-    sources = [_renamed(source, copies) for source in step.sources]
-    if taken:
-        sources = [_placed(source, tokens, copies) for source, tokens in zip(step.sources, taken, strict=True)]
-    if isinstance(step, ImageStep):
-        first_row = step.first_row + (taken[0][0] - step.source.token) // step.width
-        rows = _rows(step, made)
-        return replace(step, name=name, source=sources[0], first_row=first_row, rows=rows, target=target)
-    if hasattr(step, "operation"):
-        return replace(step, name=name, sources=tuple(sources), target=target)
-    return replace(step, name=name, source=sources[0], target=target)
-
-
-def row_tokens(steps: Iterable[Step]) -> dict[str, int]:
-    """Activations of a row of each tensor that is an image, 1 of the others."""
-    found: dict[str, int] = {}
-    for step in steps:
-        if isinstance(step, ImageStep):
-            found.setdefault(step.source.tensor, step.width)
-            found[step.target.tensor] = step.output_width
+    def __init__(self, step: Step) -> None:
+        self.step, self.target = step, step.target.tensor
+        self.names = tuple(dict.fromkeys(block.tensor for block in (*step.sources, step.target)))
+        self.is_split = _is_split(step)
+        self.row = step.output_width if isinstance(step, ImageStep) else 1
+        if isinstance(step, ProductStep):
+            count = step.product.batch_count
+            self.made = _matrices(step.target, step.target_stride, count)
+            inputs = _matrices(step.source, step.source_stride, count)
+            operand = step.operand.tensor, _matrices(step.operand, step.operand_stride, count)
+            self._whole = [operand] if self.is_split else [(step.source.tensor, inputs), operand]
+            sources = [step.source]
         else:
-            found[step.target.tensor] = found.get(step.sources[0].tensor, 1) if _is_split(step) else 1
+            self.made = _tokens(step.target)
+            sources = list(step.sources)
+            self._whole = [] if self.is_split else [(source.tensor, _tokens(source)) for source in sources]
+        offsets = [(source.tensor, source.token - step.target.token) for source in sources]
+        self._shifted = offsets if self.is_split and not isinstance(step, ImageStep) else []
+
+    def part(self, wanted: Range) -> Range | None:
+        """What it makes in order to make wanted activations, whole rows; None when it makes none of them."""
+        start, stop = self.made
+        first, last = max(start, wanted[0]), min(stop, wanted[1])
+        if first >= last:
+            return None
+        if not self.is_split:
+            return self.made
+        row = self.row
+        return start + (first - start) // row * row, start - (start - last) // row * row
+
+    def taken(self, made: Range) -> list[tuple[str, Range]]:
+        """Tensors and their activations that it takes to make a range of `part`: of sources first, then operands."""
+        if isinstance(self.step, ImageStep):
+            return [(self.step.source.tensor, _pixels_taken(self.step, made))]
+        start, stop = made
+        return [(name, (start + offset, stop + offset)) for name, offset in self._shifted] + self._whole
+
+    def part_of(self, made: Range, copies: Mapping[str, Copy], name: str) -> Step:
+        """The step for a range of `part` alone, with tensors in their copies where they have one."""
+        step = self.step
+        if self.is_split:
+            taken = [tokens for _, tokens in self.taken(made)]
+            sources = [_placed(block, own, copies) for block, own in zip(_split_sources(step), taken, strict=False)]
+            target = _placed(step.target, made, copies)
+        else:
+            sources, target = [_renamed(block, copies) for block in _split_sources(step)], _renamed(step.target, copies)
+        if isinstance(step, ProductStep):
+            product, operand = replace(step.product, tokens=sources[0].tokens), _renamed(step.operand, copies)
+            return replace(step, name=name, product=product, source=sources[0], operand=operand, target=target)
+        if isinstance(step, ImageStep):
+            first_row = step.first_row + (taken[0][0] - step.source.token) // step.width
+            rows = _rows(step, made)
+            return replace(step, name=name, source=sources[0], first_row=first_row, rows=rows, target=target)
+        if isinstance(step, LinearStep | TransferStep):
+            return replace(step, name=name, source=sources[0], target=target)
+        return replace(step, name=name, sources=tuple(sources), target=target)
+
+
+def row_tokens(steps: Sequence[TokenRanges]) -> dict[str, int]:
+    """Activations of a row of each tensor that is an image or goes into one or comes of one, 1 of the others."""
+    found: dict[str, int] = {}
+    for ranges in steps:
+        step = ranges.step
+        if isinstance(step, ImageStep):
+            found[step.source.tensor] = step.width
+            found[ranges.target] = step.output_width
+        else:
+            found[ranges.target] = found.get(step.sources[0].tensor, 1) if ranges.is_split else 1
+    for ranges in reversed(steps):
+        if ranges.is_split and not isinstance(ranges.step, ImageStep):
+            source = ranges.step.sources[0].tensor
+            found[source] = max(found.get(source, 1), found[ranges.target])
     return found
 
 
+def _split_sources(step: Step) -> tuple[Block, ...]:
+    """The sources of a product are its inputs, without its operand."""
+    return (step.source,) if isinstance(step, ProductStep) else step.sources
+
+
 def _is_split(step: Step) -> bool:
-    """An activation of its target needs those of its sources that are at the same place."""
     if isinstance(step, ImageStep):
         return True
     if isinstance(step, ProductStep):
@@ -133,16 +151,13 @@ def _pixels_taken(step: ImageStep, made: Range) -> Range:
     return step.source.token + rows[0] * step.width, step.source.token + rows[1] * step.width
 
 
-def _shifted(block: Block, target: Block, made: Range) -> Range:
-    return made[0] + block.token - target.token, made[1] + block.token - target.token
-
-
 def _tokens(block: Block) -> Range:
     return block.token, block.token + (block.tokens - 1) * block.step + 1
 
 
-def _matrices(block: Block, stride: Range, count: int) -> list[Range]:
-    return [_tokens(moved(block, stride, number)) for number in (0, count - 1)]
+def _matrices(block: Block, stride: Range, count: int) -> Range:
+    """Of all matrices of a batch."""
+    return joined(_tokens(block), _tokens(moved(block, stride, count - 1)))
 
 
 def _renamed(block: Block, copies: Mapping[str, Copy]) -> Block:

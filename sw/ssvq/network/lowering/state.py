@@ -27,6 +27,7 @@ CHANNELS_SECOND = (0, 3, 1, 2)
 ACTIVATIONS = {(0.0, math.inf): "relu", (0.0, 6.0): "relu6"}
 """Clamps that a layer does, by their bounds."""
 _IMAGE_OPERATORS = (ops.Conv2d, ops.ConvTranspose2d, ops.AveragePool, ops.MaxPool)
+_ELEMENT_OPERATORS = (ops.Add, ops.Multiply, ops.ScaleShift, ops.Clamp, ops.Elementwise)
 
 
 class Lowering:
@@ -87,14 +88,14 @@ class Lowering:
         return View.whole(own.tensor, shape)
 
     def view(self, node: Node, name: str) -> View:
-        """Where a value is. An input that convolutions and pools take is stored with its channels last."""
+        """Where a value is. An image among the inputs is stored with its channels last."""
         graph = self.graph
         if name in graph.constants:
             shape = graph.type_of(name).shape
             return self.constant(name, shape, tuple(range(len(shape))))
         if name in graph.inputs and name not in self.views:
             shape = graph.inputs[name].shape
-            if any(isinstance(user.operator, _IMAGE_OPERATORS) for user in graph.users.get(name, ())):
+            if _is_image(graph, name):
                 own = NetworkInput(name=name, tensor=name, shape=shape, permutation=PIXELS_LAST)
                 stored = self.store_input(own, tuple(shape[axis] for axis in PIXELS_LAST))
                 self.views[name] = stored.transposed(CHANNELS_SECOND)
@@ -176,6 +177,16 @@ class Lowering:
     def activation(self, node: Node) -> str:
         """The same, by the name that layers have for it."""
         return ACTIVATIONS.get(self.bounds(node), "none")
+
+
+def _is_image(graph: Graph, name: str) -> bool:
+    """Whether convolutions or pools take a value, or what is computed of it element by element."""
+    for user in graph.users.get(name, ()):
+        if isinstance(user.operator, _IMAGE_OPERATORS):
+            return True
+        if isinstance(user.operator, _ELEMENT_OPERATORS) and _is_image(graph, user.name):
+            return True
+    return False
 
 
 def refuse(node: Node, rule: str) -> NoReturn:
