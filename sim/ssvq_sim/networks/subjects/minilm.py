@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -15,17 +16,17 @@ from ssvq_gen.config import PRESETS
 from ..metrics import COSINE
 from ..subject import INT8, Case, Part, Sample, Subject, ssvq
 
-SENTENCES, CALIBRATION = 20, 8
-"""First sentences of as many news items; the beginnings of others are what ranges are taken from."""
-SIMULATED = 2
+SENTENCES, CALIBRATION, SIMULATED = 20, 8, 2
+"""Sentences are the first ones of news items, in the lengths that most of them have, as each length is a program of its
+own. Ranges are from what follows them."""
 
 
 def subjects(*, quick: bool) -> list[Subject]:
     """One; the look-up of the words is on the host, and so is what brings the embedding to the length 1."""
     model, documents = load_minilm(), load_lee50().documents
-    sentences = [document.partition(". ")[0] + "." for document in documents[:SENTENCES]]
-    others = documents[SENTENCES : SENTENCES + CALIBRATION]
-    parts = _parts(model, sentences[:1] if quick else sentences, others)
+    texts = [document.partition(". ") for document in documents]
+    sentences = [_words(model, f"{first}.") for first, _, _ in texts]
+    parts = _parts(model, sentences, [rest for _, _, rest in texts if rest][:CALIBRATION], 1 if quick else SENTENCES)
     rows = [(INT8, False), (ssvq(16, 8), False), (ssvq(16, 8), True), (ssvq(256, 8), True), (ssvq(256, 4), True)]
     simulated = 0 if quick else SIMULATED
     cases = [
@@ -36,23 +37,24 @@ def subjects(*, quick: bool) -> list[Subject]:
     return [Subject(name="minilm", parts=parts, metrics=(COSINE,), cases=tuple(cases), host_operators=host)]
 
 
-def _parts(model: MiniLM, sentences: Sequence[str], others: Sequence[str]) -> tuple[Part, ...]:
-    """A graph for each length; the other texts are cut off at it."""
+def _parts(model: MiniLM, sentences: Sequence[Tensor], others: Sequence[str], count: int) -> tuple[Part, ...]:
+    """A graph for each length, with `count` sentences in all; the other texts are cut off at the length."""
     encoder = SentenceEncoder(model).eval()
-    words: dict[int, list[Tensor]] = {}
-    for sentence in sentences:
-        found = _words(model, sentence)
-        words.setdefault(found.shape[1], []).append(found)
-    parts = []
-    for length, samples in words.items():
+    lengths = Counter(sentence.shape[1] for sentence in sentences)
+    found: list[Part] = []
+    for length, _ in lengths.most_common():
+        samples = [sentence for sentence in sentences if sentence.shape[1] == length][:count]
+        count -= len(samples)
         cut = [_words(model, text, length) for text in others]
         part = Part(
             graph=graph_of(encoder, (torch.zeros(1, length, WIDTH),)),
             samples=tuple(Sample(inputs=(own,)) for own in samples),
             calibration=tuple((own,) for own in cut if own.shape[1] == length),
         )
-        parts.append(part)
-    return tuple(parts)
+        found.append(part)
+        if not count:
+            break
+    return tuple(found)
 
 
 @torch.no_grad()
