@@ -67,11 +67,12 @@ class _Splitter:
     """
 
     def __init__(self, steps: StepMap, first: int, stop: int, bands: int, in_dram: Collection[str]) -> None:
-        self._map, self._first, self._stop, self._bands, self._in_dram = steps, first, stop, bands, in_dram
+        self._map, self._stop, self._bands = steps, stop, bands
         self._steps = [(number, steps.steps[number]) for number in range(first, stop)]
         names = {name for _, ranges in self._steps for name in ranges.names}
         self._inner = {name for name in names if steps.is_inner(name, first, stop)}
-        self._lasting = {name for name in self._inner - set(in_dram) if steps.is_made_first(name)}
+        self._in_dram = set(in_dram) - self._inner
+        self._lasting = {name for name in self._inner if steps.is_made_first(name)}
         self._covered = {number: ranges.made[0] for number, ranges in self._steps}
         self._kept: dict[str, Copy] = {}
         self._wanted: dict[str, Range] = {}

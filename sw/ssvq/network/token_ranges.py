@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ssvq.network.integer_network import ImageStep, LinearStep, ProductStep, Step, TransferStep, moved
+from ssvq.network.integer_network import ImageStep, ProductStep, Step, VectorStep, moved
 from ssvq.network.strided import Block
 
 Range = tuple[int, int]
@@ -49,20 +49,24 @@ class TokenRanges:
         self.step, self.target = step, step.target.tensor
         self.names = tuple(dict.fromkeys(block.tensor for block in (*step.sources, step.target)))
         self.is_split = _is_split(step)
-        self.row = step.output_width if isinstance(step, ImageStep) else 1
+        self.row = step.output_width * step.target.step if isinstance(step, ImageStep) else 1
+        self._whole: list[tuple[str, Range]] = []
+        self._shifted: list[tuple[str, int]] = []
+        if isinstance(step, ImageStep) and self.is_split:
+            start = step.target.token // self.row * self.row
+            self.made = start, start + (step.rows[1] - step.rows[0]) * self.row
+            return
+        sources = [(source.tensor, _tokens(source)) for source in step.sources]
+        self.made = _tokens(step.target)
         if isinstance(step, ProductStep):
             count = step.product.batch_count
             self.made = _matrices(step.target, step.target_stride, count)
-            inputs = _matrices(step.source, step.source_stride, count)
-            operand = step.operand.tensor, _matrices(step.operand, step.operand_stride, count)
-            self._whole = [operand] if self.is_split else [(step.source.tensor, inputs), operand]
-            sources = [step.source]
+            sources = [(step.source.tensor, _matrices(step.source, step.source_stride, count))]
+            self._whole = [(step.operand.tensor, _matrices(step.operand, step.operand_stride, count))]
+        if self.is_split:
+            self._shifted = [(name, tokens[0] - self.made[0]) for name, tokens in sources]
         else:
-            self.made = _tokens(step.target)
-            sources = list(step.sources)
-            self._whole = [] if self.is_split else [(source.tensor, _tokens(source)) for source in sources]
-        offsets = [(source.tensor, source.token - step.target.token) for source in sources]
-        self._shifted = offsets if self.is_split and not isinstance(step, ImageStep) else []
+            self._whole = [*sources, *self._whole]
 
     def part(self, wanted: Range) -> Range | None:
         """What it makes in order to make wanted activations, whole rows; None when it makes none of them."""
@@ -77,30 +81,47 @@ class TokenRanges:
 
     def taken(self, made: Range) -> list[tuple[str, Range]]:
         """Tensors and their activations that it takes to make a range of `part`: of sources first, then operands."""
-        if isinstance(self.step, ImageStep):
-            return [(self.step.source.tensor, _pixels_taken(self.step, made))]
+        if isinstance(self.step, ImageStep) and self.is_split:
+            return [(self.step.source.tensor, _pixels_taken(self.step, self._rows(made)))]
         start, stop = made
         return [(name, (start + offset, stop + offset)) for name, offset in self._shifted] + self._whole
 
     def part_of(self, made: Range, copies: Mapping[str, Copy], name: str) -> Step:
         """The step for a range of `part` alone, with tensors in their copies where they have one."""
         step = self.step
+        if isinstance(step, ImageStep) and self.is_split:
+            return self._part_of_image(step, made, copies, name)
+        sources = [step.source] if isinstance(step, ProductStep) else list(step.sources)
+        target = step.target
         if self.is_split:
-            taken = [tokens for _, tokens in self.taken(made)]
-            sources = [_placed(block, own, copies) for block, own in zip(_split_sources(step), taken, strict=False)]
-            target = _placed(step.target, made, copies)
-        else:
-            sources, target = [_renamed(block, copies) for block in _split_sources(step)], _renamed(step.target, copies)
+            sources = [_part(block, own) for block, (_, own) in zip(sources, self.taken(made), strict=False)]
+            target = _part(target, made)
+        sources, target = [_renamed(block, copies) for block in sources], _renamed(target, copies)
         if isinstance(step, ProductStep):
-            product, operand = replace(step.product, tokens=sources[0].tokens), _renamed(step.operand, copies)
+            product, operand = replace(step.product, tokens=target.tokens), _renamed(step.operand, copies)
             return replace(step, name=name, product=product, source=sources[0], operand=operand, target=target)
-        if isinstance(step, ImageStep):
-            first_row = step.first_row + (taken[0][0] - step.source.token) // step.width
-            rows = _rows(step, made)
-            return replace(step, name=name, source=sources[0], first_row=first_row, rows=rows, target=target)
-        if isinstance(step, LinearStep | TransferStep):
-            return replace(step, name=name, source=sources[0], target=target)
-        return replace(step, name=name, sources=tuple(sources), target=target)
+        if isinstance(step, VectorStep):
+            return replace(step, name=name, sources=tuple(sources), target=target)
+        return replace(step, name=name, source=sources[0], target=target)
+
+    def _part_of_image(self, step: ImageStep, made: Range, copies: Mapping[str, Copy], name: str) -> Step:
+        ((_, pixels),) = self.taken(made)
+        rows = self._rows(made)
+        first = step.target.token + made[0] - self.made[0]
+        target = replace(step.target, token=first, tokens=(rows[1] - rows[0]) * step.output_width)
+        return replace(
+            step,
+            name=name,
+            source=_renamed(_part(step.source, pixels), copies),
+            first_row=step.first_row + (pixels[0] - step.source.token) // step.width,
+            rows=rows,
+            target=_renamed(target, copies),
+        )
+
+    def _rows(self, made: Range) -> Range:
+        """Rows of the output that activations of the target are."""
+        first = self.step.rows[0] if isinstance(self.step, ImageStep) else 0
+        return first + (made[0] - self.made[0]) // self.row, first + (made[1] - self.made[0]) // self.row
 
 
 def row_tokens(steps: Sequence[TokenRanges]) -> dict[str, int]:
@@ -110,7 +131,7 @@ def row_tokens(steps: Sequence[TokenRanges]) -> dict[str, int]:
         step = ranges.step
         if isinstance(step, ImageStep):
             found[step.source.tensor] = step.width
-            found[ranges.target] = step.output_width
+            found[ranges.target] = ranges.row
         else:
             found[ranges.target] = found.get(step.sources[0].tensor, 1) if ranges.is_split else 1
     for ranges in reversed(steps):
@@ -120,14 +141,11 @@ def row_tokens(steps: Sequence[TokenRanges]) -> dict[str, int]:
     return found
 
 
-def _split_sources(step: Step) -> tuple[Block, ...]:
-    """The sources of a product are its inputs, without its operand."""
-    return (step.source,) if isinstance(step, ProductStep) else step.sources
-
-
 def _is_split(step: Step) -> bool:
     if isinstance(step, ImageStep):
-        return True
+        # between pixels of a row there may be others, as a transposed convolution makes them
+        row = step.output_width * step.target.step
+        return step.source.step == 1 and step.target.token % row < step.target.step
     if isinstance(step, ProductStep):
         alone = step.product.batch_count == 1 or step.source_stride[0] == step.target_stride[0] == 0
         return alone and step.source.step == step.target.step == 1
@@ -135,20 +153,14 @@ def _is_split(step: Step) -> bool:
     return all(block.step == 1 and block.tokens == step.target.tokens for block in blocks)
 
 
-def _rows(step: ImageStep, made: Range) -> Range:
-    """Rows of the output that activations of the target are."""
-    first, width = step.rows[0], step.output_width
-    return first + (made[0] - step.target.token) // width, first + (made[1] - step.target.token) // width
-
-
-def _pixels_taken(step: ImageStep, made: Range) -> Range:
-    """Whole rows of the image that are in the windows, at least one."""
-    geometry, (start, stop) = step.operation.geometry, _rows(step, made)
+def _pixels_taken(step: ImageStep, rows: Range) -> Range:
+    """Whole rows of the image that are in the windows of rows of the output, at least one."""
+    geometry, (start, stop) = step.operation.geometry, rows
     top, stride = geometry.padding[0], geometry.stride[0]
     first = min(max(0, start * stride - top), step.height - 1)
     last = min(step.height, (stop - 1) * stride - top + (geometry.kernel[0] - 1) * geometry.dilation[0] + 1)
-    rows = first - step.first_row, max(first + 1, last) - step.first_row
-    return step.source.token + rows[0] * step.width, step.source.token + rows[1] * step.width
+    base = step.source.token - step.first_row * step.width
+    return base + first * step.width, base + max(first + 1, last) * step.width
 
 
 def _tokens(block: Block) -> Range:
@@ -166,6 +178,6 @@ def _renamed(block: Block, copies: Mapping[str, Copy]) -> Block:
     return block if copy is None else replace(block, tensor=copy.name, token=block.token - copy.tokens[0])
 
 
-def _placed(block: Block, tokens: Range, copies: Mapping[str, Copy]) -> Block:
+def _part(block: Block, tokens: Range) -> Block:
     """Activations of the block's tensor, as the block has them."""
-    return _renamed(replace(block, token=tokens[0], tokens=tokens[1] - tokens[0]), copies)
+    return replace(block, token=tokens[0], tokens=tokens[1] - tokens[0])
