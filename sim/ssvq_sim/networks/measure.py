@@ -119,8 +119,10 @@ def _reference(made: CompiledNetwork, sample: Sample) -> _Run:
 def _simulated(
     subject: Subject, case: Case, runs: list[_Run], rates: list[int], *, same: bool, say: Say
 ) -> list[NetworkRun]:
-    """Rows of the simulated core, one for each rate."""
-    plan = list(itertools.product(rates, runs)) if runs else []
+    """Rows of the simulated core, one for each rate; none without samples, for which no simulator is built."""
+    if not runs:
+        return []
+    plan = list(itertools.product(rates, runs))
     jobs = [_job(f"{subject.name} {case.format} {rate}", run, rate, case.config.beat_bytes) for rate, run in plan]
     say("simulated core", 0, len(jobs))
     results = run_jobs(
@@ -133,7 +135,7 @@ def _simulated(
         if result.error is not None:
             raise SimulationError(f"{subject.name} in {case.format}: {result.error}")
     rows = []
-    for rate in rates if runs else ():
+    for rate in rates:
         found = [result for (own, _), result in zip(plan, results, strict=True) if own == rate]
         exact = same and all(_is_exact(run, result) for run, result in zip(runs, found, strict=True))
         rows.append(_row(subject, case, runs, rate, metric=0, exact=exact, results=found))
