@@ -22,16 +22,16 @@ def subjects(*, quick: bool) -> list[Subject]:
         samples=tuple(samples[:1] if quick else samples),
         calibration=tuple(sample.inputs for sample in samples[-CALIBRATION:]),
     )
-    rows = [(INT8, False), (ssvq(256, 8), True), (ssvq(256, 4), True), (ssvq(256, 2), True)]
+    rows = [(INT8, SIMULATED), (ssvq(256, 8), SIMULATED), (ssvq(256, 4), 0), (ssvq(256, 2), 0)]
     cases = [
         Case(
             config=PRESETS["base"],
             weights=weights,
             rates=(8,),
-            simulated=0 if quick else SIMULATED,
-            weighted=weighted,
+            simulated=0 if quick else simulated,
+            weighted=weights is not INT8,
         )
-        for weights, weighted in (rows[:1] if quick else rows)
+        for weights, simulated in (rows[:1] if quick else rows)
     ]
     metrics = (TOP_ONE, AGREEMENT, DIVERGENCE)
     return [Subject(name="efficientnet_lite0", parts=(part,), metrics=metrics, cases=tuple(cases))]
