@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import DRAM_ALIGNMENT, FormatError, Opcode, Residency, TableUse, pack_descriptor
 
@@ -181,8 +183,10 @@ class ProgramBuilder:
         table_kept: bool = False,
         name: str | None = None,
     ) -> None:
-        """Apply a vector operation. `parameters` and `table` are the words from which on `parameter_words` and
-        `table_words` are in the memory; with `table_kept`, the vector unit still has the table.
+        """Apply a vector operation. A `second` tensor with a stride of 0 is one activation for all.
+
+        `parameters` and `table` are the words from which on `parameter_words` and `table_words` are in the memory; with
+        `table_kept`, the vector unit still has the table.
         """
         config, job = self._config, name if name is not None else operation.name
         self._check_vector(job)
@@ -200,7 +204,8 @@ class ProgramBuilder:
         }
         values |= _places(operation, config, parameters, table, table_kept=table_kept)
         if second is not None:
-            self._check_shape(job, "second", second, shape)
+            alone = replace(second, stride=second.token_words(config)) if second.stride == 0 else second
+            self._check_shape(job, "second", alone, shape)
             values |= {"second_source": second.word, "second_stride": second.stride}
         depth = config.accumulator_depth
         if operation.opcode in (Opcode.LAYERNORM, Opcode.SOFTMAX) and source.tokens > depth:

@@ -64,7 +64,8 @@ class Images(nn.Module):
         x = self.pool(functional.relu6(self.first(x)))
         x = torch.relu(x + self.project(functional.relu6(self.depthwise(x))))
         y = self.up(torch.cat([functional.hardswish(self.down(x)), functional.avg_pool2d(x, 2)], dim=1))
-        return self.head(y.mean((2, 3))), y
+        pooled = y.mean((2, 3), keepdim=True)
+        return self.head(pooled.flatten(1)), y * torch.sigmoid(pooled)
 
 
 @pytest.mark.slow

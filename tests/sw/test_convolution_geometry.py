@@ -28,6 +28,8 @@ def test_windows_are_those_of_unfold(data: st.DataObject) -> None:
     assert windows.shape[:2] == geometry.output_size(height, width)
     expected = columns[0].reshape(channels, *geometry.kernel, *windows.shape[:2]).permute(3, 4, 1, 2, 0)
     np.testing.assert_array_equal(windows, expected.numpy())
+    by_position = np.stack(list(geometry.shifted(image, 0)), axis=2)
+    np.testing.assert_array_equal(by_position.reshape(windows.shape), windows)
 
 
 def test_padding_has_its_value() -> None:

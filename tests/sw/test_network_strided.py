@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssvq.network.strided import Block, View, block_of
+from ssvq.network.strided import Block, View, block_of, inverse_order, stored_order
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 2**32 - 1))
@@ -62,6 +62,23 @@ def test_heads_are_blocks_of_channels() -> None:
 
 
 @pytest.mark.parametrize(
+    ("view", "channels", "order"),
+    [
+        (View.whole("x", (1, 4, 5, 8)).transposed((0, 3, 1, 2)), 8, (0, 2, 3, 1)),
+        (View.whole("x", (1, 4, 5, 1)).transposed((0, 3, 1, 2)), 1, (0, 2, 3, 1)),
+        (View.whole("x", (1, 4, 8)).sliced(2, 3, 4, 1), 8, (0, 1, 2)),
+        (View(tensor="x", shape=(1, 8), strides=(0, 1)), 8, (0, 1)),
+        (View(tensor="x", shape=(5, 8), strides=(8, 1)), 8, (0, 1)),
+    ],
+)
+def test_orders_have_the_channels_last(view: View, channels: int, order: tuple[int, ...]) -> None:
+    assert stored_order(view, channels) == order
+    assert block_of(view.transposed(order), channels) is not None
+    back = tuple(order[axis] for axis in inverse_order(order))
+    assert back == tuple(range(len(order)))
+
+
+@pytest.mark.parametrize(
     "view",
     [
         View.whole("x", (5, 8)).transposed((1, 0)),
@@ -73,3 +90,10 @@ def test_heads_are_blocks_of_channels() -> None:
 def test_what_is_no_block(view: View) -> None:
     """Channels that are not beside each other, or not of one activation; one activation that stands for several."""
     assert block_of(view, 8) is None
+
+
+def test_one_activation_that_stands_for_several() -> None:
+    view = View.whole("x", (1, 1, 1, 8)).expanded((1, 4, 5, 8))
+    assert block_of(view, 8) is None
+    assert block_of(view, 8, repeated=True) == Block(tensor="x", tokens=20, channels=8, step=0)
+    assert block_of(View.whole("x", (5, 1)).expanded((5, 8)), 1, repeated=True) is None

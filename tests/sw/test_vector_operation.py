@@ -15,7 +15,7 @@ from torch.nn import functional
 from ssvq.layer_arithmetic import CompileError
 from ssvq.reference import ActivationScale, FloatArray, Int8Array
 from ssvq.vector_operation import VectorOperation
-from ssvq.vector_scales import layer_norm, look_up, product, rescaled_sum, softmax
+from ssvq.vector_scales import layer_norm, look_up, product, rescaled_sum, scaled_shift, softmax
 from ssvq_gen.format import Opcode
 from ssvq_gen.vector_arithmetic import GAIN_SHIFT_MAX
 
@@ -65,6 +65,21 @@ def test_relu6_of_one_tensor() -> None:
     operation = rescaled_sum("relu6", channels=1, input_scale=X, output_scale=OUT, clamp=(0, 6))
     x = PAIRS[:256, :1]
     assert error(operation.reference(x), np.clip(real(X, x), 0, 6), OUT) <= 0.5 + 255 / 2 ** (operation.shift + 1)
+
+
+def test_scale_and_shift_of_channels() -> None:
+    scale, shift = np.array([1.0, -0.7, 0.0]), np.array([0.5, -3.0, 2.0])
+    operation = scaled_shift("norm", channels=3, scale=scale, shift=shift, input_scale=X, output_scale=OUT)
+    x = np.repeat(PAIRS[:256, :1], 3, axis=1)
+    bound = 0.5 + 256 / 2 ** (operation.shift + 1)
+    assert error(operation.reference(x), real(X, x) * scale + shift, OUT) <= bound < 0.52
+    half = scaled_shift(
+        "half", channels=3, scale=np.array(0.5), shift=np.array(1.0), input_scale=X, output_scale=OUT, clamp=(0, 2)
+    )
+    assert not half.multiplier.ndim
+    assert error(half.reference(x), np.clip(real(X, x) / 2 + 1, 0, 2), OUT) <= 0.52
+    with pytest.raises(CompileError, match="must be smaller than"):
+        scaled_shift("s", channels=3, scale=scale * 1e4, shift=shift, input_scale=X, output_scale=OUT)
 
 
 def test_product_of_all_pairs() -> None:

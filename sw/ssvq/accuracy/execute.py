@@ -57,7 +57,7 @@ def execute(
         InterruptedRunError: as said there.
         ValueError, RuntimeError, OSError: as `ssvq.train.run`.
     """
-    start = time.perf_counter()
+    start = time.process_time()
     table = copy.deepcopy(dict(run.table))
     table["output"] = {"folder": str(work), "tensorboard": False, "keep": 1}
     if checkpoint is not None:
@@ -79,7 +79,7 @@ def execute(
         errors={name: found.standard_error for name, found in estimates.items()},
         bits_per_weight=bits,
         file_ratio=ratio,
-        seconds=time.perf_counter() - start,
+        seconds=time.process_time() - start,
         curve=_curve(work / CSV_NAME),
     )
 

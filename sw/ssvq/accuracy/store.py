@@ -25,7 +25,7 @@ class Outcome:
         errors: standard error of those metrics that are means over a small sample.
         bits_per_weight: stored bits of the compressed layers' weights for each weight; 32 where nothing is compressed.
         file_ratio: float32 bytes of the compressed layers over the bytes of their container file; 1 for float.
-        seconds: the run took.
+        seconds: processor time that the run took; other work on the machine does not lengthen it.
         curve: what training logged, column by column.
     """
 

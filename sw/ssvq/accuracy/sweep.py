@@ -99,7 +99,8 @@ class Sweep:
         self.store.put(outcome)
         discard(folder)
         metrics = ", ".join(f"{metric} {value:.4f}" for metric, value in outcome.metrics.items())
-        self.console.print(f"done   {name}: {outcome.bits_per_weight:.3f} bits, {metrics} ({outcome.seconds:.0f} s)")
+        cost = f"{outcome.bits_per_weight:.3f} bits, {metrics} ({outcome.seconds:.0f} s of one core)"
+        self.console.print(f"done   {name}: {cost}")
         if outcome.seconds > RUN_SECONDS_MAX:
             limit = RUN_SECONDS_MAX // 60
             self.console.print(f"       that is longer than the {limit} minutes that a run should take", style="yellow")

@@ -88,7 +88,7 @@ class Block:
         tensor: name of the stored one.
         token, channel: the first ones.
         tokens, channels: how many.
-        step: activations of the stored tensor from one to the next.
+        step: activations of the stored tensor from one to the next; 0 where one stands for all.
     """
 
     tensor: str
@@ -99,15 +99,18 @@ class Block:
     step: int = 1
 
 
-def block_of(view: View, stored_channels: int) -> Block | None:
-    """A view's last axis as channels, and all before it as activations; None when they are not evenly spaced."""
+def block_of(view: View, stored_channels: int, *, repeated: bool = False) -> Block | None:
+    """A view's last axis as channels, and all before it as activations; None when they are not evenly spaced.
+
+    With `repeated`, one activation may stand for all.
+    """
     channels = view.shape[-1] if view.shape else 1
     rows = view.reshaped((math.prod(view.shape[:-1]), channels))
     if rows is None:
         return None
     tokens, (token_stride, channel_stride) = rows.shape[0], rows.strides
     token, channel = divmod(view.offset, stored_channels)
-    evenly = tokens == 1 or (token_stride > 0 and token_stride % stored_channels == 0)
+    evenly = tokens == 1 or (token_stride > -repeated and token_stride % stored_channels == 0)
     if (channels > 1 and channel_stride != 1) or not evenly or channel + channels > stored_channels:
         return None
     step = token_stride // stored_channels if tokens > 1 else 1

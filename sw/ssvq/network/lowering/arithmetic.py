@@ -41,10 +41,8 @@ def binary(low: Lowering, node: Node, operator: ops.Add | ops.Multiply) -> None:
         _scale_shift(low, node, name, ones if is_sum else values, values if is_sum else 0 * ones)
         return
     constant = other in low.graph.constants
-    second = low.constant(other, shape, order) if constant else low.view(node, other)
-    if second.shape != shape:
-        refuse(node, f"both operands must have the shape {shape}, {other!r} has {second.shape}")
-    blocks = [low.block(node, one.transposed(order)) for one in (view, second)]
+    second = low.constant(other, shape, order) if constant else low.view(node, other).expanded(shape)
+    blocks = [low.block(node, view.transposed(order)), low.block(node, second.transposed(order), repeated=True)]
     if len({(block.tokens, block.channels) for block in blocks}) != 1:
         refuse(node, "both operands must have their activations and channels alike")
     scales = {

@@ -44,6 +44,7 @@ def _as_matrix(low: Lowering, node: Node, pixels: View) -> None:
 
 def _patches(low: Lowering, node: Node, operator: ops.Conv2d) -> View:
     """The input stored window by window: view (1, rows, columns, kh * kw * C)."""
+    _require_one_image(low, node)
     name = node.operands[0]
     _, channels, height, width = low.graph.inputs[name].shape
     windows = patch_windows(low.graph, node, operator)
@@ -120,6 +121,7 @@ def pool(low: Lowering, node: Node, operator: ops.AveragePool | ops.MaxPool) -> 
 
 def image_block(low: Lowering, node: Node) -> Block:
     """All pixels of a node's operand, (1, C, H, W)."""
+    _require_one_image(low, node)
     return low.block(node, low.view(node, node.operands[0]).transposed(PIXELS_LAST))
 
 
@@ -155,6 +157,12 @@ def image_step(
     )
 
 
+def _require_one_image(low: Lowering, node: Node) -> None:
+    count = low.graph.type_of(node.operands[0]).shape[0]
+    if count != 1:
+        refuse(node, f"there must be one image at a time, not {count}")
+
+
 def geometry_of(
     node: Node, kernel: ops.Pair, stride: ops.Pair, padding: ops.Padding, dilation: ops.Pair
 ) -> ConvolutionGeometry:
@@ -163,6 +171,9 @@ def geometry_of(
         most = FIELD_BY_NAME[f"{what}_x"].bounds[1]
         if max(values) > most:
             refuse(node, f"{what} must be at most {most}, not {values}")
+    widest = FIELD_BY_NAME["kernel_width"].bounds[1]
+    if kernel[1] > widest and node.type.shape[2:] != (1, 1):
+        refuse(node, f"a kernel must have at most {widest} columns, not {kernel[1]}")
     top, left, bottom, right = padding
     return ConvolutionGeometry(kernel=kernel, stride=stride, padding=(top, bottom, left, right), dilation=dilation)
 

@@ -124,9 +124,12 @@ class Lowering:
         """A view's axes as they are stored, channels last."""
         return stored_order(view, self.tensors[view.tensor].channels)
 
-    def block(self, node: Node, view: View) -> Block:
-        """A view's activations and channels, the last axis; refuses what is not stored like that."""
-        block = block_of(view, self.tensors[view.tensor].channels)
+    def block(self, node: Node, view: View, *, repeated: bool = False) -> Block:
+        """A view's activations and channels, the last axis; refuses what is not stored like that.
+
+        With `repeated`, one activation may stand for all.
+        """
+        block = block_of(view, self.tensors[view.tensor].channels, repeated=repeated)
         if block is None:
             refuse(node, f"its operand of shape {view.shape} must be activations of channels as they are stored")
         self.require_word(node, "its operand", block.channel)
