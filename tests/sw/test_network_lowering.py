@@ -240,7 +240,7 @@ def test_an_output_that_is_a_constant_is_refused() -> None:
 
 
 def test_a_network_that_does_not_fit_is_refused_with_the_tensor() -> None:
-    with pytest.raises(GraphError, match=r"matmul\.0: it needs \d+ words even in parts, the activation memory has 256$"):
+    with pytest.raises(GraphError, match=r"matmul\.0: it needs \d+ words even in parts, .* has 256$"):
         compiled(small_vit(width=64), images(1), PRESETS["tiny"].replace(activation_bytes=2048))
 
 
