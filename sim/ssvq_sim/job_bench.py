@@ -22,6 +22,7 @@ from cocotb.utils import get_sim_time
 from ssvq.driver import Device, DriverError, JobFailed, RunResult
 from ssvq.program import Program, ProgramError, place_input
 from ssvq_gen.config import CoreConfig
+from ssvq_gen.format import Opcode
 from ssvq_gen.registers import REGISTER_BY_NAME
 
 from .behaviour import CHANNELS, CLOCK_NS, Behaviour, Hang, JobError, JobResult, SimulationJob
@@ -134,8 +135,12 @@ def drive(bus: SimulationBus, config: CoreConfig, job: SimulationJob) -> tuple[R
 
 
 def first_stray(memory: npt.NDArray[np.uint8], program: Program, job: SimulationJob) -> int | None:
-    """Offset of the first byte that changed although it is no output."""
+    """Offset of the first byte that changed although it is no output, nor what a STORE keeps for a LOAD after it."""
     expected = np.full(memory.size, FILL, dtype=np.uint8)
+    for d in program.descriptors():
+        if d["opcode"] == Opcode.STORE:
+            span = slice(d["dram_offset"], d["dram_offset"] + d["dram_bytes"])
+            expected[span] = memory[span]
     expected[: program.image.size] = program.image
     for name, array in job.inputs.items():
         place_input(expected, program, array, job=name)

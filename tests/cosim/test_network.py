@@ -13,6 +13,7 @@ from ssvq.network.calibration import calibrate
 from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph, default_choice
 from ssvq.network.emission import INPUT, OUTPUT, CompiledNetwork
+from ssvq.network.integer_network import TransferStep
 from ssvq.quantize.formats import QuantizeConfig
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_sim.behaviour import Behaviour, SimulationJob
@@ -77,4 +78,35 @@ def test_images(weights: QuantizeConfig) -> None:
     graph = graph_of(model, (sample,))
     layers = compress_graph(graph, default_choice(graph, weights))
     made = compile_network(graph, calibrate(graph, [(sample,)]), layers, config)
+    require_exact(made, sample, config)
+
+
+class Large(nn.Module):
+    """An image that is larger than the memory of `tiny`, and is used again after a mean of another one made of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.depthwise = nn.Conv2d(3, 16, 3, 1, 1), nn.Conv2d(16, 16, 5, 1, 2, groups=16)
+        self.project, self.head = nn.Conv2d(16, 16, 1), nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(1, 3, H, W) to logits and an image."""
+        x = functional.relu6(self.first(x))
+        y = self.project(functional.hardswish(self.depthwise(x)))
+        return self.head(functional.max_pool2d(y, 2).mean((2, 3))), x + y
+
+
+@pytest.mark.slow
+@pytest.mark.cosim
+def test_images_in_bands_and_through_dram() -> None:
+    torch.manual_seed(0)
+    model, sample, config = Large().eval(), torch.randn(1, 3, 40, 32), PRESETS["tiny"]
+    graph = graph_of(model, (sample,))
+    layers = compress_graph(graph, default_choice(graph, INT8))
+    made = compile_network(graph, calibrate(graph, [(sample,)]), layers, config)
+    transfers = [step for step in made.network.steps if isinstance(step, TransferStep)]
+    stored = {step.target.tensor for step in transfers if made.network.tensors[step.target.tensor].in_dram}
+    fetched = {step.source.tensor for step in transfers}
+    assert stored & fetched, "something goes to DRAM and comes back"
+    assert any(" band 1" in step.name for step in made.network.steps)
     require_exact(made, sample, config)

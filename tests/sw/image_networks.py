@@ -25,7 +25,7 @@ from ssvq.quantize.encode import encode
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq.reference import ActivationScale
 from ssvq.vector_operation import VectorOperation
-from ssvq.vector_scales import look_up, rescaled_sum
+from ssvq.vector_scales import look_up, product, rescaled_sum
 from ssvq.window_operation import WindowOperation
 from ssvq.window_scales import average_pool, depthwise, max_pool
 
@@ -136,6 +136,22 @@ class ImageBuilder:
             output_scale=output,
         )
         return self._vector(name, operation, (first, second), output)
+
+    def gate(self, name: str, first: str, second: str) -> str:
+        """The product of an image and one pixel."""
+        output = ActivationScale(scale=0.6, zero_point=4)
+        operation = product(
+            name,
+            channels=self.sizes[first][2],
+            input_scale=self.tensors[first].scale,
+            second_scale=self.tensors[second].scale,
+            output_scale=output,
+        )
+        target = self.image(name, self.sizes[first], output)
+        shared = replace(self.block(second), tokens=target.tokens, step=0)
+        sources = self.block(first), shared
+        self.steps.append(VectorStep(name=name, operation=operation, sources=sources, target=target))
+        return name
 
     def function(self, name: str, source: str) -> str:
         """By a table."""

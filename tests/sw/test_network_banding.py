@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from core_model import CoreModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_networks import ImageBuilder
+from test_network_images import NETWORKS, samples_of, seeded
+from test_network_lowering import INT8, images, small_vit
 
+from ssvq.network import graph_of
+from ssvq.network.attention_order import by_heads
 from ssvq.network.banding import banded
+from ssvq.network.calibration import calibrate
+from ssvq.network.compression import compress_graph, default_choice
 from ssvq.network.emission import INPUT, OUTPUT, emit, plan
 from ssvq.network.errors import GraphError
-from ssvq.network.integer_network import IntegerNetwork
+from ssvq.network.integer_network import IntegerNetwork, ProductStep, TransferStep
+from ssvq.network.lowering import lower
 from ssvq.program import place_input, read_output
 from ssvq.reference import Int8Array
 from ssvq_gen.config import PRESETS, CoreConfig
+from ssvq_gen.format import STREAM_OPCODES, Opcode
 
 SMALL = PRESETS["tiny"].replace(name="small", accumulator_depth=16)
 
@@ -41,10 +51,9 @@ def check(whole: IntegerNetwork, config: CoreConfig) -> IntegerNetwork:
         place_input(window, program, given_inputs[own.tensor], job=f"{INPUT}{own.name}")
     CoreModel(config).run(window, program.descriptor_offset, program.descriptor_count)
     for name, view in network.outputs.items():
-        values = view.read(expected[view.tensor])
-        np.testing.assert_array_equal(view.read(found[view.tensor]), values)
-        output = read_output(window, program, job=f"{OUTPUT}{name}")
-        np.testing.assert_array_equal(output, values.reshape(output.shape))
+        np.testing.assert_array_equal(view.read(found[view.tensor]), view.read(expected[view.tensor]))
+        output = network.restore(name, read_output(window, program, job=f"{OUTPUT}{name}"))
+        np.testing.assert_array_equal(output, network.output(expected, name))
     return network
 
 
@@ -77,6 +86,94 @@ def test_bottlenecks(words: int) -> None:
     assert words_used(network) > words
     found = check(network, memory_of(words))
     assert len(found.steps) > len(network.steps)
+
+
+def test_what_bands_share() -> None:
+    """Weights are in DRAM once, and parameters and tables are fetched once for all bands."""
+    network, config = bottlenecks(), memory_of(320)
+    made = emit(banded(network, config), config)
+    layers = sum(hasattr(step, "layer") or step.name == "stem" for step in network.steps)
+    descriptors = list(made.program.descriptors())
+    streams = [d["dram_offset"] for d in descriptors if d["opcode"] in STREAM_OPCODES]
+    assert len(set(streams)) == layers < len(streams)
+    constants = [own.name for own in made.plan.lifetimes if own.name not in made.network.tensors]
+    fetched = [d for d in descriptors if d["opcode"] == Opcode.LOAD]
+    moved = sum(isinstance(step, TransferStep) for step in made.network.steps)
+    inputs = sum(not made.network.tensors[own.tensor].in_dram for own in network.inputs)
+    assert len(fetched) == len(constants) + moved + inputs
+    assert max(Counter(d["dram_offset"] for d in fetched).values()) == 1
+
+
+def residual_images(size: int = 16) -> IntegerNetwork:
+    """An image that is needed again after a mean of what is made of it, and leaves the core; all are large."""
+    b = ImageBuilder(1)
+    b.image("x", (size, size, 3))
+    b.function("act", b.convolution("first", "x", 16))
+    b.depthwise("depthwise", "act", kernel=5)
+    b.linear("head", b.mean("pool", b.pool("half", b.linear("project", "depthwise", 16))), 10)
+    b.sum("sum", "first", "project")
+    return b.network({"x": (size, size, 3)}, "sum", "head")
+
+
+def test_spills() -> None:
+    """Large inputs and outputs are in DRAM from the start, and what is in between goes there and comes back."""
+    found = check(residual_images(), memory_of(256))
+    in_dram = {name for name, tensor in found.tensors.items() if tensor.in_dram}
+    assert {"x", "sum", "first"} <= in_dram
+    assert "head" not in in_dram
+    stored = {step.target.tensor for step in found.steps if isinstance(step, TransferStep)} & in_dram
+    fetched = {step.source.tensor for step in found.steps if isinstance(step, TransferStep)} & in_dram
+    assert "x" in fetched - stored
+    assert "sum" in stored - fetched
+    assert "first" in stored & fetched
+
+
+def test_a_gate_for_all_pixels() -> None:
+    """One pixel that every band takes."""
+    b = ImageBuilder(2)
+    b.image("x", (16, 12, 8))
+    b.mean("mean", b.convolution("first", "x", 16))
+    b.linear("last", b.gate("gate", "first", b.linear("weights", "mean", 16)), 24)
+    network = b.network({"x": (16, 12, 8)}, "last")
+    found = check(network, memory_of(words_used(network) // 2 // 64 * 64))
+    assert "gate band 1" in {step.name for step in found.steps}
+
+
+def test_bands_are_chosen_the_same_way_again() -> None:
+    config = memory_of(320)
+    first, second = (emit(banded(residual_images(), config), config).program for _ in range(2))
+    assert (first.image == second.image).all()
+    assert first.jobs == second.jobs
+
+
+def test_what_does_not_fit_in_parts_is_named() -> None:
+    rule = "it needs 267 words even in parts, the activation memory has 208"
+    with pytest.raises(GraphError, match=f"^second.depthwise: {rule}$"):
+        banded(bottlenecks(), memory_of(208))
+
+
+def test_a_transformer() -> None:
+    """Attention in parts of its queries, layers in parts of their activations."""
+    samples = images()
+    graph = graph_of(small_vit(depth=1), samples[0])
+    layers = compress_graph(graph, lambda node: INT8)
+    network = by_heads(lower(graph, calibrate(graph, samples), layers, word_bytes=SMALL.word_bytes))
+    found = check(network, memory_of(256))
+    assert any(isinstance(step, ProductStep) and " band " in step.name for step in found.steps)
+    assert any(isinstance(step, TransferStep) for step in found.steps)
+
+
+@pytest.mark.parametrize("name", ["mobile", "decoder", "mixed"])
+def test_networks_from_modules(name: str) -> None:
+    """First layers of windows, rows that are put between each other, concatenations, means."""
+    make, shape = NETWORKS[name]
+    model, samples = seeded(make), samples_of(shape)
+    graph = graph_of(model, samples[0])
+    layers = compress_graph(graph, default_choice(graph, INT8))
+    network = lower(graph, calibrate(graph, samples), layers, word_bytes=SMALL.word_bytes)
+    words = words_used(network)
+    found = check(network, memory_of(words * 5 // 8 // 64 * 64))
+    assert any(" band 1" in step.name for step in found.steps)
 
 
 def random_network(seed: int, height: int, width: int) -> IntegerNetwork:

@@ -86,3 +86,12 @@ def test_bad_input(graph: Graph) -> None:
         calibrate(graph, [(torch.zeros(1, 3, 8),)], clip="mse", percentile=99.9)
     with pytest.raises(GraphError, match="its values must be finite for the samples"):
         calibrate(graph, [(torch.full((1, 3, 8), torch.nan),)])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_least_error_of_values_on_one_side_of_zero(sign: int) -> None:
+    values = sign * np.linspace(0.9, 1.0, 100, dtype=np.float32)
+    found = least_error(ValueRange(low=float(values.min()), high=float(values.max())), values)
+    assert found.low <= 0 <= found.high
+    # without clipping: all values are as likely
+    assert max(abs(found.low), abs(found.high)) == pytest.approx(1.0)

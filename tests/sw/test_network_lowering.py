@@ -239,8 +239,9 @@ def test_an_output_that_is_a_constant_is_refused() -> None:
         compiled(Constant().eval(), [(torch.randn(1, 6, 8),)], PRESETS["tiny"])
 
 
-def test_a_network_that_does_not_fit_is_refused_with_the_tensor() -> None:
-    with pytest.raises(GraphError, match=r"matmul\.0: it needs \d+ words even in parts, .* has 256$"):
+def test_a_network_that_does_not_fit_in_parts_is_refused_with_the_step() -> None:
+    rule = "it needs 432 words even in parts, the activation memory has 256"
+    with pytest.raises(GraphError, match=f"^blocks.0.attn.matmul.0: {rule}$"):
         compiled(small_vit(width=64), images(1), PRESETS["tiny"].replace(activation_bytes=2048))
 
 

@@ -40,6 +40,13 @@ def test_memory_is_used_again() -> None:
     assert sorted(set(plan_memory(chain, 20).places.values())) == [0, 10]
 
 
+def test_other_orders_are_tried() -> None:
+    """With the largest first, one of 5 words finds no room in a memory that all just fill."""
+    sizes = [(5, 1, 3), (5, 1, 1), (6, 3, 3), (4, 1, 2)]
+    given_lifetimes = [Lifetime(name=f"t{n}", words=w, first=a, last=b) for n, (w, a, b) in enumerate(sizes)]
+    assert plan_memory(given_lifetimes, 14).words == 14
+
+
 def test_what_does_not_fit_is_named() -> None:
     pair = [Lifetime(name="scores", words=10, first=0, last=1), Lifetime(name="x", words=6, first=1, last=2)]
     with pytest.raises(GraphError, match=r"^x: its 6 words do not fit the activation memory of 15 words beside 10 in"):

@@ -92,7 +92,7 @@ def _of_head(step: ProductStep, head: int, *, source: Block | None = None, targe
     return replace(
         step,
         name=name,
-        product=replace(step.product, name=name, batch_count=1),
+        product=replace(step.product, batch_count=1),
         source=source or moved(step.source, step.source_stride, head),
         operand=moved(step.operand, step.operand_stride, head),
         target=target or moved(step.target, step.target_stride, head),

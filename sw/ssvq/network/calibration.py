@@ -92,6 +92,8 @@ def least_error(whole: ValueRange, values: FloatArray) -> ValueRange:
         scale = ActivationScale.from_range(part.low, part.high)
         return float(np.square(scale.dequantize(scale.quantize(values)) - values).mean())
 
+    # int8 always has a zero, and bounds on one side of it could pass each other
+    whole = ValueRange(low=min(whole.low, 0.0), high=max(whole.high, 0.0))
     lowered = min((replace(whole, high=whole.high * share) for share in _SHARES), key=error)
     return min((replace(lowered, low=lowered.low * share) for share in _SHARES), key=error)
 

@@ -18,3 +18,15 @@ class OperatorError(ValueError):
 
 class UnsupportedError(Exception):
     """An operation of PyTorch or ONNX has no form in the operator set; the text is the reason. It becomes a Host."""
+
+
+class ReportError(ValueError):
+    """A run's record, profile or baseline does not belong to what it is shown with, or does not add up.
+
+    `where` names the file or part.
+    """
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}")
+        self.where = where
+        self.problem = problem

@@ -56,7 +56,8 @@ class TokenRanges:
             start = step.target.token // self.row * self.row
             self.made = start, start + (step.rows[1] - step.rows[0]) * self.row
             return
-        sources = [(source.tensor, _tokens(source)) for source in step.sources]
+        sources = [(source.tensor, _tokens(source)) for source in step.sources if source.step]
+        self._whole = [(source.tensor, _tokens(source)) for source in step.sources if not source.step]
         self.made = _tokens(step.target)
         if isinstance(step, ProductStep):
             count = step.product.batch_count
@@ -94,8 +95,9 @@ class TokenRanges:
         sources = [step.source] if isinstance(step, ProductStep) else list(step.sources)
         target = step.target
         if self.is_split:
-            sources = [_part(block, own) for block, (_, own) in zip(sources, self.taken(made), strict=False)]
-            target = _part(target, made)
+            count, offset = made[1] - made[0], made[0] - self.made[0]
+            sources = [replace(own, token=own.token + offset * own.step, tokens=count) for own in sources]
+            target = replace(target, token=made[0], tokens=count)
         sources, target = [_renamed(block, copies) for block in sources], _renamed(target, copies)
         if isinstance(step, ProductStep):
             product, operand = replace(step.product, tokens=target.tokens), _renamed(step.operand, copies)
@@ -112,7 +114,7 @@ class TokenRanges:
         return replace(
             step,
             name=name,
-            source=_renamed(_part(step.source, pixels), copies),
+            source=_renamed(replace(step.source, token=pixels[0], tokens=pixels[1] - pixels[0]), copies),
             first_row=step.first_row + (pixels[0] - step.source.token) // step.width,
             rows=rows,
             target=_renamed(target, copies),
@@ -149,8 +151,9 @@ def _is_split(step: Step) -> bool:
     if isinstance(step, ProductStep):
         alone = step.product.batch_count == 1 or step.source_stride[0] == step.target_stride[0] == 0
         return alone and step.source.step == step.target.step == 1
-    blocks = (*step.sources, step.target)
-    return all(block.step == 1 and block.tokens == step.target.tokens for block in blocks)
+    first, *others = step.sources
+    is_even = all(block.step == 1 and block.tokens == step.target.tokens for block in (first, step.target))
+    return is_even and all(block.step in (0, 1) and block.tokens == step.target.tokens for block in others)
 
 
 def _pixels_taken(step: ImageStep, rows: Range) -> Range:
@@ -176,8 +179,3 @@ def _renamed(block: Block, copies: Mapping[str, Copy]) -> Block:
     """The block in the copy of its tensor."""
     copy = copies.get(block.tensor)
     return block if copy is None else replace(block, tensor=copy.name, token=block.token - copy.tokens[0])
-
-
-def _part(block: Block, tokens: Range) -> Block:
-    """Activations of the block's tensor, as the block has them."""
-    return replace(block, token=tokens[0], tokens=tokens[1] - tokens[0])

@@ -1,21 +1,21 @@
-"""The `ssvq` command."""
+"""`ssvq train` and `ssvq recipes`."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ssvq.cli.errors import BAD_INPUT, FAILED, ending_with, fail
 
 if TYPE_CHECKING:
     from ssvq.train.run import Run
 
-# torch takes seconds to import, so commands import what they need when they run
-BAD_INPUT, FAILED, SIGNAL_BASE = 2, 1, 128
-TRAIN_HELP = """Train a model whose weights are compressed, from a recipe.
+SIGNAL_BASE = 128
+"""Added to a signal's number, that is the exit code of what the signal ended."""
+HELP = """Train a model whose weights are compressed, from a recipe.
 
 A recipe is a TOML file, or one of those that `ssvq recipes` lists. A small one:
 
@@ -48,21 +48,7 @@ RECIPE`; the batch is divided among them.
 With SSVQ_TRACEBACK=1 in the environment, errors show where they come from.
 """
 
-app = typer.Typer(
-    help="Compress and train PyTorch models for the SSVQ core.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
 
-
-@app.callback()
-def _main() -> None:
-    """Makes the commands subcommands, however many there are."""
-
-
-@app.command(help=TRAIN_HELP)
 def train(
     recipe: Annotated[str, typer.Argument(help="TOML file, or name of a packaged recipe", metavar="RECIPE")],
     settings: Annotated[
@@ -83,14 +69,13 @@ def train(
         try:
             results = finish(run, interrupt)
         except (TrainingError, OSError) as error:
-            _fail(error, FAILED)
+            fail(error, FAILED)
     run.trainer.processes.end()
     if results is None:
         run.display.note(f"stopped after step {run.trainer.step}; the same command goes on from there")
         raise typer.Exit(SIGNAL_BASE + (interrupt.signal or 0))
 
 
-@app.command()
 def recipes(name: Annotated[str | None, typer.Argument(help="Print this one, to make your own of it.")] = None) -> None:
     """List the recipes that come with this package, or print one."""
     from ssvq.train.recipe import packaged_recipes, read_recipe
@@ -102,22 +87,7 @@ def recipes(name: Annotated[str | None, typer.Argument(help="Print this one, to 
     try:
         typer.echo(read_recipe(name)[1], nl=False)
     except ValueError as error:
-        _fail(error, BAD_INPUT)
-
-
-@app.command()
-def info(file: Annotated[Path, typer.Argument(help="Container of compressed layers, such as model.ssvq.")]) -> None:
-    """Show the layers of a container, and what they take."""
-    from rich.console import Console
-
-    from ssvq.container import ContainerError, load
-    from ssvq.layer_table import layer_table
-
-    try:
-        layers = load(file)
-    except (ContainerError, OSError) as error:
-        _fail(error, BAD_INPUT)
-    Console(width=None if sys.stdout.isatty() else 120).print(layer_table(layers.values()))
+        fail(error, BAD_INPUT)
 
 
 def _set_up(recipe: str, overrides: list[str], *, fresh: bool) -> Run:
@@ -127,21 +97,6 @@ def _set_up(recipe: str, overrides: list[str], *, fresh: bool) -> Run:
     from ssvq.train.recipe import Recipe
     from ssvq.train.run import set_up
 
-    try:
+    kinds = (ValueError, TypeError, OSError, ImportError, RuntimeError, CompileError)
+    with ending_with(BAD_INPUT, *kinds):
         return set_up(Recipe.load(recipe, overrides), Processes.start(), fresh=fresh)
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError, CompileError) as error:
-        if os.environ.get("SSVQ_TRACEBACK"):
-            raise
-        _fail(error, BAD_INPUT)
-
-
-def _fail(error: Exception, code: int) -> NoReturn:
-    """End with one line."""
-    rank = os.environ.get("RANK", "0")
-    where = "" if rank == "0" else f" (process {rank})"
-    typer.echo(f"error{where}: {' '.join(str(error).split())}", err=True)
-    raise typer.Exit(code)
-
-
-if __name__ == "__main__":
-    app(prog_name="ssvq")

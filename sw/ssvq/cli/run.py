@@ -1,0 +1,164 @@
+"""`ssvq run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ssvq.cli import options
+from ssvq.cli.compress import require_folder
+from ssvq.cli.display import command_line, console, print_json, progress
+from ssvq.cli.errors import FAILED, bad_input, ending_with
+
+if TYPE_CHECKING:
+    from ssvq.network.backend import ProgramBackend
+    from ssvq.network.network_file import CompiledModel
+    from ssvq.network.partitioned_network import RunCore
+
+HELP = """Run a compiled network on an input.
+
+\b
+    ssvq run net.ssvqnet
+    ssvq run net.ssvqnet --input photo.jpg --output logits.npy
+    ssvq run net.ssvqnet --backend sim --bytes-per-cycle 1 --latency 100
+    ssvq run net.ssvqnet --backend sim --record run.json --record-all
+    ssvq run net.ssvqnet --dump tensors/
+
+The reference is the integer golden model of what the core computes. The simulation runs the generated Verilog, counts
+its cycles, and is compared with the golden model; where one integer differs the exit code is 1. Operators of the host
+run in float32 with either.
+
+Without --input it is the sample that was stored when the network was compiled, for which the file has the float model's
+outputs: the cosine to them is printed. --dump writes every tensor of the integer network, int8 activations by channels,
+in the order in which the steps write them, and index.json, which has their scales.
+
+--record writes what `ssvq report` makes its page of: cycles, where they went, accuracy. A core records as many
+descriptors as its profile_depth says; with --record-all the simulated one records all, up to 4096. That core has to be
+built, and takes up to 5 cycles more for each layer that it records besides.
+"""
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Compiled network, such as net.ssvqnet.")],
+    backend: Annotated[str, typer.Option(help="reference, or sim: the generated Verilog.")] = "reference",
+    input: Annotated[Path | None, typer.Option(help=".npy, .safetensors by input's name, or an image.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the outputs: .npy, or .safetensors by name.")] = None,
+    dump: Annotated[Path | None, typer.Option(help="Folder for all tensors of the integer network.")] = None,
+    bytes_per_cycle: Annotated[int, typer.Option(min=0, help="Of the simulated bus; 0 is a beat.")] = 0,
+    latency: Annotated[int, typer.Option(min=0, help="Cycles from an address to its data, simulated.")] = 100,
+    profile: Annotated[
+        Path | None, typer.Option(help="Write where the simulated cycles went, for ui.perfetto.dev.")
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="Write what `ssvq report` reads, such as run.json.")] = None,
+    record_all: Annotated[bool, typer.Option("--record-all", help="Record the cycles of every descriptor.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Run a network; the text above is the user's."""
+    with bad_input():
+        from ssvq.network.backend import BACKENDS, BackendError, BusSettings, ProgramBackend, program_runner
+        from ssvq.network.network_file import load_network
+        from ssvq.network.partitioned_network import run_golden
+        from ssvq.network.profiled import profiling_core
+        from ssvq.network.recording import accuracy, record_of
+        from ssvq.network.run_files import DumpingCore, require_output, save_outputs, save_profiles
+        from ssvq.network.samples import read_samples
+
+        if backend not in BACKENDS:
+            raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
+        if profile is not None and backend == "reference":
+            raise ValueError("--profile needs --backend sim: the reference has no cycles")
+        if record_all and (record is None or backend == "reference"):
+            raise ValueError("--record-all needs --backend sim and --record")
+        model = load_network(file)
+        for path in (output, profile, record):
+            if path is not None:
+                require_folder(path)
+        if output is not None:
+            require_output(output, model.network.outputs)
+        given = tuple(model.sample.values())
+        if input is not None:
+            samples = read_samples(input, model.network.inputs, model.preparation)
+            if len(samples) != 1:
+                raise ValueError(f"{input} must have one sample, not {len(samples)}")
+            (given,) = samples
+        core: RunCore = run_golden
+        programs: ProgramBackend | None = None
+        bus, config = BusSettings(bytes_per_cycle=bytes_per_cycle, latency=latency), model.config
+        if record_all:
+            config = profiling_core(config, [part.compiled.program for part in model.network.core_parts])
+        if backend != "reference":
+            has_profile = profile is not None or (record is not None and config.profile_depth > 0)
+            runner = program_runner(backend)
+            programs = ProgramBackend(runner, model.config, bus=bus, profile=has_profile, recording=config)
+            core = programs
+        if dump is not None:
+            core = DumpingCore(core, dump)
+        with progress(f"run on {backend}", None), ending_with(FAILED, BackendError):
+            values = {name: value.numpy() for name, value in model.network.run(given, core).items()}
+        if output is not None:
+            save_outputs(values, output)
+        if profile is not None and programs is not None:
+            save_profiles(programs.runs, profile)
+        about = _summary(model, backend, values, programs, stored=input is None)
+        if record is not None:
+            expected = model.expected if input is None else {}
+            metrics = accuracy(values, {name: value.numpy() for name, value in expected.items()})
+            record_of(model, programs, config, bus, metrics=metrics, command=command_line()).save(record)
+    if json:
+        print_json(about)
+    else:
+        _show(about)
+    if about["bit_exact"] is False:
+        raise typer.Exit(FAILED)
+
+
+def _summary(
+    model: CompiledModel, backend: str, values: dict[str, Any], programs: ProgramBackend | None, *, stored: bool
+) -> dict[str, Any]:
+    """What came of a run, as plain data."""
+    from ssvq.network.accuracy_line import cosine, top
+
+    outputs = []
+    for name, found in values.items():
+        expected = model.expected.get(name) if stored else None
+        outputs.append(
+            {
+                "name": name,
+                "shape": list(found.shape),
+                "top": top(found),
+                "cosine_to_float": None if expected is None else cosine(found, expected.numpy()),
+            }
+        )
+    runs = programs.runs if programs else {}
+    parts = [
+        {"name": name, "bit_exact": programs is not None and programs.exact[name], "counters": dict(own.counters)}
+        for name, own in runs.items()
+    ]
+    return {
+        "model": model.name,
+        "config": model.config.name,
+        "backend": backend,
+        "host_operators": [node.name for node in model.work.on_host],
+        "outputs": outputs,
+        "cycles": sum(own.counters["TOTAL_CYCLES"] for own in runs.values()) if programs else None,
+        "bit_exact": all(programs.exact.values()) if programs else None,
+        "parts": parts,
+    }
+
+
+def _show(about: dict[str, Any]) -> None:
+    out = console()
+    out.print(f"{about['model']} on {about['config']}, {about['backend']}")
+    for own in about["outputs"]:
+        near = own["cosine_to_float"]
+        shape = " x ".join(map(str, own["shape"])) or "a number"
+        out.print(f"{own['name']}: {shape}" + ("" if near is None else f", cosine to float {near:.6f}"))
+        if own["top"]:
+            out.print("  top: " + ", ".join(f"{place} ({value:.4g})" for place, value in own["top"]))
+    if about["host_operators"]:
+        out.print(f"on the host: {', '.join(about['host_operators'])}")
+    if about["cycles"] is not None:
+        out.print(f"{about['cycles']:,} cycles")
+        out.print(f"outputs are {'equal' if about['bit_exact'] else 'NOT EQUAL'} to the golden model's, bit for bit")
