@@ -40,7 +40,7 @@ cosim: check $(STAMP) ## run real layers of real networks on the simulated core 
 bench: check $(STAMP) ## measure matrix products and a whole DeiT-tiny against their rooflines: build/bench
 	@$(RUN) -m ssvq_sim.bench $(BENCH_ARGS)
 
-networks: check $(STAMP) ## run a whole DeiT-tiny on the simulated core at several rates of the bus: build/networks
+networks: check $(STAMP) ## run whole networks on the simulated core and the golden model: build/networks (NETWORKS_ARGS=--help)
 	@$(RUN) -m ssvq_sim.networks $(NETWORKS_ARGS)
 
 accuracy: $(STAMP) ## accuracy against bits for all methods, hours: docs/results (an interrupted sweep goes on)

@@ -46,6 +46,13 @@ def test_minilm_padding_changes_nothing(encoder: minilm.MiniLM) -> None:
     torch.testing.assert_close(together[:1], alone, atol=1e-5, rtol=1e-4)
 
 
+def test_a_sentence_without_padding_and_the_look_up_apart(encoder: minilm.MiniLM) -> None:
+    tokens, _ = encoder.tokenize(SENTENCES[:1])
+    with torch.no_grad():
+        pooled = minilm.SentenceEncoder(encoder)(encoder.embeddings.word_embeddings(tokens))
+    torch.testing.assert_close(functional.normalize(pooled, dim=1), encoder.embed(SENTENCES[:1]))
+
+
 def test_minilm_linears(encoder: minilm.MiniLM) -> None:
     names = minilm.encoder_linears(encoder)
     assert len(names) == 36

@@ -17,6 +17,9 @@ def graph() -> Graph:
     return graph_of(nn.Sequential(nn.Linear(8, 16)).eval(), (torch.zeros(1, 3, 8),))
 
 
+REST = (0.0,) * 6
+
+
 def two_values() -> Tensor:
     x = torch.zeros(1, 3, 8)
     x[0, 0, 0], x[0, 0, 1] = -5.0, 3.0
@@ -26,13 +29,15 @@ def two_values() -> Tensor:
 def test_ranges_are_those_of_all_samples(graph: Graph) -> None:
     x = two_values()
     (name,) = graph.inputs
-    assert calibrate(graph, [(x,)])[name] == ValueRange(low=-5.0, high=3.0)
-    assert calibrate(graph, [(x,), (2 * x,)])[name] == ValueRange(low=-10.0, high=6.0)
+    assert calibrate(graph, [(x,)])[name] == ValueRange(low=-5.0, high=3.0, reach=(5.0, 3.0, *REST))
+    assert calibrate(graph, [(x,), (2 * x,)])[name] == ValueRange(low=-10.0, high=6.0, reach=(10.0, 6.0, *REST))
 
 
 def test_a_percentile_leaves_outliers_out(graph: Graph) -> None:
     (name,) = graph.inputs
-    assert calibrate(graph, [(two_values(),)], percentile=80)[name] == ValueRange(low=0.0, high=0.0)
+    assert calibrate(graph, [(two_values(),)], percentile=80)[name] == ValueRange(
+        low=0.0, high=0.0, reach=(0.0, 0.0, *REST)
+    )
 
 
 def test_constants_keep_their_whole_range(graph: Graph) -> None:
@@ -65,7 +70,8 @@ def test_calibrate_by_error(graph: Graph) -> None:
     (name,) = graph.inputs
     found = calibrate(graph, [(x,), (0.5 * x,)], clip="mse")[name]
     values = torch.cat([x, 0.5 * x]).numpy().reshape(-1)
-    whole = ValueRange(low=float(values.min()), high=float(values.max()))
+    reach = tuple(x.abs().amax((0, 1)).tolist())
+    whole = ValueRange(low=float(values.min()), high=float(values.max()), reach=reach)
     assert found == least_error(whole, values)
 
 

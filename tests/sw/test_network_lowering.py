@@ -20,7 +20,7 @@ from ssvq.network.column_order import by_columns
 from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph
 from ssvq.network.emission import INPUT, OUTPUT, CompiledNetwork
-from ssvq.network.integer_network import IntegerNetwork
+from ssvq.network.integer_network import IntegerNetwork, ProductStep
 from ssvq.network.lowering import lower
 from ssvq.program import place_input, read_output
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
@@ -168,6 +168,34 @@ def test_outputs_that_others_take_too() -> None:
         for (name, values), result in zip(found.items(), model(*sample), strict=True):
             expected = result.detach().numpy()
             assert np.abs(values - expected).max() <= 0.05 * np.abs(expected).max(), name
+
+
+def attention(x: Tensor) -> Tensor:
+    """Of two heads, (1, T, 16) to the same."""
+    heads = x.unflatten(2, (2, 8)).transpose(1, 2)
+    return functional.scaled_dot_product_attention(heads, heads, heads).transpose(1, 2).flatten(2)
+
+
+class Attention(nn.Module):
+    """A layer, attention and a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(16, 16), nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1, T, 16) to the same."""
+        mixed: Tensor = self.last(attention(self.first(x)))
+        return mixed
+
+
+@pytest.mark.parametrize("tokens", [8, 12, 16])
+def test_scores_of_any_number_of_tokens(tokens: int) -> None:
+    """8 and 16 are whole memory words, which heads share otherwise."""
+    samples = [(torch.randn(1, tokens, 16),) for _ in range(2)]
+    made = compiled(Attention().eval(), samples, PRESETS["tiny"])
+    assert sum(isinstance(step, ProductStep) for step in made.network.steps) == 4
+    run_program(made, samples[1], PRESETS["tiny"])
 
 
 def linear(features: int = 8) -> nn.Module:

@@ -25,6 +25,7 @@ from ssvq.network import graph_of
 from ssvq.network import operators as ops
 
 MATRIX, VECTOR = torch.linspace(-1, 1, 12).reshape(6, 2), torch.linspace(0.5, 2, 6)
+TALL = torch.linspace(0.5, 2, 5)[:, None]
 
 NORM = ["Elementwise", "Mean", "Multiply", "Elementwise", "Clamp", "Elementwise", "Multiply"]
 """x by the root of the sum of its squares, which is at least a small number."""
@@ -73,6 +74,11 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[int, ...], list[str]]] = {
     "where": (lambda x: torch.where(VECTOR > 1, x, 2.0), ROW, ["Where"]),
     "masked_fill": (lambda x: x.masked_fill(VECTOR > 1, 2.0), ROW, ["Where"]),
     "masked softmax": (lambda x: x.masked_fill(VECTOR > 1, -torch.inf).softmax(1), ROW, ["Softmax"]),
+    "softmax with a mask that leaves nothing out": (
+        lambda x: x.masked_fill(VECTOR > 1e9, -torch.inf).softmax(1),
+        ROW,
+        ["Softmax"],
+    ),
     "softmax with an added mask": (
         lambda x: (x + torch.zeros(6).masked_fill(VECTOR > 1, -1e9)).softmax(1),
         ROW,
@@ -85,6 +91,12 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[int, ...], list[str]]] = {
         ["Add", "Softmax"],
     ),
     "linear": (lambda x: functional.linear(x, MATRIX.T), TOKENS, ["Linear"]),
+    "linear with a factor for each channel": (
+        lambda x: functional.linear(x, MATRIX @ MATRIX.T) * VECTOR,
+        TOKENS,
+        ["Linear"],
+    ),
+    "linear with factors for tokens": (lambda x: functional.linear(x, MATRIX.T) * TALL, TOKENS, ["Linear", "Multiply"]),
     "matmul by a constant": (lambda x: x @ MATRIX, TOKENS, ["Linear"]),
     "matmul": (lambda x: x @ x.transpose(1, 2), TOKENS, ["Transpose", "MatMul"]),
     "linear with a computed weight": (lambda x: functional.linear(x, x), ROW, ["Transpose", "MatMul"]),
@@ -364,3 +376,14 @@ def test_mask_from_an_input() -> None:
     assert isinstance(drop.nodes[0].operator, ops.Host)
     assert drop.nodes[0].operator.reason == "masks are made on the host"
     require_same(drop, Applied(lambda x, drop: x.masked_fill(drop, -1e9).softmax(1)), values(2, 3), ~keep)
+
+
+def test_a_mask_that_leaves_nothing_out_goes() -> None:
+    for function in (
+        lambda x: x.masked_fill(VECTOR > 1e9, -torch.inf).softmax(1),
+        lambda x: (x + torch.zeros(6)).softmax(1),
+        lambda x: functional.scaled_dot_product_attention(x, x, x, attn_mask=torch.ones(5, 5, dtype=torch.bool)),
+    ):
+        x = values(*TOKENS)
+        (node,) = (n for n in graph_of(Applied(function), (x,)).nodes if isinstance(n.operator, ops.Softmax))
+        assert len(node.operands) == 1

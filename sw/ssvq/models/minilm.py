@@ -114,6 +114,28 @@ class MiniLM(nn.Module):
             return self.embed_tokens(tokens, mask)
 
 
+class SentenceEncoder(nn.Module):
+    """All of a model after the look-up of words, as a core does it: a sentence without padding to its embedding.
+
+    The embedding has not been brought to the length 1.
+    """
+
+    def __init__(self, model: MiniLM) -> None:
+        super().__init__()
+        self.embeddings, self.encoder = model.embeddings, model.encoder
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Word embeddings (1, T, WIDTH) to the mean of the last layer's states, (1, WIDTH)."""
+        count = words.shape[1]
+        embeddings = self.embeddings
+        added = embeddings.position_embeddings.weight[:count] + embeddings.token_type_embeddings.weight[0]
+        x: Tensor = embeddings.LayerNorm(words + added)
+        mask = torch.ones(1, 1, 1, count, dtype=torch.bool)
+        for layer in self.encoder.get_submodule("layer").children():
+            x = layer(x, mask)
+        return x.mean(1)
+
+
 def load_minilm() -> MiniLM:
     """The pretrained model in evaluation mode; to train it, call `requires_grad_()` and `train()`.
 

@@ -26,14 +26,21 @@ _SHARES = (*np.linspace(1.0, 0.2, 17).tolist(),)
 
 @dataclass(frozen=True, kw_only=True)
 class ValueRange:
-    """Smallest and largest value; both are finite."""
+    """Smallest and largest value; both are finite.
+
+    Attributes:
+        reach: largest magnitude at each place of the last axis; empty where that is not known.
+    """
 
     low: float
     high: float
+    reach: tuple[float, ...] = ()
 
     def union(self, other: ValueRange) -> ValueRange:
         """What holds both."""
-        return ValueRange(low=min(self.low, other.low), high=max(self.high, other.high))
+        alike = len(self.reach) == len(other.reach)
+        reach = tuple(map(max, self.reach, other.reach)) if alike else ()
+        return ValueRange(low=min(self.low, other.low), high=max(self.high, other.high), reach=reach)
 
 
 def calibrate(
@@ -105,4 +112,11 @@ def _range(name: str, values: Tensor, percentile: float) -> ValueRange:
         bounds = left_out, values.numel() - 1 - left_out
         ordered = np.partition(values.flatten().numpy(), bounds)  # a tenth of the time of sorting
         low, high = (float(ordered[bound]) for bound in bounds)
-    return ValueRange(low=low, high=high)
+    return ValueRange(low=low, high=high, reach=_reach(values, max(-low, high, 0.0)))
+
+
+def _reach(values: Tensor, most: float) -> tuple[float, ...]:
+    """Largest magnitude at each place of the last axis, at most that of the range."""
+    if values.ndim < 2:
+        return ()
+    return tuple(values.abs().flatten(0, -2).amax(0).clamp(max=most).tolist())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -50,7 +51,9 @@ def is_depthwise(graph: Graph, node: Node) -> bool:
     return operator.groups == graph.type_of(node.operands[0]).shape[1] == node.type.shape[1]
 
 
-def compress_graph(graph: Graph, choose: Choice) -> dict[str, CompressedLayer]:
+def compress_graph(
+    graph: Graph, choose: Choice, *, importance: Mapping[str, Tensor] = MappingProxyType({})
+) -> dict[str, CompressedLayer]:
     """The layers of all nodes with a weight by node name, batch norms included.
 
     They have the kind and the shape of their modules. But a convolution whose input is stored as patches (see
@@ -59,6 +62,7 @@ def compress_graph(graph: Graph, choose: Choice) -> dict[str, CompressedLayer]:
     Args:
         graph: a network.
         choose: format of a node's weights, see `default_choice`.
+        importance: of input channels by node name, where errors do not count alike, see `input_moments`.
 
     Raises:
         GraphError: a codebook for a depthwise convolution, whose kernels have no input channels to make vectors of.
@@ -75,7 +79,9 @@ def compress_graph(graph: Graph, choose: Choice) -> dict[str, CompressedLayer]:
             if weight.ndim == 4 and (takes_patches(graph, node) or _is_matrix(weight, node.operator)):
                 weight = weight.permute(0, 2, 3, 1).flatten(1)
             described = {} if weight.ndim == 2 else _description(node.operator)
-            layers[node.name] = encode(weight, config, bias=bias, name=node.name, **described)
+            layers[node.name] = encode(
+                weight, config, importance.get(node.name), bias=bias, name=node.name, **described
+            )
     return layers
 
 

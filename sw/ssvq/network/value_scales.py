@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from ssvq.network import operators as ops
 from ssvq.network.calibration import ValueRange
+from ssvq.network.channel_gains import channel_gains
 from ssvq.network.graph import Graph, Node
 from ssvq.reference import ActivationScale
+from ssvq_gen.vector_arithmetic import GAIN_SHIFT_MAX
 
 _SYMMETRIC_LEVELS = 127
 _SMALLEST_RANGE = 1e-9
+_FINEST = 4
+"""Steps of a sum in one of an operand: more would tell nothing."""
 
 
 def value_scales(graph: Graph, ranges: Mapping[str, ValueRange]) -> dict[str, ActivationScale]:
     """The scale of every float value that is stored, by name.
 
     Values that movement joins have one scale, and so have images and their largest pixels. Operands of products have
-    zero point 0, and so has what they are moved or scaled from; a softmax's shares are from 0 to their largest.
+    zero point 0, and so has what they are moved or scaled from; a softmax's shares are from 0 to their largest. Where
+    channels differ much, see `channel_gains`.
     """
     groups = _Groups()
     for node in graph.nodes:
@@ -33,11 +42,19 @@ def value_scales(graph: Graph, ranges: Mapping[str, ValueRange]) -> dict[str, Ac
         elif isinstance(node.operator, ops.MOVEMENT) and groups.of(node.name) in symmetric:
             symmetric |= {groups.of(operand) for operand in node.operands}
     joined: dict[str, ValueRange] = {}
-    for name, found in ranges.items():
+    for name, own in ranges.items():
         group = groups.of(name)
-        joined[group] = found.union(joined[group]) if group in joined else found
-    scales = {group: _scale(found, symmetric=group in symmetric) for group, found in joined.items()}
-    return {name: scales[groups.of(name)] for name in ranges}
+        joined[group] = own.union(joined[group]) if group in joined else own
+    scales = {group: _scale(whole, symmetric=group in symmetric) for group, whole in joined.items()}
+    sizes = Counter(groups.of(name) for name in ranges)
+    found = {name: scales[groups.of(name)] for name in ranges}
+    for name, gains in channel_gains(graph, ranges).items():
+        if sizes[groups.of(name)] == 1:
+            found[name] = _scale_with_gains(ranges[name], gains)
+    for node in graph.nodes:
+        if isinstance(node.operator, ops.Add) and found[node.name].gains:
+            found[node.name] = _coarser(found[node.name], [found[operand] for operand in node.operands])
+    return found
 
 
 def constant_factor(graph: Graph, node: Node) -> float | None:
@@ -54,6 +71,21 @@ def _scale(found: ValueRange, *, symmetric: bool) -> ActivationScale:
         reach = max(abs(found.low), abs(found.high), _SMALLEST_RANGE)
         return ActivationScale(scale=reach / _SYMMETRIC_LEVELS)
     return ActivationScale.from_range(found.low, found.high)
+
+
+def _scale_with_gains(found: ValueRange, gains: tuple[float, ...]) -> ActivationScale:
+    """The largest channel has all steps."""
+    reach = max(found.reach)
+    return ActivationScale(scale=reach / max(gains) / _SYMMETRIC_LEVELS, gains=gains)
+
+
+def _coarser(scale: ActivationScale, operands: Sequence[ActivationScale]) -> ActivationScale:
+    """Gains of a sum, raised where a step is much finer than an operand's, which no multiplier of the core reaches."""
+    gains = np.asarray(scale.gains)
+    for operand in operands:
+        wanted = operand.steps() / (_FINEST * scale.scale)
+        gains = np.maximum(gains, np.exp2(np.ceil(np.log2(wanted))))
+    return replace(scale, gains=tuple(np.minimum(gains, 1 << GAIN_SHIFT_MAX).tolist()))
 
 
 class _Groups:

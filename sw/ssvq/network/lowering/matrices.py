@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from ssvq.integer_layer import IntegerLayer
 from ssvq.network import operators as ops
-from ssvq.network.graph import Node
+from ssvq.network.graph import Graph, Node
 from ssvq.network.integer_network import LinearStep, ProductStep
 from ssvq.network.lowering.state import Lowering, refuse
 from ssvq.network.strided import Block, View
+from ssvq.network.value_scales import constant_factor
 from ssvq.product import IntegerProduct
 from ssvq.quantize.layer import CompressedLayer
 
@@ -85,11 +86,12 @@ def _batch(low: Lowering, node: Node, view: View, batch: int) -> tuple[Block, tu
 def _store_products(low: Lowering, node: Node, batch: int) -> tuple[Block, tuple[int, int]]:
     """Room for the products: beside each other where they are whole words, else one below the other.
 
-    The first product, and activations and channels to the next.
+    Scores are one below the other in any case, as a softmax is over all channels of an activation. The result is the
+    first product, and activations and channels to the next.
     """
     shape = node.type.shape
     (tokens, channels), count, scale = shape[-2:], len(node.type.shape), low.scales[node.name]
-    if channels % low.word_bytes:
+    if channels % low.word_bytes or _are_scores(low.graph, node):
         whole = low.store(node.name, batch * tokens, channels, scale)
         low.views[node.name] = View.whole(node.name, shape)
         return replace(whole, tokens=tokens), (tokens, 0)
@@ -98,3 +100,11 @@ def _store_products(low: Lowering, node: Node, batch: int) -> tuple[Block, tuple
     axes = (*range(count - 3), count - 2, count - 3, count - 1) if count > 2 else (0, 1)
     low.views[node.name] = heads_last.transposed(axes)
     return replace(whole, channels=channels), (0, channels)
+
+
+def _are_scores(graph: Graph, node: Node) -> bool:
+    """Whether a softmax takes the products, or the products times a number."""
+    users = graph.users.get(node.name, ())
+    if any(isinstance(user.operator, ops.Softmax) for user in users):
+        return True
+    return any(constant_factor(graph, user) is not None and _are_scores(graph, user) for user in users)

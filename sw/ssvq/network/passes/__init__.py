@@ -3,6 +3,7 @@
 from ssvq.network.graph import Graph
 from ssvq.network.passes.batch_norm import fold_batch_norm
 from ssvq.network.passes.bias import fold_bias
+from ssvq.network.passes.channel_scale import scale_channels
 from ssvq.network.passes.equal import merge_equal
 from ssvq.network.passes.functions import fuse_functions
 from ssvq.network.passes.layer_norm import fuse_layer_norm
@@ -20,6 +21,7 @@ PASSES = (
     fuse_functions,
     fuse_layer_norm,
     fold_padding,
+    scale_channels,
     fold_batch_norm,
     fuse_mask,
     gather_scales,

@@ -17,15 +17,24 @@ NEGATIONS = ("aten.logical_not.default", "aten.bitwise_not.default", "onnx.Not")
 
 
 def fuse_mask(graph: Graph) -> Graph:
-    """Scores that a Where or a constant Add makes as good as minus infinity are left out by the Softmax itself."""
+    """Scores that a Where or a constant Add makes as good as minus infinity are left out by the Softmax itself.
+
+    A constant mask that leaves nothing out goes.
+    """
     rewrite = Rewrite(graph)
     for old in rewrite.nodes:
         node = rewrite.current(old)
-        if isinstance(node.operator, Softmax) and len(node.operands) == 1:
+        if not isinstance(node.operator, Softmax):
+            continue
+        if len(node.operands) == 1:
             scores = rewrite.producer(node.operands[0])
             found = None if scores is None else _masked(rewrite, scores)
             if found is not None and rewrite.type_of(found[0]) == node.type:  # else the mask has made it larger
                 rewrite.replace(node, node.operator, *found)
+                node = rewrite.current(old)
+        mask = rewrite.constant(node.operands[-1])
+        if len(node.operands) == 2 and mask is not None and bool(mask.all()):
+            rewrite.replace(node, node.operator, node.operands[0])
     return rewrite.graph()
 
 
