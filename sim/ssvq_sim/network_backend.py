@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ssvq.network.backend import BackendError, BusSettings, ProgramRun
+from ssvq.network.hosting.backend import BackendError, BusSettings, ProgramRun
 from ssvq.program import Program
 from ssvq.reference import Int8Array
 from ssvq_gen.config import CoreConfig

@@ -12,8 +12,8 @@ from ssvq.network import graph_of
 from ssvq.network.calibration import calibrate
 from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph, default_choice
-from ssvq.network.emission import INPUT, OUTPUT, CompiledNetwork
-from ssvq.network.integer_network import TransferStep
+from ssvq.network.integer.integer_network import TransferStep
+from ssvq.network.program.emission import INPUT, OUTPUT, CompiledNetwork
 from ssvq.quantize.formats import QuantizeConfig
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_sim.behaviour import Behaviour, SimulationJob

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from test_network_lowering import SSVQ, compiled, images, small_vit
 
-from ssvq.network.emission import INPUT
-from ssvq.network.profiled import on_core, profiling_core
-from ssvq.network.step_report import step_report
+from ssvq.network.program.emission import INPUT
+from ssvq.network.report.profiled import on_core, profiling_core
+from ssvq.network.report.step_report import step_report
 from ssvq.vector_cycles import vector_cycles
 from ssvq_gen.config import PRESETS
 from ssvq_sim.behaviour import Behaviour, SimulationJob

@@ -14,9 +14,9 @@ from ssvq.network import graph_of
 from ssvq.network.calibration import calibrate
 from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph, default_choice
-from ssvq.network.emission import CompiledNetwork
-from ssvq.network.integer_network import IntegerNetwork
-from ssvq.network.lowering import lower
+from ssvq.network.integer.integer_network import IntegerNetwork
+from ssvq.network.integer.lowering import lower
+from ssvq.network.program.emission import CompiledNetwork
 from ssvq.quantize.formats import QuantizeConfig
 from ssvq_gen.config import PRESETS, CoreConfig
 

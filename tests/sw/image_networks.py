@@ -11,7 +11,7 @@ import torch
 from ssvq.convolution_geometry import ConvolutionGeometry
 from ssvq.integer_convolution import IntegerConvolution
 from ssvq.integer_layer import IntegerLayer
-from ssvq.network.integer_network import (
+from ssvq.network.integer.integer_network import (
     ImageStep,
     IntegerNetwork,
     LinearStep,
@@ -20,7 +20,7 @@ from ssvq.network.integer_network import (
     StoredTensor,
     VectorStep,
 )
-from ssvq.network.strided import Block, View
+from ssvq.network.integer.strided import Block, View
 from ssvq.quantize.encode import encode
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq.reference import ActivationScale

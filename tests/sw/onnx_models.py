@@ -17,7 +17,7 @@ onnx = pytest.importorskip("onnx", reason="onnx, of the extra `models`, is not i
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402  after the skip
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from ssvq.network.from_onnx import graph_of_onnx  # noqa: E402
+from ssvq.network.front.from_onnx import graph_of_onnx  # noqa: E402
 
 Node = Any
 IMAGE, TOKENS, ROW = (2, 4, 6, 5), (2, 5, 6), (3, 6)

@@ -6,9 +6,9 @@ from typing import Any
 
 from fake_profiles import counters_of, fake_profile
 
-from ssvq.network.emission import CompiledNetwork
-from ssvq.network.run_record import PartRun, RunRecord, program_digest
-from ssvq.network.step_report import step_report
+from ssvq.network.program.emission import CompiledNetwork
+from ssvq.network.report.run_record import PartRun, RunRecord, program_digest
+from ssvq.network.report.step_report import step_report
 from ssvq_gen.config import PRESETS
 
 CONFIG = PRESETS["tiny"]

@@ -12,7 +12,7 @@ import safetensors.numpy
 import torch
 from command_models import VIT, model, refused, run
 
-from ssvq.network.network_file import load_network
+from ssvq.network.files.network_file import load_network
 from ssvq.program_file import save_program
 from ssvq_gen.config import PRESETS
 

@@ -14,10 +14,10 @@ from fake_profiles import counters_of, fake_profile
 from typer.testing import CliRunner, Result
 
 from ssvq.cli import app
-from ssvq.network import backend
-from ssvq.network.backend import BusSettings, ProgramRun
-from ssvq.network.emission import INPUT, OUTPUT
-from ssvq.network.run_record import RunRecord
+from ssvq.network.hosting import backend
+from ssvq.network.hosting.backend import BusSettings, ProgramRun
+from ssvq.network.program.emission import INPUT, OUTPUT
+from ssvq.network.report.run_record import RunRecord
 from ssvq.program import Program, place_input, read_output
 from ssvq.reference import Int8Array
 from ssvq_gen.config import CoreConfig

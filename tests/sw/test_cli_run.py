@@ -16,9 +16,9 @@ from command_models import VIT, model, refused, run
 from core_model import CoreModel
 from PIL import Image
 
-from ssvq.network.accuracy_line import cosine, top
-from ssvq.network.backend import MODULES, BackendError, BusSettings, ProgramRun
-from ssvq.network.network_file import CompiledModel, load_network
+from ssvq.network.files.network_file import CompiledModel, load_network
+from ssvq.network.hosting.backend import MODULES, BackendError, BusSettings, ProgramRun
+from ssvq.network.report.accuracy_line import cosine, top
 from ssvq.program import Program, place_input, read_output
 from ssvq.reference import Int8Array
 from ssvq_gen.config import CoreConfig

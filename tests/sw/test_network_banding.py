@@ -14,15 +14,15 @@ from test_network_images import NETWORKS, samples_of, seeded
 from test_network_lowering import INT8, images, small_vit
 
 from ssvq.network import graph_of
-from ssvq.network.attention_order import by_heads
-from ssvq.network.banding import banded
 from ssvq.network.calibration import calibrate
 from ssvq.network.compression import compress_graph, default_choice
-from ssvq.network.early_fills import DISTANCES, early_fills, with_early_fills
-from ssvq.network.emission import INPUT, OUTPUT, emit, plan
 from ssvq.network.errors import GraphError
-from ssvq.network.integer_network import IntegerNetwork, ProductStep, TransferStep
-from ssvq.network.lowering import lower
+from ssvq.network.integer.attention_order import by_heads
+from ssvq.network.integer.integer_network import IntegerNetwork, ProductStep, TransferStep
+from ssvq.network.integer.lowering import lower
+from ssvq.network.program.emission import INPUT, OUTPUT, emit, plan
+from ssvq.network.tiling.banding import banded
+from ssvq.network.tiling.early_fills import DISTANCES, early_fills, with_early_fills
 from ssvq.program import place_input, read_output
 from ssvq.reference import Int8Array
 from ssvq_gen.config import PRESETS, CoreConfig

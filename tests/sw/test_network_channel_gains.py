@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ssvq.network import graph_of
 from ssvq.network.calibration import ValueRange, calibrate
-from ssvq.network.channel_gains import channel_gains
-from ssvq.network.value_scales import value_scales
+from ssvq.network.integer.channel_gains import channel_gains
+from ssvq.network.integer.value_scales import value_scales
 from ssvq_gen.config import PRESETS
 from ssvq_gen.vector_arithmetic import GAIN_SHIFT_MAX
 
@@ -90,7 +90,7 @@ def worst_error(model: nn.Module) -> float:
 def test_the_core_computes_with_gains(monkeypatch: pytest.MonkeyPatch) -> None:
     model = PostNorm(30.0).eval()
     error = worst_error(model)
-    monkeypatch.setattr("ssvq.network.channel_gains.OUTLIER_RATIO", np.inf)
+    monkeypatch.setattr("ssvq.network.integer.channel_gains.OUTLIER_RATIO", np.inf)
     assert error < worst_error(model) / 2
 
 

@@ -11,12 +11,12 @@ from rich.console import Console
 from test_network_lowering import SSVQ, compiled, images, small_vit
 
 from ssvq.convolution_geometry import ConvolutionGeometry
-from ssvq.network.emission import CompiledNetwork, emit
-from ssvq.network.explain import explain, explain_table
-from ssvq.network.integer_network import ImageStep, IntegerNetwork, NetworkInput, StoredTensor
-from ssvq.network.memory_picture import memory_svg
-from ssvq.network.memory_use import KINDS, in_use, kinds_of, peak, scope_of, words_by_step
-from ssvq.network.strided import Block, View
+from ssvq.network.integer.integer_network import ImageStep, IntegerNetwork, NetworkInput, StoredTensor
+from ssvq.network.integer.strided import Block, View
+from ssvq.network.program.emission import CompiledNetwork, emit
+from ssvq.network.report.explain import explain, explain_table
+from ssvq.network.report.memory_picture import memory_svg
+from ssvq.network.report.memory_use import KINDS, in_use, kinds_of, peak, scope_of, words_by_step
 from ssvq.program import ProgramError
 from ssvq.reference import ActivationScale
 from ssvq.window_scales import max_pool

@@ -6,13 +6,13 @@ import pytest
 from fake_profiles import counters_of, fake_profile
 from test_network_banding import bottlenecks, memory_of
 
-from ssvq.network.banding import banded
-from ssvq.network.emission import CompiledNetwork, emit
-from ssvq.network.explain import explain
-from ssvq.network.integer_network import TransferStep
-from ssvq.network.memory_picture import memory_svg
-from ssvq.network.step_report import step_report
-from ssvq.network.step_work import THROUGH_DRAM, steps_of_jobs
+from ssvq.network.integer.integer_network import TransferStep
+from ssvq.network.program.emission import CompiledNetwork, emit
+from ssvq.network.report.explain import explain
+from ssvq.network.report.memory_picture import memory_svg
+from ssvq.network.report.step_report import step_report
+from ssvq.network.report.step_work import THROUGH_DRAM, steps_of_jobs
+from ssvq.network.tiling.banding import banded
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import Opcode
 

@@ -19,13 +19,10 @@ from test_network_lowering import INT8, SSVQ, images, small_vit
 from test_network_partition import IDS, Module, assembled
 
 from ssvq.network import GraphError, graph_of, work_report
-from ssvq.network import integer_network as steps
-from ssvq.network.assembly import assemble
 from ssvq.network.calibration import calibrate
 from ssvq.network.compression import compress_graph
-from ssvq.network.layer_summary import summarize
-from ssvq.network.network_check import check_network
-from ssvq.network.network_file import (
+from ssvq.network.files.network_check import check_network
+from ssvq.network.files.network_file import (
     CODEC,
     METADATA_KEY,
     CompiledModel,
@@ -36,8 +33,11 @@ from ssvq.network.network_file import (
     save_network,
     without_functions,
 )
-from ssvq.network.strided import Block
-from ssvq.network.tree_codec import Codec, CodecError
+from ssvq.network.files.tree_codec import Codec, CodecError
+from ssvq.network.hosting.assembly import assemble
+from ssvq.network.integer import integer_network as steps
+from ssvq.network.integer.strided import Block
+from ssvq.network.report.layer_summary import summarize
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq_gen.config import PRESETS
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ssvq.network import Graph, GraphError, Node, TensorType, execute, execute_all
-from ssvq.network.builder import GraphBuilder
+from ssvq.network.front.builder import GraphBuilder
 from ssvq.network.operators import Add, Clamp, Concat, Host, Linear, Multiply
 
 X = TensorType((2, 3))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssvq.network import GraphError
-from ssvq.network.integer_network import ImageStep, LinearStep, VectorStep
+from ssvq.network.integer.integer_network import ImageStep, LinearStep, VectorStep
 
 
 def test_parts_of_a_concatenation_are_computed_in_their_place() -> None:

@@ -14,8 +14,8 @@ from torch.nn import functional
 from ssvq.network import GraphError, graph_of
 from ssvq.network.calibration import calibrate
 from ssvq.network.compression import compress_graph, default_choice
-from ssvq.network.integer_network import ImageStep, LinearStep
-from ssvq.network.lowering import lower
+from ssvq.network.integer.integer_network import ImageStep, LinearStep
+from ssvq.network.integer.lowering import lower
 from ssvq.quantize.encode import encode
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 

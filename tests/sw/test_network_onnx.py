@@ -31,7 +31,7 @@ from onnx_models import (  # noqa: E402
     unary,
 )
 
-from ssvq.network.from_onnx import graph_of_onnx  # noqa: E402
+from ssvq.network.front.from_onnx import graph_of_onnx  # noqa: E402
 
 Case = tuple[list[Node], list[Any], tuple[int, ...], list[str]]
 

@@ -25,7 +25,7 @@ from onnx_models import (  # noqa: E402
     node,
 )
 
-from ssvq.network.from_onnx import graph_of_onnx  # noqa: E402
+from ssvq.network.front.from_onnx import graph_of_onnx  # noqa: E402
 
 
 def test_names(tmp_path: Path) -> None:

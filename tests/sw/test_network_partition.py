@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ssvq.network import Graph, GraphError, Node, execute, graph_of, work_report
-from ssvq.network.assembly import Assembled, assemble, core_candidates
 from ssvq.network.calibration import calibrate
 from ssvq.network.compression import compress_graph
-from ssvq.network.partition import MOVED_BEFORE, ONLY_MOVEMENT, Partition, core_reason, partition
+from ssvq.network.hosting.assembly import Assembled, assemble, core_candidates
+from ssvq.network.hosting.partition import MOVED_BEFORE, ONLY_MOVEMENT, Partition, core_reason, partition
 from ssvq.network.work_report import host_reason
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq_gen.config import PRESETS, CoreConfig

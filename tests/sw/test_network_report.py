@@ -17,11 +17,12 @@ from test_network_lowering import INT8, SSVQ, compiled, images, small_vit
 from torch import Tensor, nn
 
 from ssvq.network import graph_of
-from ssvq.network.emission import CompiledNetwork
 from ssvq.network.errors import ReportError
-from ssvq.network.report import Subject, report_content, report_page
-from ssvq.network.run_record import PartRun, RunRecord, program_digest
-from ssvq.network.step_report import step_report
+from ssvq.network.program.emission import CompiledNetwork
+from ssvq.network.report.page import report_content, report_page
+from ssvq.network.report.run_record import PartRun, RunRecord, program_digest
+from ssvq.network.report.step_report import step_report
+from ssvq.network.report.subject import Subject
 from ssvq.network.work_report import work_report
 
 VOID = {"meta", "br", "rect", "line"}

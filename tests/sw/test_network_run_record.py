@@ -11,9 +11,9 @@ import pytest
 from run_records import record
 from test_network_lowering import SSVQ, compiled, images, small_vit
 
-from ssvq.network.emission import CompiledNetwork
 from ssvq.network.errors import ReportError
-from ssvq.network.run_record import RunRecord
+from ssvq.network.program.emission import CompiledNetwork
+from ssvq.network.report.run_record import RunRecord
 from ssvq_gen.config import PRESETS
 
 

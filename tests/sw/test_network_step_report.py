@@ -11,11 +11,11 @@ from test_network_lowering import INT8, SSVQ, compiled, images, small_vit
 
 from ssvq.driver.profile import Profile, ProfileRow, check_profile
 from ssvq.network import graph_of
-from ssvq.network.cycle_charges import charge
-from ssvq.network.emission import CompiledNetwork
 from ssvq.network.errors import ReportError
-from ssvq.network.profiled import on_core, profiling_core
-from ssvq.network.step_report import StepReport, step_report
+from ssvq.network.program.emission import CompiledNetwork
+from ssvq.network.report.cycle_charges import charge
+from ssvq.network.report.profiled import on_core, profiling_core
+from ssvq.network.report.step_report import StepReport, step_report
 from ssvq.network.work_report import work_report
 from ssvq.program import ProgramError
 from ssvq.roofline import roofline_cycles

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssvq.network.strided import Block, View, block_of, inverse_order, stored_order
+from ssvq.network.integer.strided import Block, View, block_of, inverse_order, stored_order
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 2**32 - 1))

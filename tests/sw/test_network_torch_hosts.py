@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from ssvq.network import GraphError, execute, graph_of
 from ssvq.network import operators as ops
-from ssvq.network.aten import TABLE
+from ssvq.network.front.aten import TABLE
 
 HOSTS: dict[str, tuple[Callable[..., Any], str, str]] = {
     "topk": (lambda x: x.topk(2), "aten.topk.default", "it is not in the operator set"),

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph, default_choice
-from ssvq.network.emission import INPUT, OUTPUT, CompiledNetwork
-from ssvq.network.input_moments import input_moments
+from ssvq.network.integer.input_moments import input_moments
+from ssvq.network.program.emission import INPUT, OUTPUT, CompiledNetwork
 from ssvq.quantize.layer import CompressedLayer
 from ssvq.reference import Int8Array
 from ssvq.roofline import roofline_cycles

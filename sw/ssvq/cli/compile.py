@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ssvq.network.calibration import Clip, ValueRange
+    from ssvq.network.files.model_source import ReadModel
+    from ssvq.network.files.network_file import CompiledModel
+    from ssvq.network.files.samples import Sample
+    from ssvq.network.files.weight_rules import WeightRules
     from ssvq.network.graph import Graph
-    from ssvq.network.model_source import ReadModel
-    from ssvq.network.network_file import CompiledModel
-    from ssvq.network.samples import Sample
-    from ssvq.network.weight_rules import WeightRules
     from ssvq.quantize.layer import CompressedLayer
     from ssvq_gen.config import CoreConfig
 
@@ -76,8 +76,8 @@ def compile(
     """Compile a model; the text above is the user's."""
     with bad_input():
         from ssvq.network.calibration import calibrate
-        from ssvq.network.network_file import save_network, without_functions
-        from ssvq.network.samples import noise, read_samples
+        from ssvq.network.files.network_file import save_network, without_functions
+        from ssvq.network.files.samples import noise, read_samples
         from ssvq_gen.config import CoreConfig
 
         require_folder(output)
@@ -104,8 +104,8 @@ def compile(
     if json:
         from dataclasses import asdict
 
-        from ssvq.network.compile_summary import model_summary
-        from ssvq.network.explain import explain as explained
+        from ssvq.network.report.compile_summary import model_summary
+        from ssvq.network.report.explain import explain as explained
 
         about: dict[str, object] = {"file": str(output), "file_bytes": output.stat().st_size, "not_in_file": list(lost)}
         if explain:
@@ -124,9 +124,9 @@ def compile(
 
 def show(model: CompiledModel, bytes_per_cycle: float, *, explain: bool) -> None:
     """Tables of a compiled model."""
-    from ssvq.network.compile_summary import parts_table
-    from ssvq.network.explain import explain_table
-    from ssvq.network.layer_summary import summary_table
+    from ssvq.network.report.compile_summary import parts_table
+    from ssvq.network.report.explain import explain_table
+    from ssvq.network.report.layer_summary import summary_table
 
     out = console()
     if explain:
@@ -144,7 +144,7 @@ def save_pictures(model: CompiledModel, output: Path) -> list[Path]:
     """A picture of the activation memory of each part on the core, beside the file: NAME.memory.svg, or with the part's
     number where there are several. Raises OSError."""
     from ssvq.files import write_atomically
-    from ssvq.network.memory_picture import memory_svg
+    from ssvq.network.report.memory_picture import memory_svg
 
     parts, pictures = model.network.core_parts, []
     for number, part in enumerate(parts):
@@ -169,15 +169,15 @@ def _each(samples: list[Sample], step: Callable[[str], None]) -> Iterator[Sample
 
 def _stored(graph: Graph, config: CoreConfig, container: Path) -> dict[str, CompressedLayer]:
     from ssvq.container import load
-    from ssvq.network.assembly import core_candidates
-    from ssvq.network.weight_rules import stored_layers
+    from ssvq.network.files.weight_rules import stored_layers
+    from ssvq.network.hosting.assembly import core_candidates
 
     return stored_layers(core_candidates(graph, config), load(container))
 
 
 def _compressed(graph: Graph, config: CoreConfig, rules: WeightRules) -> dict[str, CompressedLayer]:
-    from ssvq.network.assembly import core_candidates
-    from ssvq.network.weight_rules import compress_with, layer_nodes
+    from ssvq.network.files.weight_rules import compress_with, layer_nodes
+    from ssvq.network.hosting.assembly import core_candidates
 
     candidates = core_candidates(graph, config)
     with progress("compress", len(layer_nodes(candidates))) as step:
@@ -193,10 +193,10 @@ def _assemble(
     *,
     strict: bool,
 ) -> CompiledModel:
-    from ssvq.network.assembly import assemble
+    from ssvq.network.files.network_file import CompiledModel
     from ssvq.network.float_executor import execute
-    from ssvq.network.layer_summary import summarize
-    from ssvq.network.network_file import CompiledModel
+    from ssvq.network.hosting.assembly import assemble
+    from ssvq.network.report.layer_summary import summarize
     from ssvq.network.work_report import work_report
 
     graph = read.graph

@@ -44,8 +44,8 @@ def compress(
     """Compress a model; the text above is the user's."""
     with bad_input():
         from ssvq.container import save
-        from ssvq.network.layer_summary import summarize, summary_table, total_bits_per_weight
-        from ssvq.network.weight_rules import compress_with, layer_nodes
+        from ssvq.network.files.weight_rules import compress_with, layer_nodes
+        from ssvq.network.report.layer_summary import summarize, summary_table, total_bits_per_weight
 
         rules = options.weight_rules(format, codebook_size, vector_dim, rule, seed)
         require_folder(output)

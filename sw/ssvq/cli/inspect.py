@@ -51,7 +51,7 @@ def info(file: Annotated[Path, typer.Argument(help="Container of compressed laye
 
 def _kind(file: Path) -> str:
     """What a file is, from its first bytes. Raises ValueError for others, and OSError."""
-    from ssvq.network.network_file import METADATA_KEY, metadata_of
+    from ssvq.network.files.network_file import METADATA_KEY, metadata_of
     from ssvq.program_file import MAGIC
 
     if file.exists() and not file.is_file():  # opening a pipe could wait for ever
@@ -92,7 +92,7 @@ def _container(file: Path) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _program(file: Path) -> tuple[dict[str, Any], list[Any]]:
-    from ssvq.network.program_table import program_summary, program_table
+    from ssvq.network.report.program_table import program_summary, program_table
     from ssvq.program_file import load_program
 
     program = load_program(file)
@@ -100,10 +100,10 @@ def _program(file: Path) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _network(file: Path) -> tuple[dict[str, Any], list[Any]]:
-    from ssvq.network.compile_summary import model_summary, parts_table, plan_table
-    from ssvq.network.layer_summary import summary_table
-    from ssvq.network.network_file import load_network
-    from ssvq.network.program_table import program_summary, program_table
+    from ssvq.network.files.network_file import load_network
+    from ssvq.network.report.compile_summary import model_summary, parts_table, plan_table
+    from ssvq.network.report.layer_summary import summary_table
+    from ssvq.network.report.program_table import program_summary, program_table
 
     model = load_network(file)
     rate = model.config.beat_bytes

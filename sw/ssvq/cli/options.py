@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ssvq.network.model_source import ReadModel
-    from ssvq.network.weight_rules import WeightRules
+    from ssvq.network.files.model_source import ReadModel
+    from ssvq.network.files.weight_rules import WeightRules
 
 MODEL_HELP = "deit_tiny, efficientnet_lite0, minilm, ..., timm:NAME, file:PATH.py:FUNCTION or FILE.onnx"
 
@@ -51,7 +51,7 @@ def read(
     seed: int,
 ) -> ReadModel:
     """The graph of a model. Raises ValueError, ImportError and what the model itself raises."""
-    from ssvq.network.model_source import InputShape, ModelSource, read_model
+    from ssvq.network.files.model_source import InputShape, ModelSource, read_model
 
     source = ModelSource(
         spec=model,
@@ -77,7 +77,7 @@ def weight_rules(
     format: str | None, codebook_size: int | None, vector_dim: int | None, rules: list[str] | None, seed: int
 ) -> WeightRules:
     """How weights are stored. Raises ValueError for unknown formats, sizes out of range and rules of another form."""
-    from ssvq.network.weight_rules import WeightRules, parse_rule, quantize_config
+    from ssvq.network.files.weight_rules import WeightRules, parse_rule, quantize_config
     from ssvq.quantize.formats import WeightFormat
 
     format = format or WeightFormat.SSVQ.value

@@ -46,9 +46,10 @@ def report(
     """Make a page; the text above is the user's."""
     with bad_input():
         from ssvq.files import write_atomically
-        from ssvq.network.network_file import load_network
-        from ssvq.network.report import Subject, report_content, report_page
-        from ssvq.network.run_record import RunRecord
+        from ssvq.network.files.network_file import load_network
+        from ssvq.network.report.page import report_content, report_page
+        from ssvq.network.report.run_record import RunRecord
+        from ssvq.network.report.subject import Subject
 
         require_folder(output)
         model = load_network(file)

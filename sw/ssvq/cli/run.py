@@ -13,9 +13,9 @@ from ssvq.cli.display import command_line, console, print_json, progress
 from ssvq.cli.errors import FAILED, bad_input, ending_with
 
 if TYPE_CHECKING:
-    from ssvq.network.backend import ProgramBackend
-    from ssvq.network.network_file import CompiledModel
-    from ssvq.network.partitioned_network import RunCore
+    from ssvq.network.files.network_file import CompiledModel
+    from ssvq.network.hosting.backend import ProgramBackend
+    from ssvq.network.hosting.partitioned_network import RunCore
 
 HELP = """Run a compiled network on an input.
 
@@ -57,13 +57,13 @@ def run(
 ) -> None:
     """Run a network; the text above is the user's."""
     with bad_input():
-        from ssvq.network.backend import BACKENDS, BackendError, BusSettings, ProgramBackend, program_runner
-        from ssvq.network.network_file import load_network
-        from ssvq.network.partitioned_network import run_golden
-        from ssvq.network.profiled import profiling_core
-        from ssvq.network.recording import accuracy, record_of
-        from ssvq.network.run_files import DumpingCore, require_output, save_outputs, save_profiles
-        from ssvq.network.samples import read_samples
+        from ssvq.network.files.network_file import load_network
+        from ssvq.network.files.run_files import DumpingCore, require_output, save_outputs, save_profiles
+        from ssvq.network.files.samples import read_samples
+        from ssvq.network.hosting.backend import BACKENDS, BackendError, BusSettings, ProgramBackend, program_runner
+        from ssvq.network.hosting.partitioned_network import run_golden
+        from ssvq.network.report.profiled import profiling_core
+        from ssvq.network.report.recording import accuracy, record_of
 
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
@@ -118,7 +118,7 @@ def _summary(
     model: CompiledModel, backend: str, values: dict[str, Any], programs: ProgramBackend | None, *, stored: bool
 ) -> dict[str, Any]:
     """What came of a run, as plain data."""
-    from ssvq.network.accuracy_line import cosine, top
+    from ssvq.network.report.accuracy_line import cosine, top
 
     outputs = []
     for name, found in values.items():

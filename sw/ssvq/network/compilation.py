@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ssvq.network.attention_order import by_heads
-from ssvq.network.banding import banded
 from ssvq.network.calibration import ValueRange
-from ssvq.network.column_order import by_columns
-from ssvq.network.early_fills import with_early_fills
-from ssvq.network.emission import CompiledNetwork, emit
 from ssvq.network.graph import Graph
-from ssvq.network.lowering import lower
+from ssvq.network.integer.attention_order import by_heads
+from ssvq.network.integer.column_order import by_columns
+from ssvq.network.integer.lowering import lower
+from ssvq.network.program.emission import CompiledNetwork, emit
+from ssvq.network.tiling.banding import banded
+from ssvq.network.tiling.early_fills import with_early_fills
 from ssvq.quantize.layer import CompressedLayer
 from ssvq_gen.config import CoreConfig
 

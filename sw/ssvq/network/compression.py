@@ -11,7 +11,7 @@ from torch import Tensor
 from ssvq.network import operators as ops
 from ssvq.network.errors import GraphError
 from ssvq.network.graph import Graph, Node
-from ssvq.network.patches import overlaps, takes_patches
+from ssvq.network.integer.patches import overlaps, takes_patches
 from ssvq.quantize.description import canonical_weight
 from ssvq.quantize.encode import encode
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat

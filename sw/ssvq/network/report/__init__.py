@@ -1,6 +1,1 @@
-"""`ssvq report`: one page on a compiled network and its runs."""
-
-from ssvq.network.report.page import report_content, report_page
-from ssvq.network.report.subject import Subject
-
-__all__ = ["Subject", "report_content", "report_page"]
+"""What a compiled network costs and what a run of it took: tables, pictures, records, and one HTML page of all."""

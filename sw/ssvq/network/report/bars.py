@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ssvq.network.cycle_charges import Classes
+from ssvq.network.report.cycle_charges import Classes
 from ssvq_gen.registers import COUNTERS
 
 LABELS = {

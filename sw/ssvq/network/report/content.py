@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ssvq.network.cycle_charges import Classes
-from ssvq.network.memory_picture import memory_svg
-from ssvq.network.memory_use import peak, scope_of
 from ssvq.network.report.bars import LABELS, MEANINGS, Segment, segments
+from ssvq.network.report.cycle_charges import Classes
+from ssvq.network.report.memory_picture import memory_svg
+from ssvq.network.report.memory_use import peak, scope_of
+from ssvq.network.report.run_record import RunRecord
+from ssvq.network.report.step_report import Row, StepReport
+from ssvq.network.report.step_work import StepWork, joined
 from ssvq.network.report.subject import Subject, baseline_of
-from ssvq.network.run_record import RunRecord
-from ssvq.network.step_report import Row, StepReport
-from ssvq.network.step_work import StepWork, joined
 from ssvq.network.work_report import WorkReport
 from ssvq_gen.config import CoreConfig
 

@@ -9,8 +9,8 @@ import jinja2
 from markupsafe import Markup
 
 from ssvq.network.report.content import Content, content_of, scopes
+from ssvq.network.report.run_record import RunRecord
 from ssvq.network.report.subject import Subject, require_baseline
-from ssvq.network.run_record import RunRecord
 
 TEMPLATE = "page.html"
 NOTHING = "\N{EN DASH}"

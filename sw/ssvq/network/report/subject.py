@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ssvq.network.emission import CompiledNetwork
 from ssvq.network.errors import ReportError
-from ssvq.network.run_record import SIMULATION, RunRecord, program_digest, same_core
-from ssvq.network.step_report import StepReport, step_report
+from ssvq.network.program.emission import CompiledNetwork
+from ssvq.network.report.run_record import SIMULATION, RunRecord, program_digest, same_core
+from ssvq.network.report.step_report import StepReport, step_report
 from ssvq.network.work_report import WorkReport
 from ssvq_gen.config import CoreConfig
 

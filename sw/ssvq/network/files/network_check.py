@@ -1,0 +1,60 @@
+"""Whether the parts of an integer network that came from a file belong together."""
+
+from __future__ import annotations
+
+import math
+
+from ssvq.network.errors import GraphError
+from ssvq.network.integer.integer_network import IntegerNetwork, NetworkInput, ProductStep, moved
+from ssvq.network.integer.strided import Block, View
+
+
+def check_network(network: IntegerNetwork) -> None:
+    """Raises GraphError where a step, input or output reaches outside the stored tensors; it names it."""
+    for name, tensor in network.tensors.items():
+        if name != tensor.name or tensor.tokens < 1 or tensor.channels < 1:
+            raise GraphError(name, f"a tensor must have a name and a size, not {tensor.tokens} x {tensor.channels}")
+        if tensor.values is not None and tensor.values.shape != (tensor.tokens, tensor.channels):
+            raise GraphError(name, f"values must be {tensor.tokens} x {tensor.channels}, not {tensor.values.shape}")
+    for step in network.steps:
+        blocks = [*step.sources, step.target]
+        if isinstance(step, ProductStep):
+            blocks.append(moved(step.target, step.target_stride, step.product.batch_count - 1))
+        for block in blocks:
+            _check_block(network, step.name, block)
+    for own in network.inputs:
+        stored = network.tensors.get(own.tensor)
+        if stored is None or _stored_size(own) != stored.tokens * stored.channels:
+            raise GraphError(own.name, f"an input must be all of a tensor, not {own.shape} of {own.tensor!r}")
+    for name, view in network.outputs.items():
+        if name not in network.output_scales:
+            raise GraphError(name, "an output must have a scale")
+        _check_view(network, name, view)
+
+
+def _stored_size(own: NetworkInput) -> int:
+    """Numbers of an input as it is stored."""
+    if own.windows is None:
+        return math.prod(own.shape)
+    if len(own.shape) != 3:
+        raise GraphError(own.name, f"windows are of an image (H, W, C), not {own.shape}")
+    height, width, channels = (own.shape[axis] for axis in own.permutation)
+    return math.prod(own.windows.output_size(height, width)) * own.windows.positions * channels
+
+
+def _check_block(network: IntegerNetwork, step: str, block: Block) -> None:
+    tensor = network.tensors.get(block.tensor)
+    if tensor is None:
+        raise GraphError(step, f"there is no tensor {block.tensor!r}")
+    least = min(block.token, block.channel, block.tokens - 1, block.channels - 1, block.step - 1)
+    last = block.token + (block.tokens - 1) * block.step
+    if least < 0 or last >= tensor.tokens or block.channel + block.channels > tensor.channels:
+        raise GraphError(step, f"{block} is not within {tensor.tokens} x {tensor.channels}")
+
+
+def _check_view(network: IntegerNetwork, name: str, view: View) -> None:
+    tensor = network.tensors.get(view.tensor)
+    size = tensor.tokens * tensor.channels if tensor else 0
+    reach = sum((length - 1) * stride for length, stride in zip(view.shape, view.strides, strict=True))
+    if min((view.offset, *view.strides)) < 0 or min(view.shape, default=1) < 1 or view.offset + reach >= size:
+        raise GraphError(name, f"{view} is not within its tensor")

@@ -1,0 +1,106 @@
+"""Inputs of a network from files, or from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from ssvq.network import operators as ops
+from ssvq.network.files.tree_codec import Array
+from ssvq.network.graph import Graph
+from ssvq.network.tensor_type import TensorType, short
+
+Sample = tuple[Tensor, ...]
+"""One input after the other, in the order of the model's arguments."""
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"))
+
+
+def read_samples(path: Path, inputs: Mapping[str, TensorType], preparation: str) -> list[Sample]:
+    """The samples of a `.npy` file (one input), a `.safetensors` file (by input), an image or a folder of images.
+
+    Arrays have the shape of an input, or as many samples in a row along its first axis.
+
+    Raises:
+        ValueError: another file, shape or type, numbers that are not finite; the text names the file and the input.
+        OSError: the file cannot be read.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if path.is_dir():
+        images = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+        if not images:
+            raise ValueError(f"{path} must have at least one image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        return [_image(image, inputs, preparation) for image in images]
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return [_image(path, inputs, preparation)]
+    parts = [_split(path, name, array, inputs[name]) for name, array in _arrays(path, inputs).items()]
+    if len({len(part) for part in parts}) != 1:
+        raise ValueError(f"{path}: all inputs must have as many samples, not {', '.join(str(len(p)) for p in parts)}")
+    return list(zip(*parts, strict=True))
+
+
+def _image(path: Path, inputs: Mapping[str, TensorType], preparation: str) -> Sample:
+    from ssvq.data.preparation import prepared  # needs pillow, of the extra `models`
+
+    if len(inputs) != 1:
+        raise ValueError(f"{path}: a network of {len(inputs)} inputs takes .safetensors files, no images")
+    (wanted,) = inputs.values()
+    return (prepared(path, preparation, wanted.shape),)
+
+
+def _arrays(path: Path, inputs: Mapping[str, TensorType]) -> dict[str, Array]:
+    """By input, in their order."""
+    try:
+        if path.suffix == ".npy":
+            if len(inputs) != 1:
+                names = ", ".join(inputs)
+                raise ValueError(f"it has one array, and there are {len(inputs)} inputs ({names}): give .safetensors")
+            return {next(iter(inputs)): np.load(path, allow_pickle=False)}
+        if path.suffix != ".safetensors":
+            raise ValueError("inputs must be a .npy or .safetensors file, an image or a folder of images")
+        found = safetensors.numpy.load(path.read_bytes())
+        if set(found) != set(inputs):
+            raise ValueError(f"its arrays must be {', '.join(inputs)}, not {', '.join(sorted(found)) or 'none'}")
+        return {name: found[name] for name in inputs}
+    except (ValueError, EOFError, SafetensorError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _split(path: Path, name: str, array: Array, wanted: TensorType) -> list[Tensor]:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{path}: {name} must be finite, {int((~np.isfinite(array)).sum())} numbers are not")
+    is_float = wanted.dtype is torch.float32
+    if array.dtype.kind not in ("f" if is_float else "iub"):
+        raise ValueError(f"{path}: {name} must be {short(wanted.dtype)}, not {array.dtype}")
+    batch, *rest = wanted.shape or (1,)
+    if array.ndim == len(rest) and batch == 1:
+        array = array[None]
+    if array.shape[1:] != tuple(rest) or array.ndim == 0 or array.shape[0] == 0 or array.shape[0] % batch:
+        raise ValueError(f"{path}: {name} must have the shape {wanted.shape}, or samples of it, not {array.shape}")
+    tensor = torch.from_numpy(np.array(array)).to(wanted.dtype)
+    return list(tensor.reshape(-1, *wanted.shape).unbind())
+
+
+def noise(graph: Graph, count: int, seed: int) -> list[Sample]:
+    """Samples from a seed: normal numbers; ids that the graph looks up, below the table's length; other integers 1."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = {
+        node.operands[0]: graph.type_of(node.operands[1]).shape[0]
+        for node in graph.nodes
+        if isinstance(node.operator, ops.Embedding)
+    }
+
+    def values(name: str, wanted: TensorType) -> Tensor:
+        if wanted.dtype is torch.float32:
+            return torch.randn(wanted.shape, generator=generator)
+        if name in rows:
+            return torch.randint(rows[name], wanted.shape, generator=generator).to(wanted.dtype)
+        return torch.ones(wanted.shape, dtype=wanted.dtype)
+
+    return [tuple(values(name, wanted) for name, wanted in graph.inputs.items()) for _ in range(count)]

@@ -1,5 +1,0 @@
-"""From a float graph to an integer network: every operator as steps of the core, every movement as a view."""
-
-from ssvq.network.lowering.lower import lower
-
-__all__ = ["lower"]

@@ -1,6 +1,0 @@
-"""ONNX's operations, in terms of the operator set."""
-
-from ssvq.network.onnx_operations import arithmetic, layers, movement, windows
-from ssvq.network.onnx_operations.table import TABLE
-
-__all__ = ["TABLE", "arithmetic", "layers", "movement", "windows"]

@@ -1,0 +1,1 @@
+"""From an integer network to a program: places in memory, and descriptors."""
