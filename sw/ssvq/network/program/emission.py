@@ -35,8 +35,9 @@ from ssvq_gen.config import CoreConfig
 
 __all__ = ["INPUT", "OUTPUT", "CompiledNetwork", "emit"]
 
-AHEAD = (4, 2, 1)
-"""Steps before the one that uses them at which constants are loaded: the first of these with which all finds room."""
+SLACKS = ((4, 4), (2, 4), (2, 2), (1, 1), (1, 0))
+"""Steps before the one that takes them at which constants are loaded, and steps for which their words are free before
+that: the first of these with which all finds room. A LOAD into words that are in use waits, and all after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,23 +73,24 @@ def plan(network: IntegerNetwork, config: CoreConfig) -> MemoryPlan:
 def _plan(network: IntegerNetwork, config: CoreConfig) -> tuple[MemoryPlan, int]:
     """The plan, and how many steps ahead constants are loaded."""
     errors = []
-    for ahead in AHEAD:
+    for ahead, free in SLACKS:
         try:
-            return plan_memory(_lifetimes(network, config, ahead), config.activation_depth), ahead
+            return plan_memory(_lifetimes(network, config, ahead + free), config.activation_depth), ahead
         except GraphError as error:
             errors.append(error)
     raise errors[-1]
 
 
-def _lifetimes(network: IntegerNetwork, config: CoreConfig, ahead: int) -> list[Lifetime]:
+def _lifetimes(network: IntegerNetwork, config: CoreConfig, early: int) -> list[Lifetime]:
+    """From the first step of each thing, `early` steps before it where that is a constant, to its last."""
     last_step = len(network.steps)
     first: dict[str, int] = {}
     last: dict[str, int] = {view.tensor: last_step for view in network.outputs.values()}
     for number, step in enumerate(network.steps):
         for block in (*step.sources, step.target):
             name = block.tensor
-            early = network.tensors[name].values is not None
-            first.setdefault(name, max(0, number - ahead) if early else number)
+            is_constant = network.tensors[name].values is not None
+            first.setdefault(name, max(0, number - early) if is_constant else number)
             last[name] = max(last.get(name, 0), number)
     for own in network.inputs:
         first[own.tensor] = 0
@@ -98,7 +100,7 @@ def _lifetimes(network: IntegerNetwork, config: CoreConfig, ahead: int) -> list[
         if not tensor.in_dram
     ]
     for constant in operation_constants(network.steps, config).constants:
-        loaded = max(0, constant.first - ahead)
+        loaded = max(0, constant.first - early)
         found.append(Lifetime(name=constant.name, words=len(constant.words), first=loaded, last=constant.last))
     return found
 
