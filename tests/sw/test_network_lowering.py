@@ -139,6 +139,60 @@ def test_functions_gates_and_clamps() -> None:
         assert np.abs(found - expected).max() <= 0.04 * np.abs(expected).max()
 
 
+class Applied(nn.Module):
+    """A function of the outputs of two layers."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], outputs: int = 16) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self._function = function
+        self.first, self.second = nn.Linear(16, outputs), nn.Linear(16, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1, T, 16) to anything."""
+        return self._function(self.first(x), self.second(x))
+
+
+def require_exact_and_near(model: nn.Module, *, outputs: float = 0.03) -> None:
+    """In two memories, and within a part of the largest output of the float model."""
+    samples = [(torch.randn(1, 5, 16, generator=torch.Generator().manual_seed(n)),) for n in range(3)]
+    made = compiled(model.eval(), samples, PRESETS["tiny"])
+    run_program(made, samples[0], PRESETS["tiny"])
+    (found,) = outputs_of(made.network, samples[0]).values()
+    expected = model(*samples[0]).detach().numpy()
+    assert np.abs(found - expected).max() <= outputs * np.abs(expected).max()
+
+
+def test_a_softmax_of_a_layer_has_all_channels() -> None:
+    require_exact_and_near(Applied(lambda x, y: torch.softmax(x + 0 * y, dim=2), 32))
+    require_exact_and_near(nn.Sequential(nn.Linear(16, 32), nn.Softmax(dim=2)))
+
+
+SCALED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "concatenation": lambda x, y: torch.cat([0.1 * x, y], dim=2),
+    "both": lambda x, y: torch.cat([0.5 * x, 0.5 * y], dim=1),
+    "movement": lambda x, y: torch.tanh((0.1 * torch.cat([x, 2 * y], dim=2))[:, 1:, :16].reshape(4, 16)),
+    "part": lambda x, y: (0.3 * torch.cat([x, y], dim=1)[:, 5:]).reshape(5, 16) * 1.5,
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_movement_after_a_factor(name: str) -> None:
+    """A factor only changes what integers mean, and what is moved afterwards means the same."""
+    require_exact_and_near(Applied(SCALED[name]))
+
+
+def test_many_sums_of_sums() -> None:
+    """Each has two ways to the next: 2**40 ways from the input to the output."""
+
+    def function(x: Tensor, y: Tensor) -> Tensor:
+        for _ in range(40):
+            x = 0.5 * (x + torch.tanh(y + x))
+        return x
+
+    require_exact_and_near(Wrapped(lambda x: function(x, x), 16), outputs=0.1)
+
+
 class Several(nn.Module):
     """Values that something takes and that are outputs too, which no step may leave out or put elsewhere."""
 
@@ -203,9 +257,9 @@ def linear(features: int = 8) -> nn.Module:
 
 
 class Wrapped(nn.Module):
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, function: Callable[[Tensor], Tensor], features: int = 8) -> None:
         super().__init__()
-        self._function, self.layer = function, linear()
+        self._function, self.layer = function, linear(features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Anything."""
@@ -219,6 +273,7 @@ REFUSED: list[tuple[Callable[[Tensor], Tensor], str]] = [
     (lambda x: torch.cat([x[..., :4], x], dim=2), "each part of a concatenation must begin with a memory word"),
     (lambda x: torch.cat([x.reshape(1, 2, 3, 8)] * 2, dim=2), "a concatenation must be along channels, or along the"),
     (lambda x: x.transpose(1, 2).reshape(1, 8, 6).softmax(2), "must"),
+    (lambda x: (y := torch.cat([x, x], 2)).reshape(12, 1, 8) @ y.reshape(12, 8, 1), "matrices of a batch must be in"),
 ]
 
 

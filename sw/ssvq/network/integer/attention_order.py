@@ -77,13 +77,16 @@ def _attention(
     follow_each_other = (
         scores.product.batch_count == values.product.batch_count > 1
         and scores.target_stride == (tokens, 0) == values.source_stride
-        and len(softmax.sources) == 1
-        and softmax.sources[0].tensor == scores.target.tensor
-        and softmax.sources[0].tokens == tensors[scores.target.tensor].tokens == whole.tokens
-        and values.source.tensor == whole.name
+        and softmax.sources == (_all_of(tensors[scores.target.tensor]),)
+        and softmax.target == _all_of(whole)
+        and (values.source.tensor, values.source.channels) == (whole.name, whole.channels)
         and values.source.tokens == tokens
     )
     return (scores, softmax, values) if follow_each_other else None
+
+
+def _all_of(tensor: StoredTensor) -> Block:
+    return Block(tensor=tensor.name, tokens=tensor.tokens, channels=tensor.channels)
 
 
 def _of_head(step: ProductStep, head: int, *, source: Block | None = None, target: Block | None = None) -> ProductStep:

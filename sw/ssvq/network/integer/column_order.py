@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ssvq.network.integer.integer_network import IntegerNetwork, LinearStep, Step, VectorStep
 from ssvq.network.integer.strided import Block
+from ssvq_gen.format import Opcode
 
 PARTS = 4
 """Parts of a layer's outputs; the last one's function is what the array waits for."""
@@ -26,10 +27,15 @@ def by_columns(network: IntegerNetwork, *, word_bytes: int, parts: int = PARTS) 
 
 
 def _split(layer: Step, table: Step, word_bytes: int, parts: int) -> list[Step]:
-    """The steps of all parts; none when the second is not a table of all outputs of the first."""
+    """The steps of all parts; none when the second is not a table of all outputs of the first.
+
+    A softmax has a table too, but needs all channels of an activation.
+    """
     if not isinstance(layer, LinearStep) or not isinstance(table, VectorStep):
         return []
     operation = table.operation
+    if operation.opcode is Opcode.SOFTMAX:
+        return []
     if operation.table is None or table.sources != (layer.target,) or operation.multiplier.ndim:
         return []
     words = -(-layer.target.channels // word_bytes)

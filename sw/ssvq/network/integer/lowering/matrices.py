@@ -80,7 +80,10 @@ def _batch(low: Lowering, node: Node, view: View, batch: int) -> tuple[Block, tu
         refuse(node, "the matrices of a batch must be evenly spaced")
     first = replace(matrices, shape=matrices.shape[1:], strides=matrices.strides[1:])
     stride = divmod(matrices.strides[0], stored) if batch > 1 else (0, 0)
-    return low.block(node, first), stride
+    block = low.block(node, first)
+    if block.channel + (batch - 1) * stride[1] + block.channels > stored:
+        refuse(node, f"matrices of a batch must be in the same activations or in others, not {stride} apart")
+    return block, stride
 
 
 def _store_products(low: Lowering, node: Node, batch: int) -> tuple[Block, tuple[int, int]]:

@@ -10,11 +10,12 @@ from ssvq.network.graph import Node
 from ssvq.network.integer.integer_network import ProductStep, VectorStep
 from ssvq.network.integer.lowering.state import Lowering, refuse
 from ssvq.network.integer.strided import Block, View, inverse_order
+from ssvq.reference import ActivationScale
 from ssvq.vector_scales import rescaled_sum
 
 
 def move(low: Lowering, node: Node, operator: ops.Reshape | ops.Transpose | ops.Slice | ops.Expand) -> None:
-    """The same stored values, seen in another way."""
+    """The same stored values, seen in another way; a factor before may have changed what they mean."""
     view = low.view(node, node.operands[0])
     moved: View | None
     if isinstance(operator, ops.Reshape):
@@ -28,6 +29,7 @@ def move(low: Lowering, node: Node, operator: ops.Reshape | ops.Transpose | ops.
     if moved is None:
         refuse(node, f"{type(operator).__name__} does not keep activations and channels apart")
     low.views[node.name] = moved
+    low.scales[node.name] = low.scales[node.operands[0]]
 
 
 def concat(low: Lowering, node: Node, operator: ops.Concat) -> None:
@@ -54,14 +56,16 @@ def concat(low: Lowering, node: Node, operator: ops.Concat) -> None:
         else:
             target = replace(whole, token=first, tokens=block.tokens)
             first += block.tokens
-        if node.operands.count(operand) > 1 or not _redirect(low, operand, block, target):
-            copy(low, node, f"{node.name}.{operand}.{len(low.steps)}", block, target)
+        in_place = node.operands.count(operand) == 1 and low.scales[operand] == low.scales[node.name]
+        if not in_place or not _redirect(low, operand, block, target):
+            scale = low.scales[operand]
+            copy(low, node, f"{node.name}.{operand}.{len(low.steps)}", block, target, scale=scale)
 
 
-def copy(low: Lowering, node: Node, name: str, source: Block, target: Block) -> None:
-    """A step that copies a block of the node's own scale."""
-    same = low.result_scale(node)
-    operation = rescaled_sum(node.name, channels=source.channels, input_scale=same, output_scale=same)
+def copy(low: Lowering, node: Node, name: str, source: Block, target: Block, *, scale: ActivationScale) -> None:
+    """A step that copies a block of a scale to one of the node's."""
+    output_scale = low.result_scale(node)
+    operation = rescaled_sum(node.name, channels=source.channels, input_scale=scale, output_scale=output_scale)
     low.steps.append(VectorStep(name=name, operation=operation, sources=(source,), target=target))
 
 

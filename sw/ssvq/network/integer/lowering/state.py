@@ -184,11 +184,14 @@ class Lowering:
 
 def _is_image(graph: Graph, name: str) -> bool:
     """Whether convolutions or pools take a value, or what is computed of it element by element."""
-    for user in graph.users.get(name, ()):
-        if isinstance(user.operator, _IMAGE_OPERATORS):
-            return True
-        if isinstance(user.operator, _ELEMENT_OPERATORS) and _is_image(graph, user.name):
-            return True
+    seen, rest = {name}, [name]
+    while rest:
+        for user in graph.users.get(rest.pop(), ()):
+            if isinstance(user.operator, _IMAGE_OPERATORS):
+                return True
+            if isinstance(user.operator, _ELEMENT_OPERATORS) and user.name not in seen:
+                seen.add(user.name)
+                rest.append(user.name)
     return False
 
 

@@ -77,7 +77,7 @@ def transposed_convolution(low: Lowering, node: Node, operator: ops.ConvTranspos
                 Block(tensor=block.tensor, token=at * width, tokens=width, channels=block.channels)
                 for block, at in ((lines, number), (target, place))
             )
-            copy(low, node, f"{node.name}.row{place}", part, whole)
+            copy(low, node, f"{node.name}.row{place}", part, whole, scale=low.result_scale(node))
 
 
 def _phases(low: Lowering, node: Node, operator: ops.ConvTranspose2d, axis: int) -> Sequence[Phase]:
