@@ -17,6 +17,7 @@ import safetensors.numpy
 import torch
 from test_network_lowering import INT8, SSVQ, images, small_vit
 from test_network_partition import IDS, Module, assembled
+from torch import Tensor, nn
 
 from ssvq.network import GraphError, graph_of, work_report
 from ssvq.network.calibration import calibrate
@@ -223,6 +224,34 @@ def test_a_network_is_checked_as_a_whole(model: CompiledModel) -> None:
     far = Block(tensor=first.target.tensor, tokens=1, channels=network.tensors[first.target.tensor].channels + 1)
     with pytest.raises(GraphError, match="is not within"):
         check_network(replace(network, steps=(replace(first, target=far), *network.steps[1:])))
+
+
+class Gate(nn.Module):
+    """One activation stands for all of an operand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1, T, 16) to the same."""
+        y = self.layer(x)
+        return y * torch.sigmoid(y.mean(1, keepdim=True))
+
+
+def test_an_activation_that_stands_for_all_is_kept() -> None:
+    sample = (torch.randn(1, 6, 16),)
+    graph = graph_of(Gate().eval(), sample)
+    layers = compress_graph(graph, lambda node: INT8)
+    made = assemble(graph, calibrate(graph, [sample]), layers, TINY)
+    work = work_report(graph, reason=made.partition.reason)
+    given = dict(zip(graph.inputs, sample, strict=True))
+    model = CompiledModel(
+        name="gate", config=TINY, network=made.network, layers=(), work=work, sample=given, expected={}
+    )
+    read = network_from_bytes(network_to_bytes(model))
+    (expected,), (found,) = (one.network.run_reference(sample).values() for one in (model, read))
+    assert torch.equal(found, expected)
 
 
 class Colour(Enum):

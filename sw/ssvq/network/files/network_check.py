@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ssvq.network.errors import GraphError
-from ssvq.network.integer.integer_network import IntegerNetwork, NetworkInput, ProductStep, moved
+from ssvq.network.integer.integer_network import IntegerNetwork, NetworkInput, ProductStep, VectorStep, moved
 from ssvq.network.integer.strided import Block, View
 
 
@@ -17,10 +17,16 @@ def check_network(network: IntegerNetwork) -> None:
         if tensor.values is not None and tensor.values.shape != (tensor.tokens, tensor.channels):
             raise GraphError(name, f"values must be {tensor.tokens} x {tensor.channels}, not {tensor.values.shape}")
     for step in network.steps:
-        blocks = [*step.sources, step.target]
+        # of a product, the first and the last of its blocks
+        sources, targets = step.sources, [step.target]
         if isinstance(step, ProductStep):
-            blocks.append(moved(step.target, step.target_stride, step.product.batch_count - 1))
-        for block in blocks:
+            last = step.product.batch_count - 1
+            sources = step.source, moved(step.source, step.source_stride, last)
+            sources += step.operand, moved(step.operand, step.operand_stride, last)
+            targets.append(moved(step.target, step.target_stride, last))
+        for block in sources:
+            _check_block(network, step.name, block, repeated=isinstance(step, VectorStep))
+        for block in targets:
             _check_block(network, step.name, block)
     for own in network.inputs:
         stored = network.tensors.get(own.tensor)
@@ -42,11 +48,12 @@ def _stored_size(own: NetworkInput) -> int:
     return math.prod(own.windows.output_size(height, width)) * own.windows.positions * channels
 
 
-def _check_block(network: IntegerNetwork, step: str, block: Block) -> None:
+def _check_block(network: IntegerNetwork, step: str, block: Block, *, repeated: bool = False) -> None:
+    """With `repeated`, one activation may stand for all."""
     tensor = network.tensors.get(block.tensor)
     if tensor is None:
         raise GraphError(step, f"there is no tensor {block.tensor!r}")
-    least = min(block.token, block.channel, block.tokens - 1, block.channels - 1, block.step - 1)
+    least = min(block.token, block.channel, block.tokens - 1, block.channels - 1, block.step - (not repeated))
     last = block.token + (block.tokens - 1) * block.step
     if least < 0 or last >= tensor.tokens or block.channel + block.channels > tensor.channels:
         raise GraphError(step, f"{block} is not within {tensor.tokens} x {tensor.channels}")
