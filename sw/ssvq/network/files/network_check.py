@@ -7,6 +7,7 @@ import math
 from ssvq.network.errors import GraphError
 from ssvq.network.integer.integer_network import IntegerNetwork, NetworkInput, ProductStep, VectorStep, moved
 from ssvq.network.integer.strided import Block, View
+from ssvq_gen.format import FIELD_BY_NAME
 
 
 def check_network(network: IntegerNetwork) -> None:
@@ -17,18 +18,23 @@ def check_network(network: IntegerNetwork) -> None:
         if tensor.values is not None and tensor.values.shape != (tensor.tokens, tensor.channels):
             raise GraphError(name, f"values must be {tensor.tokens} x {tensor.channels}, not {tensor.values.shape}")
     for step in network.steps:
-        # of a product, the first and the last of its blocks
-        sources, targets = step.sources, [step.target]
-        if isinstance(step, ProductStep):
+        sources: tuple[Block, ...] = ()
+        targets: tuple[Block, ...] = (step.target,)
+        if isinstance(step, ProductStep):  # the first and the last of a batch, as a file may say any number
             last = step.product.batch_count - 1
-            sources = step.source, moved(step.source, step.source_stride, last)
-            sources += step.operand, moved(step.operand, step.operand_stride, last)
-            targets.append(moved(step.target, step.target_stride, last))
+            if last > (most := FIELD_BY_NAME["batch_last"].bounds[1]):
+                raise GraphError(step.name, f"there must be at most {most + 1} products in a batch, not {last + 1}")
+            targets += step.source, step.operand, moved(step.target, step.target_stride, last)
+            targets += moved(step.source, step.source_stride, last), moved(step.operand, step.operand_stride, last)
+        else:
+            sources = step.sources
         for block in sources:
             _check_block(network, step.name, block, repeated=isinstance(step, VectorStep))
         for block in targets:
             _check_block(network, step.name, block)
     for own in network.inputs:
+        if sorted(own.permutation) != list(range(len(own.shape))):
+            raise GraphError(own.name, f"an input's axes must each have a place, not {own.permutation}")
         stored = network.tensors.get(own.tensor)
         if stored is None or _stored_size(own) != stored.tokens * stored.channels:
             raise GraphError(own.name, f"an input must be all of a tensor, not {own.shape} of {own.tensor!r}")
