@@ -38,7 +38,7 @@ def banded(network: IntegerNetwork, config: CoreConfig) -> IntegerNetwork:
     choice = BandChoice(steps)
     for share in _SHARES:
         try:
-            segments, in_dram = _choose(steps, choice, config.activation_depth * share // 100)
+            segments = _choose(steps, choice, config.activation_depth * share // 100)
         except GraphError as no_choice:
             raise (no_choice if found is network else error) from None
         found = _assembled(network, segments)
@@ -57,12 +57,12 @@ def _plan_error(network: IntegerNetwork, config: CoreConfig) -> GraphError | Non
     return None
 
 
-def _choose(steps: StepMap, choice: BandChoice, words: int) -> tuple[list[Segment], list[str]]:
+def _choose(steps: StepMap, choice: BandChoice, words: int) -> list[Segment]:
     """Segments, with as many tensors in DRAM as it takes: the largest one where there is no way on, again and again."""
     in_dram: list[str] = []
     while True:
         try:
-            return choice.segments(words, in_dram), in_dram
+            return choice.segments(words, in_dram)
         except NoChoice as error:
             name = _largest(steps, error.step, in_dram)
             if name is None:
