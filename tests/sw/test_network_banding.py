@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,13 +19,16 @@ from ssvq.network.calibration import calibrate
 from ssvq.network.compression import compress_graph, default_choice
 from ssvq.network.errors import GraphError
 from ssvq.network.integer.attention_order import by_heads
-from ssvq.network.integer.integer_network import IntegerNetwork, ProductStep, TransferStep
+from ssvq.network.integer.integer_network import IntegerNetwork, ProductStep, TransferStep, VectorStep
 from ssvq.network.integer.lowering import lower
 from ssvq.network.program.emission import INPUT, OUTPUT, emit, plan
 from ssvq.network.tiling.banding import banded
 from ssvq.network.tiling.early_fills import DISTANCES, early_fills, with_early_fills
+from ssvq.network.tiling.segments import split
+from ssvq.network.tiling.step_map import StepMap
 from ssvq.program import place_input, read_output
 from ssvq.reference import Int8Array
+from ssvq.vector_scales import rescaled_sum
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_gen.format import STREAM_OPCODES, Opcode
 
@@ -201,6 +205,67 @@ def test_networks_from_modules(name: str) -> None:
     words = words_used(network)
     found = check(network, memory_of(words * 5 // 8 // 64 * 64))
     assert any(" band 1" in step.name for step in found.steps)
+
+
+def joined_rows(columns: int = 5) -> IntegerNetwork:
+    """Two images, one above the other, that leave the core, and a function of them."""
+    b = ImageBuilder(3)
+    b.image("x", (12, columns, 3))
+    b.function("act", "x")
+    parts = b.convolution("upper", "act", 8), b.linear("lower", "act", 8)
+    whole = b.image("both", (24, columns, 8))
+    for number, name in enumerate(parts):
+        target = replace(whole, token=number * 12 * columns, tokens=12 * columns)
+        b.steps[number + 1] = replace(b.steps[number + 1], target=target)
+        del b.tensors[name], b.sizes[name]
+    b.pool("last", b.linear("next", "both", 8))
+    return b.network({"x": (12, columns, 3)}, "last", "both")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("bands", [1, 3, 8, 12])
+def test_what_goes_to_dram_is_made_or_was_fetched(bands: int, first: int) -> None:
+    """Of rows that several steps make, a band may make some at the start and some at the end."""
+    steps = StepMap(joined_rows(), SMALL)
+    segment = split(steps, first, 3, bands, ["x", "act", "both"])
+    for band in range(bands):
+        parts = [part for part in segment.parts if part.band == band and steps.steps[part.step].target == "both"]
+        fetched = [copy for part in parts for copy in part.fills]
+        for copy in (copy for part in parts for copy in part.spills):
+            made = {token for part in parts for token in range(*part.made)}
+            assert copy in fetched or made >= set(range(*copy.tokens))
+
+
+def test_joined_rows() -> None:
+    for words in (168, 144):
+        check(joined_rows(), memory_of(words))
+
+
+def shifted(b: ImageBuilder, name: str, source: str, first: int) -> str:
+    """A copy of all activations from `first` on."""
+    height, width, channels = b.sizes[source]
+    scale = b.tensors[source].scale
+    block = replace(b.block(source), token=first, tokens=height * width - first)
+    operation = rescaled_sum(name, channels=channels, input_scale=scale, output_scale=scale)
+    target = b.image(name, (block.tokens, 1, channels), scale)
+    b.steps.append(VectorStep(name=name, operation=operation, sources=(block,), target=target))
+    return name
+
+
+def test_what_one_segment_keeps_to_itself_is_not_in_dram() -> None:
+    """Even where it was to go there, before others did and steps came together."""
+    b = ImageBuilder(91)
+    b.image("x", (18, 1, 3))
+    b.linear("s0", "x", 11)
+    shifted(b, "s3", shifted(b, "s2", "s0", 1), 1)
+    shifted(b, "s4", "s3", 2)
+    b.linear("s5", "s3", 16)
+    b.depthwise("s6", "s3", stride=2)
+    shifted(b, "s7", "s5", 1)
+    b.function("s8", "s6")
+    network = b.network({"x": (18, 1, 3)}, "s4", "s8")
+    for words in (120, 96, 80):
+        check(network, memory_of(words))
 
 
 def random_network(seed: int, height: int, width: int) -> IntegerNetwork:

@@ -17,6 +17,7 @@ import safetensors.numpy
 import torch
 from test_network_lowering import INT8, SSVQ, images, small_vit
 from test_network_partition import IDS, Module, assembled
+from torch import Tensor, nn
 
 from ssvq.network import GraphError, graph_of, work_report
 from ssvq.network.calibration import calibrate
@@ -161,6 +162,11 @@ def core_network(tree: Any) -> Any:
     return part["compiled"]["CompiledNetwork"]["network"]["IntegerNetwork"]
 
 
+def first_of(tree: Any, kind: str) -> Any:
+    """The first step of a kind, in place."""
+    return next(step[kind] for step in core_network(tree)["steps"] if kind in step)
+
+
 CHANGES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda tree: tree["CompiledModel"].update(extra=1), "CompiledModel must have exactly name, config"),
     (lambda tree: tree["CompiledModel"].pop("name"), "CompiledModel must have exactly name, config"),
@@ -182,6 +188,11 @@ CHANGES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda tree: core_network(tree)["steps"][0]["LinearStep"]["source"]["Block"].update(tokens=99), "is not within"),
     (lambda tree: core_network(tree)["steps"][0]["LinearStep"]["source"]["Block"].update(token=-1), "is not within"),
     (lambda tree: core_network(tree).update(outputs={"map": []}), "an output must be an input or a result"),
+    (lambda tree: first_of(tree, "ProductStep")["product"]["IntegerProduct"].update(batch_count=1 << 40), "at most"),
+    (
+        lambda tree: core_network(tree)["inputs"][0]["NetworkInput"].update(permutation=[1, 2, 2]),
+        "axes must each have a place",
+    ),
 ]
 
 
@@ -198,6 +209,7 @@ def test_a_malformed_network_is_refused(change: Callable[[Any], Any], rule: str,
         ({"version": 2}, "the version of a compiled network must be 1, not 2"),
         ({"more": 1}, "the metadata must have exactly version, sha256, network"),
         ({"sha256": "0" * 64}, "the digest does not match the content"),
+        ({"network": "\ud800"}, "the network's text is refused"),
     ],
 )
 def test_metadata_are_checked(about: dict[str, Any], rule: str, content: bytes) -> None:
@@ -223,6 +235,35 @@ def test_a_network_is_checked_as_a_whole(model: CompiledModel) -> None:
     far = Block(tensor=first.target.tensor, tokens=1, channels=network.tensors[first.target.tensor].channels + 1)
     with pytest.raises(GraphError, match="is not within"):
         check_network(replace(network, steps=(replace(first, target=far), *network.steps[1:])))
+
+
+class Gate(nn.Module):
+    """One activation stands for all of an operand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1, T, 16) to the same."""
+        y = self.layer(x)
+        gated: Tensor = y * torch.sigmoid(y.mean(1, keepdim=True))
+        return gated
+
+
+def test_an_activation_that_stands_for_all_is_kept() -> None:
+    sample = (torch.randn(1, 6, 16),)
+    graph = graph_of(Gate().eval(), sample)
+    layers = compress_graph(graph, lambda node: INT8)
+    made = assemble(graph, calibrate(graph, [sample]), layers, TINY)
+    work = work_report(graph, reason=made.partition.reason)
+    given = dict(zip(graph.inputs, sample, strict=True))
+    model = CompiledModel(
+        name="gate", config=TINY, network=made.network, layers=(), work=work, sample=given, expected={}
+    )
+    read = network_from_bytes(network_to_bytes(model))
+    (expected,), (found,) = (one.network.run_reference(sample).values() for one in (model, read))
+    assert torch.equal(found, expected)
 
 
 class Colour(Enum):

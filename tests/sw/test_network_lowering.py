@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssvq.models.vision_transformer import VisionTransformer
-from ssvq.network import GraphError, graph_of
+from ssvq.network import Graph, GraphError, Node, graph_of
+from ssvq.network import operators as ops
 from ssvq.network.calibration import calibrate
 from ssvq.network.compilation import compile_network
 from ssvq.network.compression import compress_graph
@@ -22,6 +24,7 @@ from ssvq.network.integer.column_order import by_columns
 from ssvq.network.integer.integer_network import IntegerNetwork, ProductStep
 from ssvq.network.integer.lowering import lower
 from ssvq.network.program.emission import INPUT, OUTPUT, CompiledNetwork
+from ssvq.network.tensor_type import TensorType
 from ssvq.program import place_input, read_output
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq_gen.config import PRESETS, CoreConfig
@@ -298,6 +301,30 @@ def test_a_network_that_does_not_fit_in_parts_is_refused_with_the_step() -> None
     rule = "it needs 432 words even in parts, the activation memory has 256"
     with pytest.raises(GraphError, match=f"^blocks.0.attn.matmul.0: {rule}$"):
         compiled(small_vit(width=64), images(1), PRESETS["tiny"].replace(activation_bytes=2048))
+
+
+def with_unused_movement(other: Tensor) -> tuple[Graph, Tensor]:
+    """A function of (1, 6, 8), with one more input that is only moved; and an input of the function."""
+    x, shape = torch.randn(1, 6, 8), (8, other.shape[1])
+    type_of = TensorType(shape=shape, dtype=other.dtype)
+    moved = Node(name="moved", operator=ops.Reshape(shape=shape), operands=("other",), type=type_of)
+    graph = graph_of(nn.ReLU().eval(), (x,))
+    inputs = {**graph.inputs, "other": TensorType.of(other)}
+    return replace(graph, inputs=inputs, nodes=(*graph.nodes, moved)), x
+
+
+def test_an_input_that_no_step_takes() -> None:
+    graph, x = with_unused_movement(torch.zeros(1, 6, 8))
+    made = compile_network(graph, calibrate(graph, [(x, x)]), {}, PRESETS["tiny"])
+    assert len(made.network.inputs) == 1
+    run_program(made, (x,), PRESETS["tiny"])
+
+
+@pytest.mark.parametrize("other", [torch.zeros(1, 0, 8), torch.zeros(1, 6, 8, dtype=torch.int64)])
+def test_values_without_a_range_are_refused(other: Tensor) -> None:
+    graph, x = with_unused_movement(other)
+    with pytest.raises(GraphError, match="^moved: 'other' has no range"):
+        compile_network(graph, calibrate(graph, [(x, other)]), {}, PRESETS["tiny"])
 
 
 def test_inputs_are_checked() -> None:

@@ -158,6 +158,23 @@ def test_strict(function: Callable[[Module, Tensor], object], x: Tensor, rule: s
         assembled(made, x, strict=True)
 
 
+CONVOLUTIONS: dict[str, Callable[[], nn.Module]] = {
+    "each pixel": lambda: nn.Conv2d(16, 16, 1, groups=2),
+    "transposed": lambda: nn.ConvTranspose2d(16, 16, 2, stride=2),
+    "transposed, each pixel": lambda: nn.ConvTranspose2d(16, 16, 1),
+    "windows": lambda: nn.Conv2d(16, 16, 3, groups=2),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_a_core_without_convolutions_leaves_them_to_the_host(name: str) -> None:
+    """Also those of which each step is a part."""
+    config = TINY.replace(name="matrices", convolution=False)
+    x = torch.randn(1, 16, 4, 4)
+    made = assembled(graph_of(nn.Sequential(nn.Conv2d(16, 16, 1), CONVOLUTIONS[name]()).eval(), (x,)), x, config)
+    assert made.partition.reasons == {"1": "the core matrices has no convolutions"}
+
+
 def test_the_host_moves_what_it_gives() -> None:
     made = graph(lambda m, x: m.b(m.a(x).sort(1).values.transpose(1, 2).flip(1).transpose(1, 2)))
     whole = assembled(made)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from ssvq.network.errors import GraphError
-from ssvq.network.integer.integer_network import IntegerNetwork, NetworkInput, ProductStep, moved
+from ssvq.network.integer.integer_network import IntegerNetwork, NetworkInput, ProductStep, VectorStep, moved
 from ssvq.network.integer.strided import Block, View
+from ssvq_gen.format import FIELD_BY_NAME
 
 
 def check_network(network: IntegerNetwork) -> None:
@@ -17,12 +18,23 @@ def check_network(network: IntegerNetwork) -> None:
         if tensor.values is not None and tensor.values.shape != (tensor.tokens, tensor.channels):
             raise GraphError(name, f"values must be {tensor.tokens} x {tensor.channels}, not {tensor.values.shape}")
     for step in network.steps:
-        blocks = [*step.sources, step.target]
-        if isinstance(step, ProductStep):
-            blocks.append(moved(step.target, step.target_stride, step.product.batch_count - 1))
-        for block in blocks:
+        sources: tuple[Block, ...] = ()
+        targets: tuple[Block, ...] = (step.target,)
+        if isinstance(step, ProductStep):  # the first and the last of a batch, as a file may say any number
+            last = step.product.batch_count - 1
+            if last > (most := FIELD_BY_NAME["batch_last"].bounds[1]):
+                raise GraphError(step.name, f"there must be at most {most + 1} products in a batch, not {last + 1}")
+            targets += step.source, step.operand, moved(step.target, step.target_stride, last)
+            targets += moved(step.source, step.source_stride, last), moved(step.operand, step.operand_stride, last)
+        else:
+            sources = step.sources
+        for block in sources:
+            _check_block(network, step.name, block, repeated=isinstance(step, VectorStep))
+        for block in targets:
             _check_block(network, step.name, block)
     for own in network.inputs:
+        if sorted(own.permutation) != list(range(len(own.shape))):
+            raise GraphError(own.name, f"an input's axes must each have a place, not {own.permutation}")
         stored = network.tensors.get(own.tensor)
         if stored is None or _stored_size(own) != stored.tokens * stored.channels:
             raise GraphError(own.name, f"an input must be all of a tensor, not {own.shape} of {own.tensor!r}")
@@ -42,11 +54,12 @@ def _stored_size(own: NetworkInput) -> int:
     return math.prod(own.windows.output_size(height, width)) * own.windows.positions * channels
 
 
-def _check_block(network: IntegerNetwork, step: str, block: Block) -> None:
+def _check_block(network: IntegerNetwork, step: str, block: Block, *, repeated: bool = False) -> None:
+    """With `repeated`, one activation may stand for all."""
     tensor = network.tensors.get(block.tensor)
     if tensor is None:
         raise GraphError(step, f"there is no tensor {block.tensor!r}")
-    least = min(block.token, block.channel, block.tokens - 1, block.channels - 1, block.step - 1)
+    least = min(block.token, block.channel, block.tokens - 1, block.channels - 1, block.step - (not repeated))
     last = block.token + (block.tokens - 1) * block.step
     if least < 0 or last >= tensor.tokens or block.channel + block.channels > tensor.channels:
         raise GraphError(step, f"{block} is not within {tensor.tokens} x {tensor.channels}")

@@ -159,7 +159,11 @@ def network_from_bytes(content: bytes) -> CompiledModel:
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise NetworkFileError(f"the tensors are refused by safetensors: {error}") from error
     text = about["network"]
-    if _digest(text, arrays) != about["sha256"]:
+    try:
+        digest = _digest(text, arrays)
+    except UnicodeEncodeError as error:
+        raise NetworkFileError(f"the network's text is refused: {error}") from error
+    if digest != about["sha256"]:
         raise NetworkFileError("the digest does not match the content")
     try:
         model: CompiledModel = CODEC.decode(json.loads(text), arrays, CompiledModel)

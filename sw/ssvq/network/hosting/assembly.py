@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ssvq.convolution_geometry import ConvolutionGeometry
 from ssvq.network.calibration import ValueRange
 from ssvq.network.compilation import compile_network
 from ssvq.network.errors import GraphError
@@ -134,11 +133,21 @@ def _without_unit(graph: Graph, network: IntegerNetwork, config: CoreConfig) -> 
     found = {}
     for step in network.steps:
         if (lacking := _lacking(step, config)) is not None:
-            node = step.name if step.name in graph.by_name else step.target.tensor
-            if node not in graph.by_name:
-                raise GraphError(step.name, f"the core {config.name} has no {lacking}")
-            found[node] = f"the core {config.name} has no {lacking}"
+            found[_node_of(step, graph)] = f"the core {config.name} has no {lacking}"
     return found
+
+
+def _node_of(step: Step, graph: Graph) -> str:
+    """The node that a step is of, by its name: where a node has several, theirs have a `.` and more after it.
+
+    Raises GraphError where there is none.
+    """
+    name = step.name if step.name in graph.by_name else step.target.tensor
+    while name not in graph.by_name:
+        name, point, _ = name.rpartition(".")
+        if not point:
+            raise GraphError(step.name, "there is no node of this name")
+    return name
 
 
 def _lacking(step: Step, config: CoreConfig) -> str | None:
@@ -148,8 +157,7 @@ def _lacking(step: Step, config: CoreConfig) -> str | None:
         return None if config.vector else "vector unit"
     if isinstance(step, ImageStep):
         if not isinstance(step.operation, WindowOperation):
-            plain = step.operation.geometry == ConvolutionGeometry(kernel=(1, 1))
-            return None if config.convolution or plain else "convolutions"
+            return None if config.convolution else "convolutions"
         if not config.vector:
             return "vector unit"
         lacks = step.operation.opcode is Opcode.DEPTHWISE and not config.depthwise_taps

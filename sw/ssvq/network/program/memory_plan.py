@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+
 from ssvq.network.errors import GraphError
 
 
@@ -79,11 +81,13 @@ def plan_memory(lifetimes: Sequence[Lifetime], depth: int) -> MemoryPlan:
 def _placed(lifetimes: Sequence[Lifetime], depth: int) -> dict[str, int]:
     """First words, given in this order."""
     places: dict[str, int] = {}
-    placed: list[Lifetime] = []
-    for own in lifetimes:
+    spans = np.array([(own.first, own.last) for own in lifetimes], dtype=np.int64).reshape(-1, 2)
+    words = np.zeros((len(lifetimes), 2), dtype=np.int64)  # first one, and the one after the last
+    for number, own in enumerate(lifetimes):
         if own.name in places:
             raise GraphError(own.name, "two things in the activation memory have this name")
-        taken = sorted((places[other.name], places[other.name] + other.words) for other in placed if own.meets(other))
+        meets = (spans[:number, 0] <= own.last) & (own.first <= spans[:number, 1])
+        taken: list[tuple[int, int]] = sorted(map(tuple, words[:number][meets].tolist()))
         at = 0
         for start, stop in taken:
             if start - at >= own.words:
@@ -93,5 +97,5 @@ def _placed(lifetimes: Sequence[Lifetime], depth: int) -> dict[str, int]:
             rule = f"its {own.words} words do not fit the activation memory of {depth} words"
             raise GraphError(own.name, f"{rule} beside {sum(stop - start for start, stop in taken)} in use")
         places[own.name] = at
-        placed.append(own)
+        words[number] = at, at + own.words
     return places

@@ -38,10 +38,10 @@ def banded(network: IntegerNetwork, config: CoreConfig) -> IntegerNetwork:
     choice = BandChoice(steps)
     for share in _SHARES:
         try:
-            segments, in_dram = _choose(steps, choice, config.activation_depth * share // 100)
+            segments = _choose(steps, choice, config.activation_depth * share // 100)
         except GraphError as no_choice:
             raise (no_choice if found is network else error) from None
-        found = _assembled(network, segments, in_dram)
+        found = _assembled(network, segments)
         error = _plan_error(found, config)
         if error is None:
             return found
@@ -57,12 +57,12 @@ def _plan_error(network: IntegerNetwork, config: CoreConfig) -> GraphError | Non
     return None
 
 
-def _choose(steps: StepMap, choice: BandChoice, words: int) -> tuple[list[Segment], list[str]]:
+def _choose(steps: StepMap, choice: BandChoice, words: int) -> list[Segment]:
     """Segments, with as many tensors in DRAM as it takes: the largest one where there is no way on, again and again."""
     in_dram: list[str] = []
     while True:
         try:
-            return choice.segments(words, in_dram), in_dram
+            return choice.segments(words, in_dram)
         except NoChoice as error:
             name = _largest(steps, error.step, in_dram)
             if name is None:
@@ -91,8 +91,9 @@ def _may_move(steps: StepMap, name: str) -> bool:
     return not outputs or (len(outputs) == 1 and not is_input and output_block(steps.network, outputs[0]) == whole)
 
 
-def _assembled(network: IntegerNetwork, segments: list[Segment], in_dram: Collection[str]) -> IntegerNetwork:
-    """The network of all parts."""
+def _assembled(network: IntegerNetwork, segments: list[Segment]) -> IntegerNetwork:
+    """The network of all parts. In DRAM is what they move there or take from there."""
+    in_dram = {copy.tensor for own in segments for part in own.parts for copy in (*part.fills, *part.spills)}
     tensors = {name: replace(tensor, in_dram=name in in_dram) for name, tensor in network.tensors.items()}
     result: list[Step] = []
     for segment in segments:

@@ -177,7 +177,11 @@ class _Splitter:
                 continue
             own = writers.get(name, [])
             needed = [n for n in self._map.writers.get(name, []) if self._map.steps[n].part(copy.tokens) is not None]
-            starts, stops = {made[n][0] for n in own}, {made[n][1] for n in own}
-            if not own or own != needed or (min(starts), max(stops)) != copy.tokens:
+            if not own or own != needed or not all(self._is_made(n, made[n], copy.tokens) for n in own):
                 found[name] = copy
         return found
+
+    def _is_made(self, number: int, made: Range, tokens: Range) -> bool:
+        """Whether what is made of a step is all that it makes of these activations."""
+        start, stop = self._map.steps[number].made
+        return made[0] <= max(start, tokens[0]) and min(stop, tokens[1]) <= made[1]

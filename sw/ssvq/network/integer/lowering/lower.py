@@ -64,6 +64,12 @@ def lower(
         handler = HANDLERS.get(type(node.operator))
         if handler is None:
             refuse(node, f"{type(node.operator).__name__} is not among the core's operations")
+        for name in (*node.operands, node.name):
+            if name not in lowering.scales:
+                refuse(
+                    node,
+                    f"{name!r} has no range, as a value of float32 with at least one element has after calibration",
+                )
         try:
             handler(lowering, node, node.operator)
         except CompileError as error:

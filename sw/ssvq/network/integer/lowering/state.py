@@ -65,10 +65,11 @@ class Lowering:
             if name not in self.views or self.tensors[self.views[name].tensor].values is not None:
                 raise GraphError(output, f"an output must be computed, {name!r} is not")
         used = {block.tensor for step in self.steps for block in (*step.sources, step.target)}
-        used |= {self.views[name].tensor for name in outputs.values()} | {own.tensor for own in self._inputs.values()}
+        used |= {self.views[name].tensor for name in outputs.values()}
+        inputs = {name: own for name, own in self._inputs.items() if own.tensor in used}
         return IntegerNetwork(
             tensors={name: tensor for name, tensor in self.tensors.items() if name in used},
-            inputs=tuple(self._inputs[name] for name in self.graph.inputs if name in self._inputs),
+            inputs=tuple(inputs[name] for name in self.graph.inputs if name in inputs),
             steps=tuple(self.steps),
             outputs={output: self.views[name] for output, name in outputs.items()},
             output_scales={output: self.scales[name] for output, name in outputs.items()},
