@@ -75,6 +75,19 @@ def test_calibrate_by_error(graph: Graph) -> None:
     assert found == least_error(whole, values)
 
 
+def test_a_value_that_is_infinite_has_no_range() -> None:
+    class Masked(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.where(x > 0, x, -torch.inf).exp()
+
+    masked = graph_of(Masked().eval(), (torch.zeros(1, 4),))
+    for clip in ("percentile", "mse"):
+        ranges = calibrate(masked, [(torch.tensor([[0.5, -1, 2, 3]]),), (torch.ones(1, 4),)], clip=clip)  # type: ignore[arg-type]
+        (where,) = (node.operands[0] for node in masked.nodes if node.name == masked.outputs["output"])
+        assert where not in ranges
+        assert ranges[masked.outputs["output"]].high == pytest.approx(np.exp(3), rel=0.3)
+
+
 def test_bad_input(graph: Graph) -> None:
     with pytest.raises(GraphError, match=r"^calibration: there must be at least one sample$"):
         calibrate(graph, [])

@@ -48,6 +48,8 @@ def calibrate(
 ) -> dict[str, ValueRange]:
     """The range of every float value of a graph: inputs, constants and nodes, by name.
 
+    A value that is infinite anywhere, as masks are, has none, and cannot be quantized.
+
     Args:
         graph: a network.
         samples: inputs, one after the other.
@@ -57,7 +59,7 @@ def calibrate(
             that of all samples together. 100 with "mse".
 
     Raises:
-        GraphError: there is no sample, or a value is not finite.
+        GraphError: there is no sample, an input is not finite, or a value is not a number.
         ValueError: clip is not one of the two, the percentile is not above 50 and at most 100, or both are given.
     """
     if clip not in get_args(Clip):
@@ -67,20 +69,26 @@ def calibrate(
     if clip == "mse" and percentile < 100:
         raise ValueError(f"percentile must be 100 with clip 'mse', not {percentile}")
     ranges: dict[str, ValueRange] = {}
+    infinite: set[str] = set()
     kept: dict[str, list[FloatArray]] = {}
     for sample in samples:
         for name, values in execute_all(graph, *sample).items():
-            if values.is_floating_point() and values.numel():
+            if not values.is_floating_point() or not values.numel() or name in infinite:
+                continue
+            if name not in graph.inputs and bool(values.isinf().any()):
+                infinite.add(name)
+            else:
                 found = _range(name, values, percentile)
                 ranges[name] = found.union(ranges[name]) if name in ranges else found
                 if clip == "mse":
                     kept.setdefault(name, []).append(_evenly_chosen(values))
     if not ranges:
         raise GraphError("calibration", "there must be at least one sample")
-    for name, parts in kept.items():
-        ranges[name] = least_error(ranges[name], np.concatenate(parts))
+    ranges = {name: found for name, found in ranges.items() if name not in infinite}
+    for name in [name for name in kept if name in ranges]:
+        ranges[name] = least_error(ranges[name], np.concatenate(kept[name]))
     for name, constant in graph.constants.items():
-        if constant.is_floating_point() and constant.numel():
+        if constant.is_floating_point() and constant.numel() and not bool(constant.isinf().any()):
             ranges[name] = _range(name, constant, 100.0)
     return ranges
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ssvq.network.front.rewrite import Rewrite
 from ssvq.network.graph import Graph, Node
-from ssvq.network.operators import Add, Host, Softmax, Where
+from ssvq.network.operators import Add, Expand, Host, Operator, Reshape, Softmax, Transpose, Where
 from ssvq.network.tensor_type import TensorType
 
 LEFT_OUT = -1e4
@@ -45,6 +45,8 @@ def _masked(rewrite: Rewrite, node: Node) -> tuple[str, str] | None:
             mask = rewrite.constant(term)
             if mask is not None and bool(((mask == 0) | (mask <= LEFT_OUT)).all()):
                 return scores, rewrite.add_constant(mask == 0, f"{term}.keep")
+            if (keep := _added_mask(rewrite, node, term)) is not None:
+                return scores, keep
     if isinstance(node.operator, Where):
         condition, true, false = node.operands
         if _is_left_out(rewrite, false):
@@ -52,6 +54,27 @@ def _masked(rewrite: Rewrite, node: Node) -> tuple[str, str] | None:
         if _is_left_out(rewrite, true):
             return false, _negated(rewrite, node, condition)
     return None
+
+
+def _added_mask(rewrite: Rewrite, node: Node, term: str) -> str | None:
+    """Where a term of 0 and minus infinity is 0: the condition of a Where, moved as that is; None for other terms."""
+    moves: list[Operator] = []
+    origin = rewrite.producer(term)
+    while origin is not None and isinstance(origin.operator, Reshape | Expand | Transpose):
+        moves.append(origin.operator)
+        origin = rewrite.producer(origin.operands[0])
+    if origin is None or not isinstance(origin.operator, Where):
+        return None
+    keep, true, false = origin.operands
+    if rewrite.number(true) == 0 and _is_left_out(rewrite, false):
+        pass
+    elif rewrite.number(false) == 0 and _is_left_out(rewrite, true):
+        keep = _negated(rewrite, node, keep)
+    else:
+        return None
+    for move in reversed(moves):
+        keep = rewrite.insert_before(node, move, keep)
+    return keep
 
 
 def _is_left_out(rewrite: Rewrite, name: str) -> bool:

@@ -19,6 +19,9 @@ from ssvq.reference import FloatArray
 from ssvq.vector_operation import VectorOperation
 from ssvq.vector_scales import Function, layer_norm, look_up, product, rescaled_sum, scaled_shift, softmax
 
+_SOFTMAX_STEP_MAX = 1.0
+"""Scores that are further apart differ by more than e times in their weights, even when rounded by half a step."""
+
 
 def binary(low: Lowering, node: Node, operator: ops.Add | ops.Multiply) -> None:
     """A sum or product of two values; a factor that all elements have only changes what the integers mean."""
@@ -52,10 +55,19 @@ def binary(low: Lowering, node: Node, operator: ops.Add | ops.Multiply) -> None:
     }
     channels = blocks[0].channels
     if isinstance(operator, ops.Add):
+        _require_resolution(low, node)
         operation = rescaled_sum(node.name, channels=channels, clamp=low.bounds(node), **scales)
     else:
         operation = product(node.name, channels=channels, **scales)
     _vector(low, node, operation, blocks, order)
+
+
+def _require_resolution(low: Lowering, node: Node) -> None:
+    """Refuse scores to which a mask of large numbers is added: in the steps of such a sum the scores are lost."""
+    step = low.result_scale(node).scale
+    users = low.graph.users.get(node.name, ())
+    if step > _SOFTMAX_STEP_MAX and any(isinstance(user.operator, ops.Softmax) for user in users):
+        refuse(node, f"a step of what a softmax takes must be at most {_SOFTMAX_STEP_MAX:g}, not {step:.3g}")
 
 
 def scale_shift(low: Lowering, node: Node, operator: ops.ScaleShift) -> None:
@@ -99,6 +111,8 @@ def _operation(low: Lowering, node: Node, operator: ops.Operator, axis: int, cha
         return layer_norm(node.name, weight=weight, bias=bias, epsilon=operator.epsilon, **scales)
     if len(node.operands) > 1:
         refuse(node, "a softmax must be without a mask")
+    if (step := scales["input_scale"].scale) > _SOFTMAX_STEP_MAX:
+        refuse(node, f"a step of what a softmax takes must be at most {_SOFTMAX_STEP_MAX:g}, not {step:.3g}")
     return softmax(node.name, channels=channels, **scales)
 
 

@@ -81,6 +81,7 @@ def _batch(low: Lowering, node: Node, view: View, batch: int) -> tuple[Block, tu
     first = replace(matrices, shape=matrices.shape[1:], strides=matrices.strides[1:])
     stride = divmod(matrices.strides[0], stored) if batch > 1 else (0, 0)
     block = low.block(node, first)
+    low.require_word(node, "matrices of a batch", stride[1])
     if block.channel + (batch - 1) * stride[1] + block.channels > stored:
         refuse(node, f"matrices of a batch must be in the same activations or in others, not {stride} apart")
     return block, stride
