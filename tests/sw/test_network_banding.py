@@ -13,13 +13,21 @@ from hypothesis import strategies as st
 from image_networks import ImageBuilder
 from test_network_images import NETWORKS, samples_of, seeded
 from test_network_lowering import INT8, images, small_vit
+from torch import nn
 
 from ssvq.network import graph_of
 from ssvq.network.calibration import calibrate
 from ssvq.network.compression import compress_graph, default_choice
 from ssvq.network.errors import GraphError
 from ssvq.network.integer.attention_order import by_heads
-from ssvq.network.integer.integer_network import IntegerNetwork, ProductStep, TransferStep, VectorStep
+from ssvq.network.integer.integer_network import (
+    ImageStep,
+    IntegerNetwork,
+    ProductStep,
+    TransferStep,
+    VectorStep,
+    read_block,
+)
 from ssvq.network.integer.lowering import lower
 from ssvq.network.program.emission import INPUT, OUTPUT, emit, plan
 from ssvq.network.tiling.banding import banded
@@ -266,6 +274,23 @@ def test_what_one_segment_keeps_to_itself_is_not_in_dram() -> None:
     network = b.network({"x": (18, 1, 3)}, "s4", "s8")
     for words in (120, 96, 80):
         check(network, memory_of(words))
+
+
+def test_bands_of_padding_alone() -> None:
+    """Rows of the output whose windows have no row of the image."""
+    layers = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, (1, 3), stride=2, padding=(3, 1))
+    model, samples = seeded(lambda: nn.Sequential(*layers)), samples_of((1, 8, 6, 6))
+    graph = graph_of(model, samples[0])
+    network = lower(graph, calibrate(graph, samples), compress_graph(graph, lambda node: INT8), word_bytes=8)
+    expected = network.run(inputs_of(network))
+    (*_, last) = network.steps
+    assert isinstance(last, ImageStep)
+    source = read_block(expected, last.source)
+    whole = last.reference(source).reshape(-1, last.output_width, 8)
+    for row in range(last.rows[1]):
+        part = replace(last, rows=(row, row + 1)).reference(source)
+        np.testing.assert_array_equal(part, whole[row])
+    check(network, memory_of(64))
 
 
 def random_network(seed: int, height: int, width: int) -> IntegerNetwork:

@@ -303,6 +303,18 @@ def test_a_network_that_does_not_fit_in_parts_is_refused_with_the_step() -> None
         compiled(small_vit(width=64), images(1), PRESETS["tiny"].replace(activation_bytes=2048))
 
 
+def test_two_things_of_one_name_are_refused() -> None:
+    """Rows of a transposed convolution are stored by its name and their number."""
+    x = torch.randn(1, 8, 4, 4)
+    graph = graph_of(nn.Sequential(nn.Sigmoid(), nn.ConvTranspose2d(8, 8, 2, stride=2)).eval(), (x,))
+    first, second = graph.nodes
+    nodes = replace(first, name="1.0"), replace(second, operands=("1.0", *second.operands[1:]))
+    graph = replace(graph, nodes=nodes)
+    layers = compress_graph(graph, lambda node: INT8)
+    with pytest.raises(GraphError, match=r"^1.0: two things that are stored have this name"):
+        compile_network(graph, calibrate(graph, [(x,)]), layers, PRESETS["tiny"])
+
+
 def with_unused_movement(other: Tensor) -> tuple[Graph, Tensor]:
     """A function of (1, 6, 8), with one more input that is only moved; and an input of the function."""
     x, shape = torch.randn(1, 6, 8), (8, other.shape[1])

@@ -40,6 +40,8 @@ def _heads(steps: list[Step], tensors: dict[str, StoredTensor], later: Collectio
         return []
     scores, softmax, values = attention
     count = scores.product.batch_count
+    if any(f"{step.target.tensor}.{head}" in tensors for step in (scores, softmax) for head in range(count)):
+        return []
     parts: list[tuple[Step, Step, Step]] = []
     for head in range(count):
         blocks = []

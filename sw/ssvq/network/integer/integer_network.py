@@ -127,9 +127,12 @@ class ImageStep:
         (above, _, left, right), stride = geometry.padding, geometry.stride[0]
         first = start * stride - above
         last = (stop - 1) * stride - above + (geometry.kernel[0] - 1) * geometry.dilation[0]
-        top, bottom = max(0, -first), max(0, last + 1 - self.height)
+        # windows may have no row of the image at all, where there is more padding than kernel
+        begin, end = (min(max(row, 0), self.height) for row in (first, last + 1))
+        top = min(max(0, -first), last + 1 - first)
+        bottom = last + 1 - first - top - (end - begin)
         image = source.reshape(-1, self.width, source.shape[1])
-        part = image[first + top - self.first_row : last + 1 - bottom - self.first_row]
+        part = image[begin - self.first_row : end - self.first_row] if end > begin else image[:0]
         operation = replace(self.operation, geometry=replace(geometry, padding=(top, bottom, left, right)))
         found = operation.reference(part)
         output = found if isinstance(found, np.ndarray) else found.output

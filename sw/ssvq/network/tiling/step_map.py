@@ -6,6 +6,9 @@ import math
 from collections.abc import Collection
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
+
 from ssvq.network.integer.integer_network import IntegerNetwork
 from ssvq.network.tiling.token_ranges import TokenRanges, row_tokens
 from ssvq_gen.config import CoreConfig
@@ -63,14 +66,18 @@ class StepMap:
         return -(-(ranges.made[1] - ranges.made[0]) // self.rows[ranges.target])
 
     @cached_property
-    def _moving(self) -> dict[str, tuple[int, int]]:
-        return {name: (written, self.used.get(name, -1)) for name, written in self.written.items()}
+    def _lives(self) -> npt.NDArray[np.int64]:
+        """When each tensor is written first and used last, and its words."""
+        rows = [(written, self.used.get(name, -1), self.tensor_words(name)) for name, written in self.written.items()]
+        return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
     def passing(self, first: int, stop: int, in_dram: Collection[str]) -> int:
         """Words of what is there before some steps and used after them only."""
+        written, used, words = self._lives.T
+        total = int(words[(written < first) & (used >= stop)].sum())
         names = {name for ranges in self.steps[first:stop] for name in ranges.names}
-        return sum(
-            self.tensor_words(name)
-            for name, (written, used) in self._moving.items()
-            if written < first and used >= stop and name not in names and name not in in_dram
-        )
+        left_out = (name for name in names.union(in_dram) if self._passes(name, first, stop))
+        return total - sum(self.tensor_words(name) for name in left_out)
+
+    def _passes(self, name: str, first: int, stop: int) -> bool:
+        return self.written.get(name, first) < first and self.used.get(name, -1) >= stop

@@ -78,7 +78,9 @@ class Lowering:
     # Where values are
 
     def store(self, name: str, tokens: int, channels: int, scale: ActivationScale) -> Block:
-        """A new stored tensor, all of it."""
+        """A new stored tensor, all of it. Raises GraphError where there is one of this name."""
+        if name in self.tensors:
+            raise GraphError(name, "two things that are stored have this name: give the node another one")
         self.tensors[name] = StoredTensor(name=name, tokens=tokens, channels=channels, scale=scale)
         return Block(tensor=name, tokens=tokens, channels=channels)
 
