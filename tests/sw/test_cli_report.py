@@ -171,7 +171,7 @@ def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
     for arguments, rule in (
         ((folder / "int8.ssvqnet", "--run", tmp_path / "vq"), "it ran other programs than this file has"),
         ((folder / "vq.ssvqnet", "--run", folder / "models.py"), "it is not JSON"),
-        ((folder / "vq.ssvqnet", "--run", tmp_path / "none"), "No such file"),
+        ((folder / "vq.ssvqnet", "--run", tmp_path / "none"), "must exist"),
         ((folder / "models.py",), "models.py"),
         ((folder / "vq.ssvqnet", "--baseline", tmp_path / "vq"), "its weights must all be int8, not ssvq"),
         ((folder / "vq.ssvqnet", "--run", tmp_path / "vq", "--baseline", tmp_path / "slow"), "no run is like it"),

@@ -210,7 +210,7 @@ def test_a_run_that_ends_early_is_exit_code_1(vit: Path, monkeypatch: pytest.Mon
     use(FakeBackend(error="JobFailed: the watchdog bit"), monkeypatch)
     result = run("run", vit, "--backend", "sim")
     assert result.exit_code == 1
-    assert result.output == "error: JobFailed: the watchdog bit\n"
+    assert result.output.splitlines()[-1] == "error: JobFailed: the watchdog bit"
 
 
 def test_a_backend_that_is_not_installed(vit: Path, monkeypatch: pytest.MonkeyPatch) -> None:

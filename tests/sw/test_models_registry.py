@@ -88,6 +88,17 @@ def test_a_users_file(users_file: Path) -> None:
     assert load_model(f"file:{users_file}:strict", options={"width": 5})(torch.zeros(1, 5)).shape == (1, 2)
 
 
+def test_a_users_file_imports_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "neighbour_of_a_model.py").write_text("WIDTH = 7")
+    text = (
+        "from torch import nn\nfrom neighbour_of_a_model import WIDTH\n\ndef make():\n    return nn.Linear(WIDTH, 2)\n"
+    )
+    (tmp_path / "own.py").write_text(text)
+    before = list(sys.path)
+    assert load_model(f"file:{tmp_path / 'own.py'}:make")(torch.zeros(1, 7)).shape == (1, 2)
+    assert sys.path == before
+
+
 def test_a_users_file_that_is_wrong(users_file: Path, tmp_path: Path) -> None:
     refused = {
         f"file:{users_file}": r"model must be file:PATH\.py:FUNCTION, not 'file:.*net\.py'",

@@ -167,10 +167,11 @@ def test_what_stops_training(fault: str, code: int, tmp_path: Path, monkeypatch:
 
 def test_info_of_a_bad_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("text")
-    for name, text in (("bad", "error: "), ("none", "error: [Errno 2] No such file or directory")):
+    for name, text in (("bad", "error: "), ("none", "must exist")):
         result = _run("info", tmp_path / name)
         assert result.exit_code == 2
-        assert result.output.startswith(text)
+        assert result.output.startswith("error: ")
+        assert text in result.output
         assert len(result.output.splitlines()) == 1
 
 

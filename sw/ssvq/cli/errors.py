@@ -38,6 +38,8 @@ def bad_input() -> Iterator[None]:
 
 def fail(error: Exception | str, code: int) -> NoReturn:
     """End with one line."""
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        error = f"{error.filename} must exist"
     rank = os.environ.get("RANK", "0")
     where = "" if rank == "0" else f" (process {rank})"
     typer.echo(f"error{where}: {' '.join(str(error).split())}", err=True)

@@ -91,6 +91,8 @@ def run(
         if backend != "reference":
             has_profile = profile is not None or (record is not None and config.profile_depth > 0)
             runner = program_runner(backend)
+            if not json:
+                typer.echo("the first run on a core builds its simulator, which takes minutes and is kept", err=True)
             programs = ProgramBackend(runner, model.config, bus=bus, profile=has_profile, recording=config)
             core = programs
         if dump is not None:

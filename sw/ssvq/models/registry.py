@@ -118,11 +118,14 @@ def _from_file(place: str, arguments: Mapping[str, object]) -> nn.Module:
         raise ModelSpecError(f"the model's file must be a Python module, not {str(path)!r}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    sys.path.insert(0, str(path.resolve().parent))  # as Python does for a script: the file may import its neighbours
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
+    finally:
+        sys.path.remove(str(path.resolve().parent))
     factory = getattr(module, function, None)
     if not callable(factory):
         raise ModelSpecError(f"{path} must have a function {function!r}")

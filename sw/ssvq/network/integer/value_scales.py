@@ -52,9 +52,9 @@ def value_scales(graph: Graph, ranges: Mapping[str, ValueRange]) -> dict[str, Ac
         if sizes[groups.of(name)] == 1:
             found[name] = _scale_with_gains(ranges[name], gains)
     for node in graph.nodes:
-        own = found.get(node.name)
-        if isinstance(node.operator, ops.Add) and own is not None and own.gains:
-            found[node.name] = _coarser(own, [found[operand] for operand in node.operands if operand in found])
+        scale = found.get(node.name)
+        if isinstance(node.operator, ops.Add) and scale is not None and scale.gains:
+            found[node.name] = _coarser(scale, [found[operand] for operand in node.operands if operand in found])
     return found
 
 
