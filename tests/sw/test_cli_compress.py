@@ -25,6 +25,7 @@ def test_all_layers_of_the_graph_are_compressed(tmp_path: Path) -> None:
     assert {layer.codebook_size for layer in layers.values()} == {4, None}
     assert all(name in result.output for name in layers)
     assert f"{file}: {file.stat().st_size:,} bytes" in result.output
+    assert "int8 in place of ssvq: patch_embed.proj (a codebook needs" in result.output
     assert f"{layers['head'].bits_per_weight:.3f}" in run("info", file).output
 
 
@@ -38,13 +39,17 @@ def test_json_says_the_same(tmp_path: Path) -> None:
         sum(layer.storage_bits for layer in layers.values()) / sum(layer.weight_count for layer in layers.values())
     )
     assert all(15 < row["sqnr_db"] < 30 for row in about["layers"])
+    plain = run("compress", *model(tmp_path, "vit"), "-o", file, "--format", "int4")
+    assert "in place of" not in plain.output
     best = run("compress", *model(tmp_path, "vit"), "-o", file, "--format", "float", "--json")
     assert {row["sqnr_db"] for row in json.loads(best.output)["layers"]} == {None}  # exact
 
 
 def test_a_layer_shorter_than_the_codebook_is_int8(tmp_path: Path) -> None:
     file = tmp_path / "ordered.ssvq"
-    assert run("compress", *model(tmp_path, "ordered"), "-o", file, "--codebook-size", 16).exit_code == 0
+    result = run("compress", *model(tmp_path, "ordered"), "-o", file, "--codebook-size", 16)
+    assert result.exit_code == 0
+    assert all(name in result.output.partition("int8 in place of ssvq: ")[2] for name in load(file))
     assert {layer.format for layer in load(file).values()} == {WeightFormat.INT8}
 
 

@@ -115,6 +115,8 @@ def compile(
         print_json(model_summary(made, rate) | about)
         return
     show(made, rate, explain=explain)
+    if layers is None and (note := rules.note(graph)) is not None:
+        typer.echo(note)
     for picture in pictures:
         typer.echo(f"{picture}: the activation memory over time")
     if lost:

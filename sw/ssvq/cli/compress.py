@@ -62,6 +62,8 @@ def compress(
         print_json({"model": model, "file": str(output), "bits_per_weight": total, "layers": rows})
         return
     console().print(summary_table(summary))
+    if (note := rules.note(graph)) is not None:
+        typer.echo(note)
     typer.echo(f"{output}: {output.stat().st_size:,} bytes")
 
 

@@ -74,6 +74,16 @@ class WeightRules:
                 return rule.config
         return INT8 if is_depthwise(graph, node) else default_choice(graph, self.default)(node)
 
+    def note(self, graph: Graph) -> str | None:
+        """One line on the layers that are int8 although no rule says so and the default is another; None without."""
+        if not self.default.format.has_codebook:
+            return None
+        ruled = [rule.pattern for rule in self.rules if rule.config is not None]
+        nodes = [node for node in layer_nodes(graph) if not any(fnmatchcase(node.name, rule) for rule in ruled)]
+        names = [node.name for node in nodes if self.choose(graph, node) == INT8]
+        rule = "a codebook needs inputs that vector_dim divides, and as many subvectors as codewords; none in depthwise"
+        return f"int8 in place of {self.default.format.value}: {_some(names)} ({rule})" if names else None
+
     def check(self, names: Sequence[str]) -> None:
         """Raises ValueError where a rule decides about none of the layers of these names."""
         left = list(names)
