@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssvq.network import graph_of
+from ssvq.network import operators as ops
 from ssvq.network.calibration import calibrate
 from ssvq.network.compression import compress_graph
 from ssvq.network.hosting.assembly import assemble, core_candidates
@@ -20,35 +21,33 @@ INT8 = QuantizeConfig(format=WeightFormat.INT8)
 KEPT = torch.arange(12)[None] < 9
 
 
+Mask = Callable[[Tensor, Tensor], Tensor]
+"""Masked scores (1, T, T) of scores and a mask (1, T)."""
+
+
 class Attention(nn.Module):
     """One head of strong scores, so that a lost mask or lost scores show."""
 
-    def __init__(self) -> None:
+    def __init__(self, masked: Mask) -> None:
         super().__init__()
         self.query, self.key, self.value = (nn.Linear(32, 32) for _ in range(3))
+        self.masked = masked
 
-    def forward(self, x: Tensor, kept: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         scores = 3 * self.query(x) @ self.key(x).transpose(1, 2)
-        weights: Tensor = self.masked(scores, kept).softmax(-1)
-        return weights @ self.value(x)
-
-    def masked(self, scores: Tensor, kept: Tensor) -> Tensor:
-        raise NotImplementedError
+        return self.masked(scores, mask).softmax(-1) @ self.value(x)
 
 
-class AddedNumbers(Attention):
-    def masked(self, scores: Tensor, kept: Tensor) -> Tensor:
-        return scores + (1.0 - kept)[:, None, :] * -1e4
+def added_numbers(scores: Tensor, kept: Tensor) -> Tensor:
+    return scores + (1.0 - kept)[:, None, :] * -1e4
 
 
-class AddedInfinity(Attention):
-    def masked(self, scores: Tensor, kept: Tensor) -> Tensor:
-        return scores + torch.where(kept, 0.0, -torch.inf)[:, None, :]
+def added_infinity(scores: Tensor, kept: Tensor) -> Tensor:
+    return scores + torch.where(kept, 0.0, -torch.inf)[:, None, :]
 
 
-class AddedInfinityOfOthers(Attention):
-    def masked(self, scores: Tensor, kept: Tensor) -> Tensor:
-        return scores + torch.where(kept, -torch.inf, 0.0)[:, None, :]
+def added_infinity_elsewhere(scores: Tensor, left_out: Tensor) -> Tensor:
+    return scores + torch.where(left_out, -torch.inf, 0.0)[:, None, :]
 
 
 class Layer(nn.Module):
@@ -72,25 +71,25 @@ def similarity(model: nn.Module, inputs: tuple[Tensor, ...], preset: str) -> tup
     return float(functional.cosine_similarity(found.flatten(), expected.flatten(), 0)), made.partition.reasons
 
 
-def seeded(kind: type[nn.Module], *arguments: int) -> nn.Module:
+def seeded(kind: type[nn.Module], *arguments: object) -> nn.Module:
     torch.manual_seed(0)
     return kind(*arguments).eval()
 
 
 def test_a_mask_of_large_numbers_does_not_drown_the_scores() -> None:
     x = torch.randn(1, 12, 32, generator=torch.Generator().manual_seed(1))
-    cosine, reasons = similarity(seeded(AddedNumbers), (x, KEPT.float()), "tiny")
+    cosine, reasons = similarity(seeded(Attention, added_numbers), (x, KEPT.float()), "tiny")
     assert cosine > 0.99
     assert any("a step of what a softmax takes must be at most 1" in reason for reason in reasons.values())
 
 
-@pytest.mark.parametrize(("kind", "mask"), [(AddedInfinity, KEPT), (AddedInfinityOfOthers, ~KEPT)])
-def test_a_mask_of_infinities_is_the_softmax_s_own(kind: type[nn.Module], mask: Tensor) -> None:
+@pytest.mark.parametrize(("masked", "mask"), [(added_infinity, KEPT), (added_infinity_elsewhere, ~KEPT)])
+def test_a_mask_of_infinities_is_the_softmax_s_own(masked: Mask, mask: Tensor) -> None:
     x = torch.randn(1, 12, 32, generator=torch.Generator().manual_seed(1))
-    graph = graph_of(seeded(kind), (x, mask))
-    (softmax,) = (node for node in graph.nodes if type(node.operator).__name__ == "Softmax")
+    model = seeded(Attention, masked)
+    (softmax,) = (node for node in graph_of(model, (x, mask)).nodes if isinstance(node.operator, ops.Softmax))
     assert len(softmax.operands) == 2
-    cosine, _ = similarity(seeded(kind), (x, mask), "tiny")
+    cosine, _ = similarity(model, (x, mask), "tiny")
     assert cosine > 0.99
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -32,6 +33,13 @@ class Rewrite:
         self._aliases: dict[str, str] = {}
         self._uses = Counter(operand for node in graph.nodes for operand in node.operands)
         self._uses.update(graph.outputs.values())
+
+    def each(self, *kinds: type[Operator]) -> Iterator[Node]:
+        """The graph's nodes with operators of these kinds, all without any, each as it is when its turn comes."""
+        for node in self.nodes:
+            current = self.current(node)
+            if not kinds or isinstance(current.operator, kinds):
+                yield current
 
     def current(self, node: Node) -> Node:
         """The node as it is by now."""

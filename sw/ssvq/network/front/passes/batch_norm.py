@@ -18,8 +18,7 @@ def fold_batch_norm(graph: Graph) -> Graph:
     A Reshape may be between a Linear and it, as where tokens of a batch are rows of one matrix for the batch norm.
     """
     rewrite = Rewrite(graph)
-    for old in rewrite.nodes:
-        node = rewrite.current(old)
+    for node in rewrite.each():
         if not isinstance(node.operator, ScaleShift):
             continue
         before = rewrite.producer(node.operands[0])

@@ -10,10 +10,7 @@ from ssvq.network.operators import Add, Linear
 def fold_bias(graph: Graph) -> Graph:
     """An Add of a constant for each channel becomes the bias of the Linear before it, if that has none."""
     rewrite = Rewrite(graph)
-    for old in rewrite.nodes:
-        node = rewrite.current(old)
-        if not isinstance(node.operator, Add):
-            continue
+    for node in rewrite.each(Add):
         for product, term in (node.operands, node.operands[::-1]):
             linear, bias = rewrite.producer(product), rewrite.constant(term)
             if linear is None or bias is None or not isinstance(linear.operator, Linear):

@@ -12,10 +12,8 @@ from ssvq.network.operators import Linear, Multiply, ScaleShift
 def scale_channels(graph: Graph) -> Graph:
     """A Multiply by a constant for each channel of a Linear becomes a ScaleShift, which the Linear takes in."""
     rewrite = Rewrite(graph)
-    for old in rewrite.nodes:
-        node = rewrite.current(old)
-        if isinstance(node.operator, Multiply):
-            _scale(rewrite, node)
+    for node in rewrite.each(Multiply):
+        _scale(rewrite, node)
     return rewrite.graph()
 
 

@@ -11,8 +11,7 @@ def merge_equal(graph: Graph) -> Graph:
     """Nodes with the same operator and operands become the first of them; hosts stay, as they may be random."""
     rewrite = Rewrite(graph)
     first: dict[object, str] = {}
-    for old in rewrite.nodes:
-        node = rewrite.current(old)
+    for node in rewrite.each():
         if isinstance(node.operator, Host):
             continue
         key = (node.operator, tuple(_identity(rewrite, operand) for operand in node.operands), node.type)

@@ -17,12 +17,10 @@ TOLERANCE = 1e-3
 def fuse_functions(graph: Graph) -> Graph:
     """x * sigmoid(x), x * hard_sigmoid(x), x * 0.5 (1 + erf(x / sqrt 2)) and the tanh form become one function of x."""
     rewrite = Rewrite(graph)
-    for old in rewrite.nodes:
-        node = rewrite.current(old)
-        if isinstance(node.operator, Multiply):
-            function = _hard_sigmoid(rewrite, node) or _gated(rewrite, node)
-            if function is not None:
-                rewrite.replace(node, Elementwise(function=function[0]), function[1])
+    for node in rewrite.each(Multiply):
+        function = _hard_sigmoid(rewrite, node) or _gated(rewrite, node)
+        if function is not None:
+            rewrite.replace(node, Elementwise(function=function[0]), function[1])
     return rewrite.graph()
 
 

@@ -11,10 +11,8 @@ from ssvq.network.operators import Add, Elementwise, Function, LayerNorm, Mean, 
 def fuse_layer_norm(graph: Graph) -> Graph:
     """(x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) * weight + bias over the last axis becomes a LayerNorm."""
     rewrite = Rewrite(graph)
-    for old in rewrite.nodes:
-        node = rewrite.current(old)
-        if isinstance(node.operator, Add):
-            _fuse(rewrite, node)
+    for node in rewrite.each(Add):
+        _fuse(rewrite, node)
     return rewrite.graph()
 
 

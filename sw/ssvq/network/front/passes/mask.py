@@ -22,16 +22,13 @@ def fuse_mask(graph: Graph) -> Graph:
     A constant mask that leaves nothing out goes.
     """
     rewrite = Rewrite(graph)
-    for old in rewrite.nodes:
-        node = rewrite.current(old)
-        if not isinstance(node.operator, Softmax):
-            continue
+    for node in rewrite.each(Softmax):
         if len(node.operands) == 1:
             scores = rewrite.producer(node.operands[0])
             found = None if scores is None else _masked(rewrite, scores)
             if found is not None and rewrite.type_of(found[0]) == node.type:  # else the mask has made it larger
                 rewrite.replace(node, node.operator, *found)
-                node = rewrite.current(old)
+                node = rewrite.current(node)
         mask = rewrite.constant(node.operands[-1])
         if len(node.operands) == 2 and mask is not None and bool(mask.all()):
             rewrite.replace(node, node.operator, node.operands[0])
@@ -66,11 +63,9 @@ def _added_mask(rewrite: Rewrite, node: Node, term: str) -> str | None:
     if origin is None or not isinstance(origin.operator, Where):
         return None
     keep, true, false = origin.operands
-    if rewrite.number(true) == 0 and _is_left_out(rewrite, false):
-        pass
-    elif rewrite.number(false) == 0 and _is_left_out(rewrite, true):
+    if rewrite.number(false) == 0 and _is_left_out(rewrite, true):
         keep = _negated(rewrite, node, keep)
-    else:
+    elif rewrite.number(true) != 0 or not _is_left_out(rewrite, false):
         return None
     for move in reversed(moves):
         keep = rewrite.insert_before(node, move, keep)

@@ -34,8 +34,7 @@ def _description(graph: Graph) -> list[object]:
 
 def _step(graph: Graph) -> Graph:
     rewrite = Rewrite(graph)
-    for old in rewrite.nodes:
-        node = rewrite.current(old)
+    for node in rewrite.each():
         if isinstance(node.operator, Reshape):
             _merge_reshape(rewrite, node)
         elif isinstance(node.operator, Transpose):

@@ -12,8 +12,7 @@ from ssvq.network.operators import AveragePool, Conv2d, Pad
 def fold_padding(graph: Graph) -> Graph:
     """A Pad of zeros around images becomes padding of the convolution, or of the pooling that counts it, after it."""
     rewrite = Rewrite(graph)
-    for old in rewrite.nodes:
-        node = rewrite.current(old)
+    for node in rewrite.each():
         operator = node.operator
         if not isinstance(operator, Conv2d | AveragePool):
             continue

@@ -13,10 +13,7 @@ from ssvq.network.operators import MatMul, Multiply
 def gather_scales(graph: Graph) -> Graph:
     """Numbers that the operands of a MatMul are multiplied with become one, which its result is multiplied with."""
     rewrite = Rewrite(graph)
-    for old in rewrite.nodes:
-        node = rewrite.current(old)
-        if not isinstance(node.operator, MatMul):
-            continue
+    for node in rewrite.each(MatMul):
         factor, operands = 1.0, list(node.operands)
         for position, operand in enumerate(operands):
             found = term_and_number(rewrite, operand, Multiply)
