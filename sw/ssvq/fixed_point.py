@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,34 @@ def largest_shift(name: str, *ratios: npt.NDArray[np.float64], offsets: npt.NDAr
 def fixed(values: npt.NDArray[np.float64], shift: int) -> Int64Array:
     """Multiples of 2**-shift."""
     return np.asarray(np.floor(values * (1 << shift) + 0.5)).astype(np.int64)
+
+
+def scaled_fields(
+    name: str,
+    channels: int,
+    ratio: npt.NDArray[np.float64],
+    offset: npt.NDArray[np.float64],
+    output_scale: ActivationScale,
+    clamp: tuple[float, float] = (-math.inf, math.inf),
+) -> dict[str, Any]:
+    """Fields of a `ChannelOperation` whose outputs are its values times `ratio`, plus `offset`, in steps of the output.
+
+    Both are of all channels, (), or of each, (C,); `clamp` is in real values. Raises CompileError for what is out of
+    range, see `largest_shift` and `clamp_bounds`.
+    """
+    shift = largest_shift(name, ratio, offsets=offset)
+    low, high = clamp_bounds(name, output_scale, clamp, channels)
+    return {
+        "name": name,
+        "channels": channels,
+        "multiplier": fixed(ratio, shift),
+        "offset": fixed(offset, shift),
+        "shift": shift,
+        "zero_point": output_scale.zero_point,
+        "clamp_min": low,
+        "clamp_max": high,
+        "output_scale": output_scale,
+    }
 
 
 def clamp_bounds(name: str, scale: ActivationScale, clamp: tuple[float, float], channels: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from ssvq_gen.vector_arithmetic import (
 )
 
 from .channel_operation import ChannelOperation
-from .fixed_point import clamp_bounds, fixed, largest_shift, ratio_of_scales, steps_of
+from .fixed_point import clamp_bounds, fixed, largest_shift, ratio_of_scales, scaled_fields, steps_of
 from .layer_arithmetic import CompileError
 from .reference import ActivationScale, FloatArray, Int64Array
 from .vector_operation import EPSILON_MAX, VectorOperation
@@ -83,21 +83,8 @@ def scaled_shift(
     """
     ratio = ratio_of_scales(name, input_scale, output_scale, channels) * np.asarray(scale, dtype=np.float64)
     offset = np.asarray(shift, dtype=np.float64) / output_scale.steps()
-    bits = largest_shift(name, ratio, offsets=offset)
-    low, high = clamp_bounds(name, output_scale, clamp, channels)
-    return VectorOperation(
-        name=name,
-        opcode=Opcode.SUM,
-        channels=channels,
-        multiplier=fixed(ratio, bits),
-        offset=fixed(offset, bits),
-        shift=bits,
-        input_zero_point=input_scale.zero_point,
-        zero_point=output_scale.zero_point,
-        clamp_min=low,
-        clamp_max=high,
-        output_scale=output_scale,
-    )
+    fields = scaled_fields(name, channels, ratio, offset, output_scale, clamp)
+    return VectorOperation(opcode=Opcode.SUM, input_zero_point=input_scale.zero_point, **fields)
 
 
 def product(
@@ -179,20 +166,13 @@ def layer_norm(
     # what the core calls a standard deviation is larger than one, see `deviation_shift`
     unit = (1 << channels_log2(channels)) / channels * (1 << DEVIATION_FRACTION)
     ratio, constant = weights / steps / unit, biases / steps
-    shift = largest_shift(name, ratio, offsets=constant)
     in_units = epsilon * (channels / input_scale.scale) ** 2
     return VectorOperation(
-        name=name,
         opcode=Opcode.LAYERNORM,
-        channels=channels,
-        multiplier=fixed(ratio, shift),
-        offset=fixed(constant, shift),
-        shift=shift,
         input_zero_point=input_scale.zero_point,
         gain_shift=_gain_shifts(name, input_scale, channels),
         epsilon=min(math.floor(in_units + 0.5), EPSILON_MAX),
-        zero_point=output_scale.zero_point,
-        output_scale=output_scale,
+        **scaled_fields(name, channels, ratio, constant, output_scale),
     )
 
 

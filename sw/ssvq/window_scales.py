@@ -11,7 +11,7 @@ import numpy as np
 from ssvq_gen.format import Opcode
 
 from .convolution_geometry import ConvolutionGeometry
-from .fixed_point import clamp_bounds, fixed, largest_shift, ratio_of_scales
+from .fixed_point import fixed, largest_shift, ratio_of_scales, scaled_fields
 from .layer_arithmetic import CompileError
 from .reference import ActivationScale, FloatArray, Int8Array
 from .window_operation import WindowOperation
@@ -120,22 +120,12 @@ def depthwise(
         raise CompileError(name, f"weight_scale must be one or {channels} values, not {scales.shape}")
     ratio = ratio_of_scales(name, input_scale, output_scale, channels) * (scales if scales.size > 1 else scales.item())
     biases = np.zeros(()) if bias is None else np.asarray(bias, dtype=np.float64) / output_scale.steps()
-    shift = largest_shift(name, ratio, offsets=biases)
-    low, high = clamp_bounds(name, output_scale, clamp, channels)
     return WindowOperation(
-        name=name,
         opcode=Opcode.DEPTHWISE,
-        channels=channels,
         geometry=geometry,
         weight=weight,
-        multiplier=fixed(ratio, shift),
-        offset=fixed(biases, shift),
-        shift=shift,
         input_zero_point=input_scale.zero_point,
-        zero_point=output_scale.zero_point,
-        clamp_min=low,
-        clamp_max=high,
-        output_scale=output_scale,
+        **scaled_fields(name, channels, ratio, biases, output_scale, clamp),
     )
 
 
@@ -166,7 +156,6 @@ def depthwise_from_compressed(
         known = ", ".join(_ACTIVATION_RANGES)
         raise CompileError(layer.name, f"activation must be one of {known}, not {function!r}")
     try:
-        weight = np.asarray(layer.integer_weight(), dtype=np.int8).reshape(channels, height, width)
         geometry = ConvolutionGeometry(
             kernel=(height, width),
             stride=(layer.stride, layer.stride),
@@ -175,13 +164,33 @@ def depthwise_from_compressed(
         )
     except ValueError as error:
         raise CompileError(layer.name, str(error)) from error
+    clamp = _ACTIVATION_RANGES[function]
+    return depthwise_of(layer, geometry, input_scale=inputs_scale, output_scale=outputs_scale, clamp=clamp)
+
+
+def depthwise_of(
+    layer: CompressedLayer,
+    geometry: ConvolutionGeometry,
+    *,
+    input_scale: ActivationScale,
+    output_scale: ActivationScale,
+    clamp: tuple[float, float],
+) -> WindowOperation:
+    """A layer's integer weights, of a kernel for each channel, in windows of any geometry; see `depthwise`.
+
+    Raises CompileError as that does, and for a format without integer weights.
+    """
+    try:
+        weight = np.asarray(layer.integer_weight(), dtype=np.int8).reshape(-1, *geometry.kernel)
+    except ValueError as error:
+        raise CompileError(layer.name, str(error)) from error
     return depthwise(
         layer.name,
         weight=weight,
         weight_scale=np.asarray(layer.scale, dtype=np.float64),
         bias=None if layer.bias is None else np.asarray(layer.bias, dtype=np.float64),
         geometry=geometry,
-        input_scale=inputs_scale,
-        output_scale=outputs_scale,
-        clamp=_ACTIVATION_RANGES[function],
+        input_scale=input_scale,
+        output_scale=output_scale,
+        clamp=clamp,
     )

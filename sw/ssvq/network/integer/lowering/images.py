@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from ssvq.convolution_geometry import ConvolutionGeometry
 from ssvq.integer_convolution import IntegerConvolution
-from ssvq.integer_weights import fixed_fields
 from ssvq.network import operators as ops
 from ssvq.network.compression import is_depthwise
 from ssvq.network.graph import Node
 from ssvq.network.integer.integer_network import ImageStep, NetworkInput
 from ssvq.network.integer.lowering.matrices import matrix
 from ssvq.network.integer.lowering.state import CHANNELS_SECOND, PIXELS_LAST, Lowering, refuse
-from ssvq.network.integer.lowering.weights import as_matrix, layer_of, require_positions
+from ssvq.network.integer.lowering.weights import as_matrix, integer_fields, layer_of, require_positions
 from ssvq.network.integer.patches import patch_windows, takes_patches
 from ssvq.network.integer.strided import Block, View
 from ssvq.window_operation import WindowOperation
-from ssvq.window_scales import average_pool, depthwise, max_pool
+from ssvq.window_scales import average_pool, depthwise_of, max_pool
 from ssvq_gen.format import FIELD_BY_NAME
 
 
@@ -59,15 +56,8 @@ def _windows(low: Lowering, node: Node, operator: ops.Conv2d) -> None:
     kernel = low.graph.type_of(node.operands[1]).shape[2:]
     if kernel != (1, 1):
         require_positions(node, layer)
-    fields = fixed_fields(
-        layer,
-        input_scale=low.scales[node.operands[0]],
-        output_scale=low.result_scale(node),
-        activation=low.activation(node),
-        exact_bias=False,
-    )
     geometry = geometry_of(node, (kernel[0], kernel[1]), operator.stride, operator.padding, operator.dilation)
-    whole = IntegerConvolution(geometry=geometry, **fields)
+    whole = IntegerConvolution(geometry=geometry, **integer_fields(low, node, layer))
     target = store_image(low, node)
     inputs, outputs = whole.in_channels, whole.out_channels // operator.groups
     for group in range(operator.groups):
@@ -90,12 +80,9 @@ def _depthwise(low: Lowering, node: Node, operator: ops.Conv2d) -> None:
         refuse(node, f"a depthwise convolution must have int8 weights, not {layer.format}")
     source, scale = image_block(low, node), low.result_scale(node)
     kernel = low.graph.type_of(node.operands[1]).shape[2:]
-    operation = depthwise(
-        node.name,
-        weight=np.asarray(layer.integer_weight(), dtype=np.int8).reshape(source.channels, *kernel),
-        weight_scale=np.asarray(layer.scale, dtype=np.float64),
-        bias=None if layer.bias is None else np.asarray(layer.bias, dtype=np.float64),
-        geometry=geometry_of(node, (kernel[0], kernel[1]), operator.stride, operator.padding, operator.dilation),
+    operation = depthwise_of(
+        replace(layer, name=node.name),
+        geometry_of(node, (kernel[0], kernel[1]), operator.stride, operator.padding, operator.dilation),
         input_scale=low.scales[node.operands[0]],
         output_scale=scale,
         clamp=low.bounds(node),

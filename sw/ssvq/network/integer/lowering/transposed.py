@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 
 from ssvq.convolution_geometry import ConvolutionGeometry
 from ssvq.integer_convolution import IntegerConvolution
-from ssvq.integer_weights import fixed_fields
 from ssvq.network import operators as ops
 from ssvq.network.graph import Node
 from ssvq.network.integer.lowering.images import image_block, image_step, store_image
 from ssvq.network.integer.lowering.movement import copy
 from ssvq.network.integer.lowering.state import Lowering, refuse
-from ssvq.network.integer.lowering.weights import layer_of, select_positions
+from ssvq.network.integer.lowering.weights import integer_fields, layer_of, select_positions
 from ssvq.network.integer.strided import Block
 from ssvq.quantize.layer import CompressedLayer
 
@@ -104,13 +103,6 @@ def _convolution(low: Lowering, node: Node, layer: CompressedLayer, row: Phase, 
     width = layer.weight_shape[3]
     positions = [y * width + x for y in row.taps for x in column.taps]
     part = select_positions(layer, positions, (len(row.taps), len(column.taps)))
-    fields = fixed_fields(
-        part,
-        input_scale=low.scales[node.operands[0]],
-        output_scale=low.result_scale(node),
-        activation=low.activation(node),
-        exact_bias=False,
-    )
     padding = (row.before, row.after, column.before, column.after)
     geometry = ConvolutionGeometry(kernel=(len(row.taps), len(column.taps)), padding=padding)
-    return IntegerConvolution(geometry=geometry, **fields)
+    return IntegerConvolution(geometry=geometry, **integer_fields(low, node, part))

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ssvq.integer_weights import fixed_fields
 from ssvq.network.graph import Node
 from ssvq.network.integer.lowering.state import Lowering, refuse
 from ssvq.quantize.layer import CompressedLayer
@@ -38,6 +39,17 @@ def as_matrix(node: Node, layer: CompressedLayer) -> CompressedLayer:
         refuse(node, f"its input is stored as patches: {rule}")
     shape = (outputs, math.prod(kernel) * inputs)
     return _changed(layer, lambda tensor: tensor.flatten(1)[:, None], kind="linear", weight_shape=shape)
+
+
+def integer_fields(low: Lowering, node: Node, layer: CompressedLayer) -> dict[str, Any]:
+    """Fields of `IntegerWeights` of a node's layer, or of a part of it, with the clamp that follows."""
+    return fixed_fields(
+        layer,
+        input_scale=low.scales[node.operands[0]],
+        output_scale=low.result_scale(node),
+        activation=low.activation(node),
+        exact_bias=False,
+    )
 
 
 def require_positions(node: Node, layer: CompressedLayer) -> None:
