@@ -10,7 +10,7 @@ from ssvq_gen.format import DRAM_ALIGNMENT, FormatError, Opcode, Residency, Tabl
 from . import footprint, window
 from .activation_tensor import ActivationTensor
 from .channel_operation import ChannelOperation
-from .convolution_geometry import Band, ConvolutionGeometry
+from .convolution_geometry import Band
 from .dram_tensor import DramTensor
 from .image_tensor import ImageTensor
 from .integer_convolution import IntegerConvolution
@@ -21,6 +21,7 @@ from .product import IntegerProduct
 from .program import Program
 from .program_image import Entry, ProgramImage, Transfer
 from .reference import ActivationScale
+from .tensor_checks import band_of, check_shape
 from .vector_image import Bytes, parameter_words, vector_fields
 from .vector_operation import VectorOperation
 from .weight_stream import channel_tiles, parameter_fields, stream_format_of, tile_counts
@@ -86,8 +87,8 @@ class ProgramBuilder:
         there; what is there is not checked.
         """
         job = name if name is not None else layer.name
-        self._check_shape(job, "source", source, (source.tokens, layer.in_channels))
-        self._check_shape(job, "target", target, (source.tokens, layer.out_channels))
+        check_shape(self._config, job, "source", source, (source.tokens, layer.in_channels))
+        check_shape(self._config, job, "target", target, (source.tokens, layer.out_channels))
         values = self._stream_fields(job, layer, residency, cache_offset)
         values |= {"opcode": Opcode.MATMUL, **_input_fields(source), **_output_fields(target)}
         self._add_matrix(job, values, None if residency is Residency.REUSE else layer)
@@ -111,7 +112,7 @@ class ProgramBuilder:
         if not config.convolution:
             raise CompileError(job, f"core {config.name!r} was generated without convolutions: set convolution")
         images = (source, layer.in_channels), (target, layer.out_channels)
-        part, output = self._band(job, layer.geometry, *images, band)
+        part, output = band_of(self._config, job, layer.geometry, *images, band)
         values = self._stream_fields(job, layer, residency, cache_offset)
         values |= {
             "opcode": Opcode.CONV,
@@ -138,9 +139,9 @@ class ProgramBuilder:
         p, config, job = product, self._config, name if name is not None else product.name
         if not config.attention:
             raise CompileError(job, f"core {config.name!r} was generated without products: set attention")
-        self._check_shape(job, "source", source, p.input_shape[1:])
-        self._check_shape(job, "operand", operand, p.operand_shape[1:])
-        self._check_shape(job, "target", target, (p.tokens, p.out_channels))
+        check_shape(self._config, job, "source", source, p.input_shape[1:])
+        check_shape(self._config, job, "operand", operand, p.operand_shape[1:])
+        check_shape(self._config, job, "target", target, (p.tokens, p.out_channels))
         k_tiles, n_tiles = -(-p.in_channels // config.rows), -(-p.out_channels // config.cols)
         values = {
             "opcode": Opcode.PRODUCT,
@@ -191,8 +192,8 @@ class ProgramBuilder:
         config, job = self._config, name if name is not None else operation.name
         self._check_vector(job)
         shape = source.tokens, operation.channels
-        self._check_shape(job, "source", source, shape)
-        self._check_shape(job, "target", target, shape)
+        check_shape(self._config, job, "source", source, shape)
+        check_shape(self._config, job, "target", target, shape)
         if (second is not None) != operation.has_second:
             raise CompileError(job, f"the operation has {1 + operation.has_second} operands")
         values = vector_fields(operation) | {
@@ -205,7 +206,7 @@ class ProgramBuilder:
         values |= _places(operation, config, parameters, table, table_kept=table_kept)
         if second is not None:
             alone = replace(second, stride=second.token_words(config)) if second.stride == 0 else second
-            self._check_shape(job, "second", alone, shape)
+            check_shape(self._config, job, "second", alone, shape)
             values |= {"second_source": second.word, "second_stride": second.stride}
         depth = config.accumulator_depth
         if operation.opcode in (Opcode.LAYERNORM, Opcode.SOFTMAX) and source.tokens > depth:
@@ -236,7 +237,7 @@ class ProgramBuilder:
             rule = f"core {config.name!r} was generated without depthwise convolutions: set depthwise_taps"
             raise CompileError(job, rule)
         geometry, channels = operation.geometry, operation.channels
-        part, output = self._band(job, geometry, (source, channels), (target, channels), band)
+        part, output = band_of(self._config, job, geometry, (source, channels), (target, channels), band)
         geometry, image = window.folded(geometry, source)
         values = vector_fields(operation) | {
             **window.fields(geometry, image, part),
@@ -253,64 +254,9 @@ class ProgramBuilder:
         """The program of all calls so far. Raises CompileError."""
         return self._image.build()
 
-    def _check_shape(self, job: str, role: str, tensor: ActivationTensor, shape: tuple[int, int]) -> None:
-        found, words = (tensor.tokens, tensor.channels), tensor.token_words(self._config)
-        if found != shape or tensor.tokens < 1:
-            rule = f"{role} must be {shape[0]} tokens of {shape[1]} channels, not {found[0]} of {found[1]}"
-            raise CompileError(job, rule)
-        if tensor.stride < words and tensor.tokens > 1:
-            rule = f"{role} has a stride of {tensor.stride} words, its tokens have {words}"
-            raise CompileError(job, rule)
-
     def _check_vector(self, job: str) -> None:
         if not self._config.vector:
             raise CompileError(job, f"core {self._config.name!r} was generated without the vector unit: set vector")
-
-    def _band(
-        self,
-        job: str,
-        geometry: ConvolutionGeometry,
-        source: tuple[ImageTensor, int],
-        target: tuple[ImageTensor, int],
-        band: Band | None,
-    ) -> tuple[Band, ActivationTensor]:
-        """A band of the output, by default all of it, and where it is; images come with the channels they must have."""
-        height, width = self._check_images(job, geometry, source, target)
-        part = band if band is not None else Band(y=0, x=0, height=height, width=width)
-        if not (0 <= part.y < part.y + part.height <= height and 0 <= part.x < part.x + part.width <= width):
-            raise CompileError(job, f"its output of {height} x {width} pixels has no {part}")
-        try:
-            return part, target[0].pixels(part.y, part.x, part.height, part.width)
-        except ValueError as error:
-            raise CompileError(job, f"target: {error}") from error
-
-    def _check_images(
-        self,
-        job: str,
-        geometry: ConvolutionGeometry,
-        source: tuple[ImageTensor, int],
-        target: tuple[ImageTensor, int],
-    ) -> tuple[int, int]:
-        """Height and width of the output."""
-        try:
-            size = geometry.output_size(source[0].height, source[0].width)
-        except ValueError as error:
-            raise CompileError(job, f"source: {error}") from error
-        for role, image, shape in (
-            ("source", source[0], (source[0].height, source[0].width, source[1])),
-            ("target", target[0], (*size, target[1])),
-        ):
-            found = image.height, image.width, image.channels
-            if found != shape:
-                sizes = [
-                    f"{height} x {width} pixels of {channels} channels" for height, width, channels in (shape, found)
-                ]
-                raise CompileError(job, f"{role} must be {sizes[0]}, not {sizes[1]}")
-            words = -(-image.channels // self._config.word_bytes)
-            if image.stride < words and image.width > 1:
-                rule = f"{role} has a stride of {image.stride} words, its pixels have {words}"
-                raise CompileError(job, rule)
-        return size
 
     def _stream_fields(
         self, job: str, layer: IntegerWeights, residency: Residency, cache_offset: int
@@ -352,7 +298,7 @@ class ProgramBuilder:
     ) -> None:
         """One descriptor when the tokens follow each other without gaps, otherwise one a token."""
         role = "target" if opcode is Opcode.LOAD else "source"
-        self._check_shape(name, role, tensor, (tensor.tokens, tensor.channels))
+        check_shape(self._config, name, role, tensor, (tensor.tokens, tensor.channels))
         words, count = tensor.token_words(self._config), tensor.tokens
         runs = 1 if tensor.stride == words else count
         entries = []
@@ -372,7 +318,7 @@ class ProgramBuilder:
     def _move(self, opcode: Opcode, name: str, tensor: str, part: ActivationTensor, token: int) -> None:
         whole, config = self._image.tensor(tensor), self._config
         role = "target" if opcode is Opcode.LOAD else "source"
-        self._check_shape(name, role, part, (part.tokens, whole.channels))
+        check_shape(self._config, name, role, part, (part.tokens, whole.channels))
         if part.stride != part.token_words(config) and part.tokens > 1:
             raise CompileError(name, f"{role} must have no gaps between its tokens")
         if not 0 <= token <= token + part.tokens <= whole.tokens:
