@@ -81,11 +81,13 @@ def test_a_value_that_is_infinite_has_no_range() -> None:
             return torch.where(x > 0, x, -torch.inf).exp()
 
     masked = graph_of(Masked().eval(), (torch.zeros(1, 4),))
-    for clip in ("percentile", "mse"):
-        ranges = calibrate(masked, [(torch.tensor([[0.5, -1, 2, 3]]),), (torch.ones(1, 4),)], clip=clip)  # type: ignore[arg-type]
-        (where,) = (node.operands[0] for node in masked.nodes if node.name == masked.outputs["output"])
-        assert where not in ranges
-        assert ranges[masked.outputs["output"]].high == pytest.approx(np.exp(3), rel=0.3)
+    infinite, finite = (torch.tensor([[0.5, -1, 2, 3]]),), (torch.ones(1, 4),)
+    for samples in ([infinite, finite], [finite, infinite]):
+        for clip in ("percentile", "mse"):
+            ranges = calibrate(masked, samples, clip=clip)  # type: ignore[arg-type]
+            (where,) = (node.operands[0] for node in masked.nodes if node.name == masked.outputs["output"])
+            assert where not in ranges
+            assert ranges[masked.outputs["output"]].high == pytest.approx(np.exp(3), rel=0.3)
 
 
 def test_bad_input(graph: Graph) -> None:

@@ -57,6 +57,30 @@ def test_an_input_that_something_else_takes_is_an_image() -> None:
     require_near(made.network, model, samples[0])
 
 
+@pytest.mark.parametrize("groups", [1, 8], ids=["dense", "depthwise"])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 6.0), (-0.2, 0.1)])
+def test_a_clamp_holds_where_the_scale_reaches_further(groups: int, low: float, high: float) -> None:
+    """A concatenation gives both parts one scale, for the wider of their ranges: saturation alone clamps nothing."""
+
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.clamped, self.free = (nn.Conv2d(8, 8, 3, padding=1, groups=groups) for _ in range(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat((self.clamped(x).clamp(low, high), 3 * self.free(x)), 1)
+
+    samples = [(4 * torch.randn(1, 8, 6, 5, generator=torch.Generator().manual_seed(n)),) for n in range(2)]
+    model = seeded(Joined)
+    network = lowered(model, samples)
+    (output,) = outputs_of(network, samples[0]).values()
+    step = next(iter(network.output_scales.values())).scale
+    assert output[:, 8:].min() < low - 2 * step
+    assert output[:, :8].min() >= low - step
+    assert output[:, :8].max() <= high + step
+    require_near(network, model, samples[0], cosine=0.99)
+
+
 def test_layers_of_modules_in_their_own_layout() -> None:
     """A container has layers by module, with the weights as the module has them."""
     samples = samples_of((1, 4, 8, 8))
