@@ -34,7 +34,7 @@ def test_a_transformer_is_all_on_the_core(tmp_path: Path) -> None:
         "vit on tiny",
         f"{part.compiled.program.image.size:,}",
         f"{part.compiled.plan.words:,} of 2,048 words",
-        "cycles at 4 B",
+        "least cycles at 4 B, vector unit apart",
         "nothing on the host",
         "core 0",
         f"{tmp_path / 'vit.memory.svg'}: the activation memory over time",

@@ -178,7 +178,7 @@ def metadata_of(content: bytes) -> Mapping[str, Any]:
     """The metadata of a safetensors file, from its header on; raises NetworkFileError where there are none."""
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
     if len(content) < _LENGTH_BYTES or length > min(_HEADER_BYTES_MAX, len(content) - _LENGTH_BYTES):
-        raise NetworkFileError(f"the header announces {length} bytes, the file has {len(content)}")
+        raise NetworkFileError(f"its {len(content)} bytes are no compiled network, or not all of one")
     try:
         header = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length])
     except (ValueError, RecursionError) as error:
