@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from ssvq.network import operators as ops
 from ssvq.network.errors import GraphError
-from ssvq.network.graph import Graph
-from ssvq.network.tensor_type import TensorType
+from ssvq.network.graph import Graph, Node
+from ssvq.network.tensor_type import TensorType, short
 
 FUNCTIONS: dict[ops.Function, Callable[[Tensor, float], Tensor]] = {
     ops.Function.GELU: lambda x, _: functional.gelu(x),
@@ -203,7 +203,8 @@ def execute(graph: Graph, *inputs: Tensor) -> tuple[Tensor, ...]:
     """The graph's outputs, in their order, for inputs in theirs.
 
     Raises:
-        GraphError: the number, or a shape or dtype, of the inputs is not the graph's.
+        GraphError: the number, or a shape or dtype, of the inputs is not the graph's; a Host's function fails, or gives
+            something else than it should.
     """
     left = Counter(operand for node in graph.nodes for operand in set(node.operands))
     kept = set(graph.outputs.values())
@@ -237,7 +238,21 @@ def _results(graph: Graph, inputs: Sequence[Tensor], values: dict[str, Tensor]) 
         yield name, tensor
     for node in graph.nodes:
         operands = [values[name] if name in values else graph.constants[name] for name in node.operands]
-        result = evaluate(node.operator, operands)
-        if TensorType.of(result) != node.type:
-            raise GraphError(node.name, f"the result must be {node.type}, not {TensorType.of(result)}")
+        is_host = isinstance(node.operator, ops.Host)
+        result = _hosted(node, operands) if is_host else evaluate(node.operator, operands)
+        if (tuple(result.shape), result.dtype) != (node.type.shape, node.type.dtype):
+            found = f"{short(result.dtype)} {tuple(result.shape)}"
+            raise GraphError(node.name, f"the result must be {node.type}, not {found}")
         yield node.name, result
+
+
+def _hosted(node: Node, operands: Sequence[Tensor]) -> Tensor:
+    """A Host's result, of a function that a file or a user has given."""
+    try:
+        result = evaluate(node.operator, operands)
+    except Exception as error:  # PyTorch and ONNX's evaluator have no common exception class
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise GraphError(node.name, f"what the host runs must give a result; it says: {reason}") from error
+    if not isinstance(result, Tensor):
+        raise GraphError(node.name, f"what the host runs must give a tensor, not {type(result).__name__}")
+    return result

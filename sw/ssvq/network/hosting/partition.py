@@ -115,7 +115,21 @@ def require_core(graph: Graph, reasons: Mapping[str, str]) -> None:
     for node in graph.nodes:
         if node.name in reasons:
             kind = node.operator.operation if isinstance(node.operator, ops.Host) else type(node.operator).__name__
-            raise GraphError(node.name, f"{kind} must run on the core: {reasons[node.name]}")
+            hint = batch_hint(graph, reasons)
+            why = reasons[node.name] if hint is None else f"{reasons[node.name]}; {hint}"
+            raise GraphError(node.name, f"{kind} must run on the core: {why}")
+
+
+def batch_hint(graph: Graph, reasons: Mapping[str, str]) -> str | None:
+    """What to do about a batch of several samples, where nodes are on the host; None where there is none."""
+    lengths = {type.shape[0] if len(type.shape) > 1 else 1 for type in graph.inputs.values()}
+    if not reasons or len(lengths) != 1 or lengths == {1}:
+        return None
+    (count,) = lengths
+    return (
+        f"the first axis of the inputs has {count} places: where that is a batch, compile the model for a batch of 1, "
+        f"and run it {count} times, as the core takes one sample at a time"
+    )
 
 
 def _levels(graph: Graph, reasons: Mapping[str, str]) -> dict[str, int]:
