@@ -12,7 +12,7 @@ from torch import Tensor
 from ssvq.network import TensorType
 from ssvq.network import operators as ops
 from ssvq.network.errors import OperatorError
-from ssvq.network.float_executor import FUNCTIONS, evaluate
+from ssvq.network.float_operators import FUNCTIONS, evaluate
 
 F, I64, BOOL = torch.float32, torch.int64, torch.bool
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ssvq.network import operators as ops
-from ssvq.network.float_executor import FUNCTIONS
+from ssvq.network.float_operators import FUNCTIONS
 from ssvq.network.graph import Node
 from ssvq.network.integer.integer_network import VectorStep
 from ssvq.network.integer.lowering.state import Lowering, refuse
@@ -96,7 +96,9 @@ def unary(low: Lowering, node: Node, operator: ops.Clamp | ops.Elementwise | ops
     vector(low, node, _operation(low, node, operator, order[-1], block.channels), [block], order)
 
 
-def _operation(low: Lowering, node: Node, operator: ops.Clamp | ops.Elementwise | ops.LayerNorm, axis: int, channels: int) -> VectorOperation:
+def _operation(
+    low: Lowering, node: Node, operator: ops.Clamp | ops.Elementwise | ops.LayerNorm, axis: int, channels: int
+) -> VectorOperation:
     """The operation of a node with one operand, whose channels are an axis."""
     scales = {"input_scale": low.scales[node.operands[0]], "output_scale": low.scales[node.name]}
     if isinstance(operator, ops.Clamp):
