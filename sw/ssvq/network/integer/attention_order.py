@@ -33,7 +33,8 @@ class _Attention:
     @property
     def between(self) -> tuple[str, ...]:
         """Tensors that nothing but the attention may take."""
-        return tuple(dict.fromkeys(step.target.tensor for step in (self.scores, *self.masks, self.softmax)))
+        masked = (step.target.tensor for step in (*self.masks, self.softmax))
+        return tuple(dict.fromkeys((self.scores.target.tensor, *masked)))
 
 
 def by_heads(network: IntegerNetwork) -> IntegerNetwork:
