@@ -70,9 +70,10 @@ def core_reason(graph: Graph, config: CoreConfig) -> Reason:
             return host_reason(node)
         if isinstance(operator, ops.Embedding):
             return "a look-up in a table is the host's"
+        masks = isinstance(operator, (ops.Softmax, *ops.MOVEMENT))
         values = [node.name, *(name for name in node.operands if name not in graph.constants)]
         for name in values:
-            if (dtype := graph.type_of(name).dtype) != torch.float32:
+            if (dtype := graph.type_of(name).dtype) != torch.float32 and not (masks and dtype == torch.bool):
                 return f"{name} has numbers of type {str(dtype).removeprefix('torch.')}, which are not quantized"
         if isinstance(operator, ops.MatMul) and not config.attention:
             return f"the core {config.name} has no products of activations"
