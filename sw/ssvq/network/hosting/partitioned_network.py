@@ -120,13 +120,18 @@ class PartitionedNetwork:
         return self.run(inputs, run_golden)
 
 
+_CORE_INPUTS = (torch.float32, torch.bool)
+"""What a core's input is quantized from; bools are a mask."""
+
+
 def _on_core(part: CorePart, values: Values, core: RunCore) -> Values:
     """What a core's part gives. Raises GraphError where it cannot take a value as an input."""
     network = part.compiled.network
     for own in network.inputs:
         found = TensorType.of(values[own.name])
-        if found.dtype != torch.float32 or found.size != math.prod(own.shape):
-            raise GraphError(part.name, f"{own.name} must have the numbers of {TensorType(own.shape)}, not {found}")
+        if found.dtype not in _CORE_INPUTS or found.size != math.prod(own.shape):
+            wanted = f"{TensorType(own.shape)}, or as many bools"
+            raise GraphError(part.name, f"{own.name} must have the numbers of {wanted}, not {found}")
     given = network.quantize_inputs(*(_array(values[own.name]) for own in network.inputs))
     results = core(part, given)
     return {name: torch.from_numpy(network.output_scales[name].dequantize(own)) for name, own in results.items()}
