@@ -14,7 +14,7 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog cosim bench networks accuracy accuracy-quick waves test test-large lint synth docs format clean
+.PHONY: help check setup verilog cosim bench networks accuracy accuracy-quick waves test test-long test-large lint synth docs format clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -53,8 +53,11 @@ waves: check $(STAMP) ## write an FST of a small run, for GTKWave or Surfer
 	@$(RUN) -m ssvq_sim.waves
 
 # one thread a process: threads of several processes on the same cores wait for each other more than they work
-test: check $(STAMP) ## run the tests (PYTEST_ARGS=... for pytest, JOBS=... processes)
+test: check $(STAMP) ## run the tests, every value of their parameters once (PYTEST_ARGS=... for pytest, JOBS=... processes)
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+test-long: check $(STAMP) ## run the tests with all combinations of their parameters; `make test` has every value once
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --every-case $(PYTEST_ARGS)
 
 test-large: check $(STAMP) ## the `large` preset, whose simulator takes minutes to build
 	@SSVQ_LARGE=1 $(RUN) -m pytest tests/cosim/test_presets.py -k large $(PYTEST_ARGS)
