@@ -1,6 +1,6 @@
 """Some rows of the MAC array with two columns in each DSP block."""
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -37,6 +37,8 @@ class PackedSegment(wiring.Component):
     def __init__(self, *, config: CoreConfig) -> None:
         self._config = config = require_config(config)
         self._rows = segment_rows(config)
+        self._width = low_width(config) + 16 + (self._rows - 1).bit_length()
+        """Bits of packed sums."""
         super().__init__(
             {
                 "swap": In(self._rows),
@@ -55,7 +57,9 @@ class PackedSegment(wiring.Component):
         m = Module()
         config = self._config
         pairs = range(config.cols // 2)
-        above: Value = Cat(self._lane(self.correction) for _ in pairs)
+        correction = Signal(signed(self._width))
+        m.d.comb += correction.eq(self.correction)
+        above: Value = Cat(self._field(correction) for _ in pairs)
         for row in range(self._rows):
             activation = Signal(signed(LANE - PACKING_PORTS[config.target]), name=f"activation{row}")
             m.d.comb += activation.eq(self.activations.word_select(row, 8).as_signed())
@@ -69,8 +73,10 @@ class PackedSegment(wiring.Component):
             with m.If(self.add[row]):
                 m.d.sync += partial.eq(
                     Cat(
-                        products.word_select(p, LANE)[: PACKING_PORTS[config.target] + 8].as_signed()
-                        + above.word_select(p, LANE)[: LANE - 1].as_signed()
+                        self._field(
+                            products.word_select(p, LANE)[: PACKING_PORTS[config.target] + 8].as_signed()
+                            + above.word_select(p, LANE)[: self._width].as_signed()
+                        )
                         for p in pairs
                     )
                 )
@@ -79,10 +85,9 @@ class PackedSegment(wiring.Component):
             m.d.sync += self.sums.eq(Cat(self._split(above.word_select(p, LANE), p) for p in pairs))
         return m
 
-    @staticmethod
-    def _lane(value: Signal) -> Value:
-        """Sign-extended to a field."""
-        return Cat(value, value[-1].replicate(LANE - len(value)))
+    def _field(self, packed: Value) -> Value:
+        """A packed sum as a field. Bits above it would make the adder wider than that of a DSP block."""
+        return Cat(packed[: self._width], Const(0, LANE - self._width))
 
     def _operand(self, weights: Value) -> Value:
         """The multiplier's operand of the two weights of a pair."""
@@ -91,8 +96,9 @@ class PackedSegment(wiring.Component):
     def _split(self, packed: Value, pair: int) -> Value:
         """The two sums of a pair, added to those before."""
         width, low = self._config.partial_width, low_width(self._config)
+        upper_sum = packed[low : self._width].as_signed()
         before = self.before.word_select(pair, 2 * width)
         borrow = packed[low - 1]
         lower = before[:width] + packed[:low].as_signed()
-        upper = before[width:] + packed[low : low + width] + borrow
+        upper = before[width:] + upper_sum + borrow
         return Cat(lower[:width], upper[:width])
