@@ -22,10 +22,10 @@ from ssvq_sim.runner import run_jobs
 WATCHDOG_CYCLES = 20_000
 
 
-def require_exact(made: CompiledNetwork, sample: Tensor, config: CoreConfig) -> None:
-    """The core leaves what the golden model gives."""
+def require_exact(made: CompiledNetwork, sample: Tensor, config: CoreConfig, *others: Tensor) -> None:
+    """The core leaves what the golden model gives, of an input and the others."""
     network = made.network
-    given = network.quantize_inputs(sample.numpy())
+    given = network.quantize_inputs(*(value.numpy() for value in (sample, *others)))
     job = SimulationJob(
         name="network",
         program=made.program,
@@ -48,6 +48,36 @@ def require_exact(made: CompiledNetwork, sample: Tensor, config: CoreConfig) -> 
 def test_a_transformer(weights: QuantizeConfig) -> None:
     config, sample = PRESETS["tiny"], images(1)[0]
     require_exact(compiled(small_vit(), [sample], config, weights), sample[0], config)
+
+
+@pytest.mark.slow
+@pytest.mark.cosim
+def test_a_transformer_with_a_padding_mask() -> None:
+    torch.manual_seed(0)
+    model, config = nn.TransformerEncoderLayer(32, 4, 32, batch_first=True).eval(), PRESETS["tiny"]
+    sample, left_out = torch.randn(1, 13, 32), torch.arange(13)[None] >= 9
+    graph = graph_of(Padded(model), (sample, ~left_out))
+    layers = compress_graph(graph, lambda node: INT8)
+    made = compile_network(graph, calibrate(graph, [(sample, ~left_out)]), layers, config)
+    assert sum(".mask." in step.name for step in made.network.steps) == 4
+    require_exact(made, sample, config, ~left_out)
+
+
+class Padded(nn.Module):
+    """A layer with a mask that holds where there is a token."""
+
+    def __init__(self, layer: nn.TransformerEncoderLayer) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor, keep: Tensor) -> Tensor:
+        """(1, T, C) of (1, T, C) and (1, T)."""
+        attention = self.layer.self_attn
+        packed = functional.linear(x, attention.in_proj_weight, attention.in_proj_bias)
+        q, k, v = packed.unflatten(2, (3, 4, -1)).permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=keep[:, None, None, :])
+        x = self.layer.norm1(x + attention.out_proj(mixed.transpose(1, 2).flatten(2)))
+        return self.layer.norm2(x + self.layer.linear2(torch.relu(self.layer.linear1(x))))
 
 
 class Images(nn.Module):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from command_models import VIT, model, refused, run
+from command_models import VIT, model, model_file, refused, run
 
 from ssvq.network.files.network_file import load_network
 from ssvq.program_file import save_program
@@ -58,7 +58,6 @@ def test_json_has_what_the_tables_have(tmp_path: Path) -> None:
     assert hosted["softmax"]["reason"] == "Softmax must be over the channels of each activation"
     assert hosted["softmax"]["bytes_to_host"] == hosted["softmax"]["bytes_from_host"] == 144
     assert about["host_mac_share"] == 0
-    assert about["not_in_file"] == ["argmax"]
     assert all(part["roofline_cycles"] > 0 for part in about["parts"] if part["where"] == "core")
     slower = run("compile", *model(tmp_path, "words"), "-o", file, "--config", "tiny", "--json", "--bytes-per-cycle", 1)
     assert json.loads(slower.output)["parts"][1]["roofline_cycles"] > about["parts"][1]["roofline_cycles"]
@@ -66,7 +65,7 @@ def test_json_has_what_the_tables_have(tmp_path: Path) -> None:
 
 def test_what_is_on_the_host_is_shown(tmp_path: Path) -> None:
     result = run("compile", *model(tmp_path, "words"), "-o", tmp_path / "words.ssvqnet", "--config", "tiny")
-    for text in ("a look-up in a table is the host's", "aten.argmax.default", "0.0% of MACs", "not in the file"):
+    for text in ("a look-up in a table is the host's", "aten.argmax.default", "0.0% of MACs"):
         assert text in result.output
 
 
@@ -107,9 +106,19 @@ def test_an_onnx_file(tmp_path: Path) -> None:
     path = onnx_models.saved(built, tmp_path)
     file = tmp_path / "net.ssvqnet"
     given = ["compile", path, "-o", file, "--config", "tiny", "--format", "int8"]
-    assert "as the file leaves batch open" in refused(run(*given))
+    assert "x: input_shapes must have its shape, as the file leaves batch open; the file's inputs are x" in refused(
+        run(*given)
+    )
+    twice = ["--input-shape", "1,6", "--input-shape", "2,6"]
+    assert "must each have the name of another input, not one without a name, one without" in refused(
+        run(*given, *twice)
+    )
+    assert "y: input_shapes must be for inputs of the file (x)" in refused(run(*given, "--input-shape", "y=1,6"))
+    assert run(*given, "--input-shape", "1,6").exit_code == 0
+    bare = file.read_bytes()
     assert "takes neither a checkpoint nor options" in refused(run(*given, "--option", "a=1"))
     assert run(*given, "--input-shape", "x=1,6").exit_code == 0
+    assert file.read_bytes() == bare
     assert "cosine to float 0.99" in run("run", file).output
 
 
@@ -119,7 +128,13 @@ def test_an_onnx_file(tmp_path: Path) -> None:
         (["--config", "none"], "none"),
         (["--clip", "least"], "clip must be one of percentile, mse, not 'least'"),
         (["--percentile", "40"], "percentile must be above 50 and at most 100, not 40.0"),
-        (["--bytes-per-cycle", "5"], "bytes_per_cycle must be from 1 to 4, not 5"),
+        *(
+            (
+                ["--bytes-per-cycle", rate],
+                f"bytes_per_cycle must be a power of two from 1 to 4 for tiny, whose bus has 32 bits, or 0, not {rate}",
+            )
+            for rate in ("3", "5", "8", "-1", "-2")
+        ),
         (["--samples", "none.npy"], "none.npy"),
         (["--samples", "models.py"], "models.py: inputs must be a .npy or .safetensors file, an image or a folder"),
         (
@@ -177,6 +192,32 @@ def test_a_container_of_another_model(tmp_path: Path) -> None:
     wider = ["--option", "classes=30", "--format", "int8"]
     assert run("compress", *model(tmp_path, "vit"), "-o", container, *wider).exit_code == 0
     assert "head: its layer must have weights of (10, 16), not (30, 16)" in refused(run(*given))
+
+
+def test_a_batch_is_said_in_one_reason(tmp_path: Path) -> None:
+    given = ["compile", f"file:{model_file(tmp_path)}:vit", "-o", tmp_path / "x.ssvqnet", "--config", "tiny"]
+    several = run(*given, "--format", "int8", "--input-shape", "2,1,14,14")
+    assert several.exit_code == 0, several.output
+    hint = "compile the model for a batch of 1, and run it 2 times, as the core takes one sample at a time"
+    assert hint in several.output
+    assert hint in refused(run(*given, "--format", "int8", "--input-shape", "2,1,14,14", "--strict"))
+    assert "one sample at a time" not in run(*given, "--format", "int8", "--input-shape", "1,1,14,14").output
+
+
+def test_a_name_of_a_shape_is_for_onnx_files(tmp_path: Path) -> None:
+    given = ["compile", f"file:{model_file(tmp_path)}:vit", "--input-shape", "images=1,1,14,14"]
+    result = run(*given, "-o", tmp_path / "x.ssvqnet")
+    assert "images: input shapes must be in order and without names, but for an ONNX file" in refused(result)
+
+
+def test_a_function_is_named_with_its_file(tmp_path: Path) -> None:
+    assert load_network(compiled(tmp_path, "split")).name == "models.py:split"
+
+
+def test_the_version_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ssvq.cli.version", {"ssvq-core": "7.8.9"}.__getitem__)
+    result = run("--version")
+    assert (result.exit_code, result.output) == (0, "ssvq 7.8.9\n")
 
 
 def tables(file: Path) -> tuple[str, dict[str, Any]]:

@@ -189,3 +189,16 @@ def test_shapes_of_inputs(tmp_path: Path) -> None:
         graph_of_onnx(file, input_shapes={"x": (4, 7)})
     with pytest.raises(GraphError, match=r"z: input_shapes must be for inputs of the file \(x\)"):
         graph_of_onnx(file, input_shapes={"x": (4, 6), "z": (1,)})
+    assert graph_of_onnx(file, input_shapes={"": (4, 6)}).inputs["x"].shape == (4, 6)
+
+
+def test_a_shape_without_a_name_is_of_the_only_input(tmp_path: Path) -> None:
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("batch", 6)) for name in ("x", "mask")]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [])
+    graph = helper.make_graph([node("Add", "x", "mask")], "graph", inputs, [output])
+    file = saved(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), tmp_path)
+    with pytest.raises(GraphError, match=r"must have the name of one of the file's inputs \(x, mask\)"):
+        graph_of_onnx(file, input_shapes={"": (4, 6)})
+    with pytest.raises(GraphError, match=r"mask: .* leaves batch open; the file's inputs are x, mask"):
+        graph_of_onnx(file, input_shapes={"x": (4, 6)})
+    assert len(graph_of_onnx(file, input_shapes={"x": (4, 6), "mask": (4, 6)}).inputs) == 2

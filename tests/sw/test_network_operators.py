@@ -12,7 +12,7 @@ from torch import Tensor
 from ssvq.network import TensorType
 from ssvq.network import operators as ops
 from ssvq.network.errors import OperatorError
-from ssvq.network.float_executor import FUNCTIONS, evaluate
+from ssvq.network.float_operators import FUNCTIONS, evaluate
 
 F, I64, BOOL = torch.float32, torch.int64, torch.bool
 
@@ -81,6 +81,9 @@ def test_results_of_other_dtypes() -> None:
     cases: list[tuple[ops.Operator, list[Tensor], Tensor]] = [
         (ops.Embedding(), [ids, weight], weight[ids]),
         (ops.Where(), [condition, x, y], torch.where(condition, x, y)),
+        (ops.Cast(dtype=BOOL), [torch.tensor([-0.5, 0.0, 2.0])], torch.tensor([True, False, True])),
+        (ops.Cast(dtype=torch.float32), [torch.tensor([0, 3])], torch.tensor([0.0, 3.0])),
+        (ops.Not(), [condition], torch.logical_not(condition)),
         (ops.Softmax(axis=1), [x, keep], x.masked_fill(~keep, -torch.inf).softmax(1)),
         (ops.Concat(axis=0), [ids, ids], torch.cat((ids, ids))),
         (ops.Slice(axis=0, start=0, stop=1), [condition], condition[:1]),
@@ -196,6 +199,8 @@ WRONG_OPERANDS: list[tuple[ops.Operator, list[TensorType], str]] = [
     (ops.ScaleShift(axis=2), [T((2, 3)), T((2,)), T((3,))], r"axis must be in -2 .. 1, not 2"),
     (ops.Clamp(), [T((2,), I64)], "operands must be float32, not int64"),
     (ops.Where(), [T((2,)), T((2,)), T((2,))], "condition must be bool, not float32"),
+    (ops.Not(), [T((2,))], "the operand must be bool, not float32"),
+    (ops.Cast(dtype=BOOL), [], "there must be 1 operands, not 0"),
     (ops.Softmax(axis=2), [T((2, 3))], "axis must be in -2 .. 1, not 2"),
     (ops.Softmax(axis=1), [T((2, 3)), T((2, 3))], "keep must be bool, not float32"),
     (ops.Softmax(axis=1), [T((2, 3)), T((4, 2, 3), BOOL)], r"keep must have a shape that broadcasts to \(2, 3\), not"),

@@ -115,6 +115,35 @@ def test_what_is_random_is_no_constant() -> None:
     assert kinds(dropped) == ["Host"]
 
 
+class Deciding(nn.Module):
+    """What it computes depends on values."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return branching(x)
+
+
+def test_what_cannot_be_exported_is_named_by_its_module() -> None:
+    model = nn.Sequential(nn.Linear(6, 6), nn.Sequential(nn.ReLU(), Deciding()))
+    with pytest.raises(
+        GraphError, match=r"^1\.1: torch.export must accept .*\(docs/networks.md lists the operators\)$"
+    ):
+        graph_of(model, (values(*ROW),))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_a_recurrence_is_named_by_its_module_and_is_not_random(kind: type[nn.Module]) -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.memory = kind(6, 4)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.memory(x[None])[0]
+
+    with pytest.raises(GraphError, match=r"^memory: .*: a recurrence is not in the operator set, which docs/networks"):
+        graph_of(Recurrent(), (values(*ROW),), strict=True)
+
+
 def test_the_model_stays_as_it_is() -> None:
     model = nn.Sequential(nn.Linear(6, 3), nn.Dropout(0.5)).train()
     model[1].eval()

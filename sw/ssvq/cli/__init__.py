@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
 import typer
 
 from ssvq.cli import compile, compress, inspect, report, run, train
+from ssvq.cli.errors import BAD_INPUT, ending_with
+
+DISTRIBUTION = "ssvq-core"
+"""The installed package, whose metadata have the version."""
 
 app = typer.Typer(
     help="""Compress, train, compile and run networks for the SSVQ core.
@@ -16,6 +23,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        with ending_with(BAD_INPUT, PackageNotFoundError):
+            typer.echo(f"ssvq {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What goes before the command; the text of the help is the application's."""
+
+
 app.command(help=compress.HELP)(compress.compress)
 app.command(help=compile.HELP)(compile.compile)
 app.command(help=run.HELP)(run.run)

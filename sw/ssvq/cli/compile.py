@@ -66,7 +66,7 @@ def compile(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show layers, steps and memory, too, and draw the memory.")
     ] = False,
-    bytes_per_cycle: Annotated[int | None, typer.Option(help="Of the bus, for the cycles; a beat if none.")] = None,
+    bytes_per_cycle: Annotated[int, typer.Option(help="Of the bus, for the cycles: a power of two, 0 is a beat.")] = 0,
     checkpoint: options.Checkpoint = None,
     option: options.ModelOptions = None,
     input_shape: options.InputShapes = None,
@@ -76,13 +76,16 @@ def compile(
     """Compile a model; the text above is the user's."""
     with bad_input():
         from ssvq.network.calibration import calibrate
-        from ssvq.network.files.network_file import save_network, without_functions
+        from ssvq.network.files.host_functions import require_storable
+        from ssvq.network.files.network_file import save_network
         from ssvq.network.files.samples import noise, read_samples
+        from ssvq.network.hosting.backend import bus_rate
+        from ssvq.network.hosting.partition import batch_hint
         from ssvq_gen.config import CoreConfig
 
         require_folder(output)
         core = CoreConfig.load(config)
-        rate = _rate(core, bytes_per_cycle)
+        rate = bus_rate(core, bytes_per_cycle)
         if layers is not None and (format or codebook_size or vector_dim or rule):
             raise ValueError(
                 "--layers has the weights: --format, --codebook-size, --vector-dim, --rule do not go with it"
@@ -90,6 +93,7 @@ def compile(
         rules = options.weight_rules(format, codebook_size, vector_dim, rule, seed)
         read = options.read(model, checkpoint, option, input_shape, seed)
         graph = read.graph
+        require_storable(graph)
         if samples is None:
             given = noise(graph, noise_count, seed)
         else:
@@ -99,15 +103,15 @@ def compile(
         compressed = _stored(graph, core, layers) if layers else _compressed(graph, core, rules)
         made = _assemble(read, core, ranges, compressed, given[0], strict=strict)
         save_network(made, output)
-        _, lost = without_functions(made)
         pictures = save_pictures(made, output) if explain else []
+        hint = batch_hint(graph, {own.name: own.host_reason or "" for own in made.work.on_host})
     if json:
         from dataclasses import asdict
 
         from ssvq.network.report.compile_summary import model_summary
         from ssvq.network.report.explain import explain as explained
 
-        about: dict[str, object] = {"file": str(output), "file_bytes": output.stat().st_size, "not_in_file": list(lost)}
+        about: dict[str, object] = {"file": str(output), "file_bytes": output.stat().st_size, "hint": hint}
         if explain:
             steps = {part.name: explained(part.compiled, core) for part in made.network.core_parts}
             about |= {"steps": {name: [asdict(row) for row in rows] for name, rows in steps.items()}}
@@ -115,12 +119,12 @@ def compile(
         print_json(model_summary(made, rate) | about)
         return
     show(made, rate, explain=explain)
+    if hint is not None:
+        typer.echo(hint)
     if layers is None and (note := rules.note(graph)) is not None:
         typer.echo(note)
     for picture in pictures:
         typer.echo(f"{picture}: the activation memory over time")
-    if lost:
-        typer.echo(f"not in the file, as functions of Python cannot be: {', '.join(lost)}; ssvq run ends there")
     typer.echo(f"{output}: {output.stat().st_size:,} bytes")
 
 
@@ -154,13 +158,6 @@ def save_pictures(model: CompiledModel, output: Path) -> list[Path]:
         pictures.append(output.with_name(f"{output.stem}{middle}.svg"))
         write_atomically(pictures[-1], memory_svg(part.compiled, model.config.word_bytes).encode())
     return pictures
-
-
-def _rate(config: CoreConfig, bytes_per_cycle: int | None) -> int:
-    rate = config.beat_bytes if bytes_per_cycle is None else bytes_per_cycle
-    if not 0 < rate <= config.beat_bytes:
-        raise ValueError(f"bytes_per_cycle must be from 1 to {config.beat_bytes}, not {rate}")
-    return rate
 
 
 def _each(samples: list[Sample], step: Callable[[str], None]) -> Iterator[Sample]:

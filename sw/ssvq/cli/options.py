@@ -25,7 +25,7 @@ InputShapes = Annotated[
     typer.Option(
         "--input-shape",
         metavar="[NAME=]1,3,224,224[:DTYPE]",
-        help="Of each input in order, where the model does not say; an ONNX file needs the names.",
+        help="Of each input in order, where the model does not say; of an ONNX file by name, if it has several inputs.",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of random weights, noise and k-means.")]

@@ -46,7 +46,7 @@ def run(
     input: Annotated[Path | None, typer.Option(help=".npy, .safetensors by input's name, or an image.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the outputs: .npy, or .safetensors by name.")] = None,
     dump: Annotated[Path | None, typer.Option(help="Folder for all tensors of the integer network.")] = None,
-    bytes_per_cycle: Annotated[int, typer.Option(min=0, help="Of the simulated bus; 0 is a beat.")] = 0,
+    bytes_per_cycle: Annotated[int, typer.Option(help="Of the simulated bus: a power of two, 0 is a beat.")] = 0,
     latency: Annotated[int, typer.Option(min=0, help="Cycles from an address to its data, simulated.")] = 100,
     profile: Annotated[
         Path | None, typer.Option(help="Write where the simulated cycles went, for ui.perfetto.dev.")
@@ -60,7 +60,14 @@ def run(
         from ssvq.network.files.network_file import load_network
         from ssvq.network.files.run_files import DumpingCore, require_output, save_outputs, save_profiles
         from ssvq.network.files.samples import read_samples
-        from ssvq.network.hosting.backend import BACKENDS, BackendError, BusSettings, ProgramBackend, program_runner
+        from ssvq.network.hosting.backend import (
+            BACKENDS,
+            BackendError,
+            BusSettings,
+            ProgramBackend,
+            bus_rate,
+            program_runner,
+        )
         from ssvq.network.hosting.partitioned_network import run_golden
         from ssvq.network.report.profiled import profiling_core
         from ssvq.network.report.recording import accuracy, record_of
@@ -72,6 +79,7 @@ def run(
         if record_all and (record is None or backend == "reference"):
             raise ValueError("--record-all needs --backend sim and --record")
         model = load_network(file)
+        bus_rate(model.config, bytes_per_cycle)
         for path in (output, profile, record):
             if path is not None:
                 require_folder(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from ssvq.network.errors import GraphError
 from ssvq.network.float_executor import execute_all
 from ssvq.network.graph import Graph
+from ssvq.network.operators import Add, Multiply, Softmax
 from ssvq.reference import ActivationScale, FloatArray
 
 Clip = Literal["percentile", "mse"]
@@ -48,7 +49,8 @@ def calibrate(
 ) -> dict[str, ValueRange]:
     """The range of every float value of a graph: inputs, constants and nodes, by name.
 
-    A value that is infinite anywhere, as masks are, has none, and cannot be quantized.
+    A value that is infinite anywhere, as masks are, has none, and cannot be quantized. Of scores, only those count that
+    a softmax's mask keeps.
 
     Args:
         graph: a network.
@@ -72,7 +74,7 @@ def calibrate(
     infinite: set[str] = set()
     kept: dict[str, list[FloatArray]] = {}
     for sample in samples:
-        for name, values in execute_all(graph, *sample).items():
+        for name, values in _values_that_count(graph, sample):
             if not values.is_floating_point() or not values.numel() or name in infinite:
                 continue
             if name not in graph.inputs and bool(values.isinf().any()):
@@ -91,6 +93,33 @@ def calibrate(
         if constant.is_floating_point() and constant.numel() and not bool(constant.isinf().any()):
             ranges[name] = _range(name, constant, 100.0)
     return ranges
+
+
+def _values_that_count(graph: Graph, sample: Sequence[Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Inputs and results by name; of scores with a mask those that it keeps, in one row."""
+    values = execute_all(graph, *sample)
+    masks = _masks(graph)
+    for name, value in values.items():
+        if name in masks:
+            keep = masks[name]
+            mask = values[keep] if keep in values else graph.constants[keep]
+            yield name, value[mask.expand(value.shape)]
+        else:
+            yield name, value
+
+
+def _masks(graph: Graph) -> dict[str, str]:
+    """The mask of each value that nothing takes but a softmax with one, or a sum or product with a constant before."""
+    found: dict[str, str] = {}
+    for node in reversed(graph.nodes):
+        mask = node.operands[1] if isinstance(node.operator, Softmax) and len(node.operands) > 1 else None
+        if isinstance(node.operator, Add | Multiply) and node.operands[1] in graph.constants:
+            mask = found.get(node.name)
+        name = node.operands[0] if node.operands else ""
+        alike = mask is not None and graph.type_of(name).shape == node.type.shape
+        if mask is not None and alike and graph.only_user(name) is not None and name not in graph.inputs:
+            found[name] = mask
+    return found
 
 
 def least_error(whole: ValueRange, values: FloatArray) -> ValueRange:

@@ -9,7 +9,8 @@ from ssvq.network.graph import Graph
 from ssvq.network.integer.attention_order import by_heads
 from ssvq.network.integer.column_order import by_columns
 from ssvq.network.integer.lowering import lower
-from ssvq.network.program.emission import CompiledNetwork, emit
+from ssvq.network.integer.step_names import with_unique_names
+from ssvq.network.program.emission import INPUT, OUTPUT, CompiledNetwork, emit
 from ssvq.network.tiling.banding import banded
 from ssvq.network.tiling.early_fills import with_early_fills
 from ssvq.quantize.layer import CompressedLayer
@@ -32,4 +33,5 @@ def compile_network(
     """
     network = lower(graph, ranges, layers, word_bytes=config.word_bytes)
     network = by_columns(by_heads(network), word_bytes=config.word_bytes)
-    return emit(with_early_fills(banded(network, config), config), config)
+    jobs = (*(f"{INPUT}{own.name}" for own in network.inputs), *(f"{OUTPUT}{name}" for name in network.outputs))
+    return emit(with_unique_names(with_early_fills(banded(network, config), config), jobs), config)

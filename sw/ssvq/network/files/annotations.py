@@ -15,6 +15,8 @@ _NUMBERS = {int: (int,), float: (int, float), str: (str,), bool: (bool,)}
 
 def is_of(value: object, wanted: Any) -> bool:
     """Whether a value has the type of an annotation, whose protocols and other forms stand for any."""
+    if wanted is Any:  # a class since Python 3.11
+        return True
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if wanted in _NUMBERS:
         return isinstance(value, _NUMBERS[wanted]) and (wanted is bool or not isinstance(value, bool))

@@ -18,6 +18,7 @@ from ssvq.network.graph import Graph
 from ssvq.network.tensor_type import DTYPES, Shape, short
 
 ONNX_SUFFIX = ".onnx"
+FILE_PREFIX = "file:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class InputShape:
     """An input as `[NAME=]1,3,224,224[:int64]` says it.
 
     Attributes:
-        name: of an ONNX file's input; "" otherwise.
+        name: of an ONNX file's input; "" for its only one, and for other models.
         shape: of the input.
         dtype: of the input.
     """
@@ -69,10 +70,11 @@ class ModelSource:
 
     @property
     def name(self) -> str:
-        """For tables."""
+        """For tables: of a function in a file, both."""
         if self.is_onnx:
             return Path(self.spec).stem
-        return self.spec.rpartition(":")[2]
+        place, _, name = self.spec.rpartition(":")
+        return f"{Path(place.removeprefix(FILE_PREFIX)).name}:{name}" if place.startswith(FILE_PREFIX) else name
 
     @property
     def is_onnx(self) -> bool:
@@ -113,14 +115,21 @@ def _onnx_graph(source: ModelSource) -> Graph:
     if not Path(source.spec).is_file():
         raise GraphError(source.spec, "the file must exist")
     from_onnx = importlib.import_module("ssvq.network.front.from_onnx")  # needs the package onnx, of the extra `models`
-    graph: Graph = from_onnx.graph_of_onnx(
-        Path(source.spec), input_shapes={own.name: own.shape for own in source.input_shapes}
-    )
+    shapes = {own.name: own.shape for own in source.input_shapes}
+    if len(shapes) != len(source.input_shapes):
+        names = ", ".join(own.name or "one without a name" for own in source.input_shapes)
+        raise GraphError(
+            source.spec, f"an ONNX file's input shapes must each have the name of another input, not {names}"
+        )
+    graph: Graph = from_onnx.graph_of_onnx(Path(source.spec), input_shapes=shapes)
     return graph
 
 
 def _inputs(source: ModelSource, model: nn.Module) -> ModelInputs:
     known = INPUTS.get(source.spec)
+    for own in source.input_shapes:
+        if own.name:
+            raise GraphError(own.name, "input shapes must be in order and without names, but for an ONNX file")
     if source.input_shapes:
         return ModelInputs(
             shapes=tuple(own.shape for own in source.input_shapes),

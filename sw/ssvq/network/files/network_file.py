@@ -2,7 +2,8 @@
 
 A file is one of safetensors, whose single metadata entry `ssvqnet` is JSON: `{"version", "sha256", "network"}`. The
 network is what `ssvq.network.files.tree_codec` writes of a `CompiledModel`, and its arrays are the file's tensors. The
-digest is over the network's JSON and all arrays. Nothing in a file is executed.
+digest is over the network's JSON and all arrays. No code is in a file: what the host runs is named, out of fixed lists
+(`ssvq.network.hosting.operation_names`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +29,7 @@ from ssvq.integer_convolution import IntegerConvolution
 from ssvq.integer_layer import IntegerLayer
 from ssvq.network import operators as ops
 from ssvq.network.errors import GraphError
+from ssvq.network.files import host_functions
 from ssvq.network.files.network_check import check_network
 from ssvq.network.files.tree_codec import Array, Codec, CodecError
 from ssvq.network.graph import Graph, Node
@@ -47,7 +49,7 @@ from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import Opcode
 
-VERSION = 1
+VERSION = 2
 METADATA_KEY = "ssvqnet"
 SUFFIX = ".ssvqnet"
 _HEADER_BYTES_MAX = 100_000_000
@@ -92,21 +94,10 @@ class CompiledModel:
                 raise GraphError(part.name, f"its program is not for the core {self.config.name}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LostFunction:
-    """What a file has of a host's operation that is a Python function: its name."""
-
-    operation: str
-
-    def __call__(self, *_operands: torch.Tensor) -> torch.Tensor:
-        """Raises GraphError."""
-        raise GraphError(self.operation, "it runs only where the network was compiled: files hold no functions")
-
-
 CODEC = Codec.of(
     (
         *(CompiledModel, PartitionedNetwork, CorePart, HostPart, CompiledNetwork, LayerSummary, WorkReport, NodeWork),
-        *(Graph, Node, TensorType, LostFunction, ops.Function),
+        *(Graph, Node, TensorType, ops.Function, *host_functions.CLASSES),
         *(kind for kind in vars(ops).values() if isinstance(kind, type) and issubclass(kind, ops.Operator)),
         *(steps.IntegerNetwork, steps.StoredTensor, steps.NetworkInput),
         *(steps.LinearStep, steps.ProductStep, steps.VectorStep, steps.ImageStep, steps.TransferStep),
@@ -118,29 +109,13 @@ CODEC = Codec.of(
 """All classes that a file may have."""
 
 
-def without_functions(model: CompiledModel) -> tuple[CompiledModel, tuple[str, ...]]:
-    """The model as a file can hold it, and the names of the nodes whose functions it then lacks."""
-    lost: list[str] = []
-    parts: list[CorePart | HostPart] = []
-    for part in model.network.parts:
-        if isinstance(part, HostPart):
-            nodes = []
-            for node in part.graph.nodes:
-                if isinstance(node.operator, ops.Host):
-                    lost.append(node.name)
-                    function = LostFunction(operation=node.operator.operation)
-                    node = replace(node, operator=replace(node.operator, function=function))
-                nodes.append(node)
-            part = replace(part, graph=replace(part.graph, nodes=tuple(nodes)))
-        parts.append(part)
-    return replace(model, network=replace(model.network, parts=tuple(parts))), tuple(lost)
-
-
 def network_to_bytes(model: CompiledModel) -> bytes:
     """The content of a file, the same bytes for the same model. Raises NetworkFileError for what none can hold."""
     try:
-        data, arrays = CODEC.encode(without_functions(model)[0])
-    except CodecError as error:
+        for part in model.network.host_parts:
+            host_functions.require_known_functions(part.graph)
+        data, arrays = CODEC.encode(model)
+    except (CodecError, GraphError) as error:
         raise NetworkFileError(str(error)) from error
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     about = {"version": VERSION, "sha256": _digest(text, arrays), "network": text}
@@ -167,10 +142,13 @@ def network_from_bytes(content: bytes) -> CompiledModel:
         raise NetworkFileError("the digest does not match the content")
     try:
         model: CompiledModel = CODEC.decode(json.loads(text), arrays, CompiledModel)
-        for part in model.network.core_parts:
-            check_network(part.compiled.network)
-    except (CodecError, GraphError, ValueError, RecursionError) as error:
-        raise NetworkFileError(f"the network is malformed: {error}") from error
+        for core in model.network.core_parts:
+            check_network(core.compiled.network)
+        for host in model.network.host_parts:
+            host_functions.require_known_functions(host.graph)
+    except Exception as error:  # whatever a class, whose values may be any here, makes of them
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise NetworkFileError(f"the network is malformed: {reason}") from error
     return model
 
 

@@ -3,7 +3,8 @@
 JSON has numbers (a float that is not finite as `{"float": "inf"}`), strings, booleans and null as they are, tuples as
 lists, and everything else as an object of one key: `{"map": [[key, value], ...]}`, `{"array": [entry, dtype]}` and
 `{"tensor": [entry, dtype]}`, whose integers are stored in the narrowest type that holds them, `{"dtype": name}` of
-PyTorch, `{"enum": [class, member]}`, and `{"CLASS": {field: value, ...}}`.
+PyTorch, `{"torch": name}` of its operations and such, `{"enum": [class, member]}`, and
+`{"CLASS": {field: value, ...}}`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ssvq.network.files import torch_values
 from ssvq.network.files.annotations import is_of, text_of
+from ssvq.network.tensor_type import short
 
 Array = npt.NDArray[Any]
 _NARROW = (np.int8, np.int16, np.int32)
@@ -89,9 +92,13 @@ class _Encoder:
             items = ((self.encode(key, where), self.encode(item, f"{where}.{key}")) for key, item in value.items())
             return {"map": [list(pair) for pair in items]}
         if isinstance(value, torch.dtype):
-            return {"dtype": str(value).removeprefix("torch.")}
+            return {"dtype": short(value)}
         if isinstance(value, torch.Tensor):
+            if short(value.dtype) not in _DTYPES:  # numpy may not have it
+                raise CodecError(f"{where}: a file cannot hold tensors of {short(value.dtype)}")
             return {"tensor": self._entry(value.detach().numpy(), where)}
+        if (named := torch_values.name_of(value)) is not None:
+            return {"torch": named}
         if isinstance(value, np.ndarray):
             return {"array": self._entry(value, where)}
         if is_dataclass(value):
@@ -217,7 +224,12 @@ def _float(_decoder: _Decoder, content: Any, where: str, _depth: int) -> float:
 def _dtype(_decoder: _Decoder, content: Any, where: str, _depth: int) -> torch.dtype:
     if content not in _DTYPES:
         raise CodecError(f"{where}: there is no dtype {content!r}")
-    found: torch.dtype = getattr(torch, content)
+    return getattr(torch, content)  # type: ignore[no-any-return]  # of a closed list
+
+
+def _torch(_decoder: _Decoder, content: Any, where: str, _depth: int) -> object:
+    if (found := torch_values.named(content)) is None:
+        raise CodecError(f"{where}: there is no {content!r} of PyTorch that a file may name")
     return found
 
 
@@ -228,6 +240,7 @@ _READERS: dict[str, Callable[[_Decoder, Any, str, int], Any]] = {
     "enum": _Decoder.enum,
     "float": _float,
     "dtype": _dtype,
+    "torch": _torch,
 }
 
 

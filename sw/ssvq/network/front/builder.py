@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ssvq.network.errors import GraphError, OperatorError
-from ssvq.network.float_executor import evaluate
+from ssvq.network.float_operators import evaluate
 from ssvq.network.graph import Graph, Node
 from ssvq.network.operators import Conv2d, ConvTranspose2d, Host, Linear, Operator
 from ssvq.network.tensor_type import Shape, TensorType

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +47,18 @@ def exported(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> ExportedPr
             return decomposed
     except Exception as error:  # torch.export has no common exception class
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise GraphError(type(model).__name__, f"torch.export must accept the model; it says: {reason}") from error
+        where = _module_of(error, model) or type(model).__name__
+        problem = f"torch.export must accept the model; it says: {reason} (docs/networks.md lists the operators)"
+        raise GraphError(where, problem) from error
+
+
+def _module_of(error: BaseException, model: nn.Module) -> str:
+    """The full name of the innermost module that was being called; "" for the model itself, or where none was."""
+    names = {id(module): name for name, module in model.named_modules()}
+    while error.__cause__ is not None:
+        error = error.__cause__
+    called = (frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__))
+    return next((names[id(own)] for own in reversed(list(called)) if id(own) in names), "")
 
 
 def _is_decomposed(node: FxNode) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from ssvq.network.errors import GraphError, OperatorError, UnsupportedError
 from ssvq.network.front.builder import GraphBuilder, Value
 from ssvq.network.front.handlers import called
-from ssvq.network.front.onnx_function import OnnxFunction, resize_function
+from ssvq.network.front.onnx_function import onnx_function, resize_function
 from ssvq.network.front.onnx_names import ModuleNames
 from ssvq.network.front.onnx_operations import TABLE
 from ssvq.network.front.passes import clean
@@ -39,7 +39,8 @@ def graph_of_onnx(file: Path, *, input_shapes: Mapping[str, Shape] | None = None
 
     Args:
         file: of opset 13 or later.
-        input_shapes: of those inputs whose shape the file leaves open, by name; of others they have to agree.
+        input_shapes: of those inputs whose shape the file leaves open, by name, of which "" is that of the only input;
+            of others they have to agree.
         strict: an operation outside the operator set is an error rather than a Host.
 
     Raises:
@@ -79,20 +80,17 @@ class _Reader:
     def graph(self) -> Graph:
         graph = self.model.graph
         stored = {tensor.name: tensor for tensor in graph.initializer}
-        for given in graph.input:
-            if given.name not in stored:
-                self.values[given.name] = self._input(given)
-        for name in self.input_shapes:
-            if name not in self.values:
-                known = ", ".join(self.values)
-                raise GraphError(name, f"input_shapes must be for inputs of the file ({known})")
+        inputs = [given for given in graph.input if given.name not in stored]
+        self.input_shapes = _by_name(self.input_shapes, [given.name for given in inputs])
+        for given in inputs:
+            self.values[given.name] = self._input(given, inputs)
         for name, tensor in stored.items():
             self.values[name] = self.builder.constant(_tensor(name, tensor), name)
         for node in graph.node:
             self.values.update(self._call(node))
         return self.builder.build({output.name: self._known(output.name, output.name) for output in graph.output})
 
-    def _input(self, given: onnx.ValueInfoProto) -> Value:
+    def _input(self, given: onnx.ValueInfoProto, inputs: Sequence[onnx.ValueInfoProto]) -> Value:
         tensor = given.type.tensor_type
         dimensions = list(tensor.shape.dim)
         shape = self.input_shapes.get(given.name)
@@ -100,7 +98,9 @@ class _Reader:
             for dimension in dimensions:
                 if not dimension.HasField("dim_value"):
                     what = dimension.dim_param or "a length"
-                    raise GraphError(given.name, f"input_shapes must have its shape, as the file leaves {what} open")
+                    others = f"the file's inputs are {', '.join(own.name for own in inputs)}"
+                    problem = f"input_shapes must have its shape, as the file leaves {what} open; {others}"
+                    raise GraphError(given.name, problem)
             shape = tuple(dimension.dim_value for dimension in dimensions)
         fixed = [dimension.dim_value if dimension.HasField("dim_value") else None for dimension in dimensions]
         if len(shape) != len(fixed) or any(b not in (None, a) for a, b in zip(shape, fixed, strict=True)):
@@ -152,7 +152,7 @@ class _Reader:
             if resize is not None:
                 return resize
         constants = {name: tensor for name, tensor in zip(node.input, known, strict=True) if tensor is not None}
-        return OnnxFunction(node, self.model.opset_import, constants, result)
+        return onnx_function(node, self.model.opset_import, constants, result)
 
     def _results(self, node: onnx.NodeProto, inputs: list[Value | None], operands: list[Tensor]) -> list[Tensor]:
         """What a node gives, for each of its outputs that has a name."""
@@ -196,6 +196,19 @@ class _Reader:
             except OperatorError as error:
                 raise GraphError(where, f"{operation}: {error}") from None
         return dict(zip((name for name in node.output if name), values, strict=True))
+
+
+def _by_name(shapes: Mapping[str, Shape], inputs: Sequence[str]) -> dict[str, Shape]:
+    """Shapes by the names of inputs. Raises GraphError for other names, or none where there are several inputs."""
+    known = ", ".join(inputs)
+    named: dict[str, Shape] = {}
+    for name, shape in shapes.items():
+        if not name and len(inputs) != 1:
+            raise GraphError("input_shapes", f"a shape must have the name of one of the file's inputs ({known})")
+        if name and name not in inputs:
+            raise GraphError(name, f"input_shapes must be for inputs of the file ({known})")
+        named[name or inputs[0]] = shape
+    return named
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.fx import Node as FxNode
@@ -18,14 +19,17 @@ from ssvq.network.front.builder import GraphBuilder, Value
 from ssvq.network.front.export import evaluation, exported, short_name
 from ssvq.network.front.handlers import called
 from ssvq.network.front.passes import clean
-from ssvq.network.front.torch_function import Operand, TorchFunction, mapped
 from ssvq.network.graph import Graph, require_finite, require_operator_set
+from ssvq.network.hosting.torch_function import Operand, TorchFunction, mapped
 from ssvq.network.operators import Host
 from ssvq.network.tensor_type import TensorType, short
 from ssvq.quantize.rules import LAYER_TYPES, ROOT_NAME
 
 RENAMED = {"input": "x", "self": "x", "other": "y"}
 """Names of ATen's arguments that the handlers of the table have otherwise."""
+
+RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+"""Operations that PyTorch says are random, which their dropout is, in training."""
 
 
 def graph_of(model: nn.Module, example_inputs: tuple[Tensor, ...], *, strict: bool = False) -> Graph:
@@ -119,11 +123,12 @@ class _Reader:
             return None
         arguments = mapped(tuple(node.args), self._known)
         keywords = mapped(dict(node.kwargs), self._known)
-        if not isinstance(node.target, torch._ops.OpOverload):  # getitem, or arithmetic on sizes
+        if not isinstance(node.target, OpOverload):  # getitem, or arithmetic on sizes
             return self._plain(node, arguments)
         operands = _operands((arguments, keywords))
-        is_random = torch.Tag.nondeterministic_seeded in node.target.tags
-        is_created = short_name(node.target) in CREATION
+        name = short_name(node.target)
+        is_random = torch.Tag.nondeterministic_seeded in node.target.tags and name not in RECURRENT
+        is_created = name in CREATION
         if not is_random and (is_created or all(operand.constant is not None for operand in operands)):
             return self._computed(node.target, arguments, keywords)
         for tensor in found if isinstance(found, list | tuple) else (found,):
@@ -131,14 +136,16 @@ class _Reader:
                 raise GraphError(node.name, f"{node.target}: a result must be a tensor, not {type(tensor).__name__}")
             _shape(node.name, tensor)
         try:
-            handler = TABLE.get(short_name(node.target))
+            handler = TABLE.get(name)
+            if name in RECURRENT:
+                raise UnsupportedError("a recurrence is not in the operator set, which docs/networks.md lists")
             if handler is None:
                 raise UnsupportedError("it is random" if is_random else "it is not in the operator set")
             results = called(handler, self.builder, **_named(node.target, arguments, keywords))
             _require_types(results, found)
             return results
         except (UnsupportedError, OperatorError) as error:
-            return self._host(node, str(error), arguments, keywords)
+            return self._host(node, node.target, str(error), arguments, keywords)
 
     def _known(self, item: Any) -> Any:
         return self.values[item] if isinstance(item, FxNode) else item
@@ -166,8 +173,8 @@ class _Reader:
         results = tuple(results) if isinstance(results, list) else results
         return mapped(results, value)
 
-    def _host(self, node: FxNode, reason: str, arguments: Any, keywords: Any) -> Any:
-        operation = str(node.target)
+    def _host(self, node: FxNode, target: OpOverload, reason: str, arguments: Any, keywords: Any) -> Any:
+        operation = str(target)
         operands = [value for value in _operands((arguments, keywords)) if value.constant is None]
 
         def position(item: Any) -> Any:
@@ -187,7 +194,7 @@ class _Reader:
                     operands=tuple(operand.shape for operand in operands),
                     result=result,
                     function=TorchFunction(
-                        node.target,  # type: ignore[arg-type]
+                        target,
                         mapped(arguments, position),
                         mapped(keywords, position),
                         number if several else None,

@@ -1,71 +1,58 @@
-"""Running an ONNX operation on the host."""
+"""What computes an ONNX operation on the host."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from onnx.reference import ReferenceEvaluator
 from torch import Tensor
-from torch.nn import functional
+
+from ssvq.network.hosting.onnx_function import OnnxAttribute, OnnxFunction, ResizeFunction
+
+OWN_DOMAINS = ("", "ai.onnx")
+"""Two names of one domain."""
 
 
-@dataclass(frozen=True, eq=False)
-class OnnxFunction:
-    """A node of an ONNX file, run by ONNX's reference evaluator: a HostFunction.
+def onnx_function(
+    node: onnx.NodeProto, opsets: Sequence[onnx.OperatorSetIdProto], constants: Mapping[str, Tensor], result: int
+) -> OnnxFunction:
+    """The function of a node of a file, for one of its results; `constants` are those of its inputs, by name.
 
-    Attributes:
-        node: the operation, with its attributes.
-        opsets: which version of each domain it is of.
-        constants: those of its inputs that are constants, by name.
-        result: number of the result, of those that have a name.
+    Raises ValueError where an attribute is no number, string or tensor.
     """
-
-    node: onnx.NodeProto
-    opsets: Sequence[onnx.OperatorSetIdProto]
-    constants: Mapping[str, Tensor]
-    result: int = 0
-
-    def __call__(self, *operands: Tensor) -> Tensor:
-        """The result, for those inputs that are no constants, each once."""
-        names = [name for name in dict.fromkeys(self.node.input) if name and name not in self.constants]
-        tensors = {**self.constants, **dict(zip(names, operands, strict=True))}
-        feeds = {name: tensor.numpy() for name, tensor in tensors.items()}
-        found = self._evaluator.run(None, feeds)[self.result]
-        return torch.from_numpy(np.array(found, order="C"))  # a copy: PyTorch takes no reversed or read-only arrays
-
-    @cached_property
-    def _evaluator(self) -> Any:
-        unknown = onnx.TypeProto()
-        inputs = [onnx.helper.make_value_info(name, unknown) for name in dict.fromkeys(self.node.input) if name]
-        outputs = [onnx.helper.make_value_info(name, unknown) for name in self.node.output if name]
-        graph = onnx.helper.make_graph([self.node], "node", inputs, outputs)
-        return ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=list(self.opsets)))
+    return OnnxFunction(
+        operation=node.op_type,
+        domain=_domain(node.domain),
+        inputs=tuple(node.input),
+        outputs=tuple(node.output),
+        attributes={attribute.name: _attribute(attribute) for attribute in node.attribute},
+        opsets={_domain(opset.domain): opset.version for opset in opsets},
+        constants=constants,
+        result=result,
+    )
 
 
-@dataclass(frozen=True, eq=False)
-class ResizeFunction:
-    """A resampling of images by PyTorch, which is hundreds of times as fast as the reference evaluator's.
+def _domain(domain: str) -> str:
+    return "" if domain in OWN_DOMAINS else domain
 
-    Attributes:
-        size: rows and columns of the result.
-        mode: as of `torch.nn.functional.interpolate`.
-        align_corners: likewise.
-    """
 
-    size: tuple[int, int]
-    mode: str
-    align_corners: bool
+def _attribute(attribute: onnx.AttributeProto) -> OnnxAttribute:
+    value = onnx.helper.get_attribute_value(attribute)
+    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    plain = tuple(map(_plain, value)) if several else _plain(value)
+    return OnnxAttribute(attribute.type, plain)
 
-    def __call__(self, *operands: Tensor) -> Tensor:
-        """The images, which are the operand, at the size."""
-        (images,) = operands
-        return functional.interpolate(images, self.size, mode=self.mode, align_corners=self.align_corners)
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, onnx.TensorProto):
+        return torch.tensor(onnx.numpy_helper.to_array(value))
+    if isinstance(value, bytes):
+        return value.decode()
+    if not isinstance(value, int | float):
+        raise ValueError(f"an attribute must be a number, a string or a tensor, not {type(value).__name__}")
+    return value
 
 
 def resize_function(

@@ -41,6 +41,17 @@ class BusSettings:
     latency: int = 0
 
 
+def bus_rate(config: CoreConfig, bytes_per_cycle: int) -> int:
+    """Bytes a cycle of a core's bus, of which 0 are a beat. Raises ValueError for what the bus cannot have."""
+    beat = config.beat_bytes
+    if bytes_per_cycle == 0:
+        return beat
+    if not 0 < bytes_per_cycle <= beat or bytes_per_cycle & (bytes_per_cycle - 1):
+        bus = f"for {config.name}, whose bus has {config.axi_data_width} bits"
+        raise ValueError(f"bytes_per_cycle must be a power of two from 1 to {beat} {bus}, or 0, not {bytes_per_cycle}")
+    return bytes_per_cycle
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProgramRun:
     """What a run of a program left.

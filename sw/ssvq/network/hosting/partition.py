@@ -70,9 +70,10 @@ def core_reason(graph: Graph, config: CoreConfig) -> Reason:
             return host_reason(node)
         if isinstance(operator, ops.Embedding):
             return "a look-up in a table is the host's"
+        masks = isinstance(operator, (ops.Softmax, *ops.MOVEMENT))
         values = [node.name, *(name for name in node.operands if name not in graph.constants)]
         for name in values:
-            if (dtype := graph.type_of(name).dtype) != torch.float32:
+            if (dtype := graph.type_of(name).dtype) != torch.float32 and not (masks and dtype == torch.bool):
                 return f"{name} has numbers of type {str(dtype).removeprefix('torch.')}, which are not quantized"
         if isinstance(operator, ops.MatMul) and not config.attention:
             return f"the core {config.name} has no products of activations"
@@ -115,7 +116,21 @@ def require_core(graph: Graph, reasons: Mapping[str, str]) -> None:
     for node in graph.nodes:
         if node.name in reasons:
             kind = node.operator.operation if isinstance(node.operator, ops.Host) else type(node.operator).__name__
-            raise GraphError(node.name, f"{kind} must run on the core: {reasons[node.name]}")
+            hint = batch_hint(graph, reasons)
+            why = reasons[node.name] if hint is None else f"{reasons[node.name]}; {hint}"
+            raise GraphError(node.name, f"{kind} must run on the core: {why}")
+
+
+def batch_hint(graph: Graph, reasons: Mapping[str, str]) -> str | None:
+    """What to do about a batch of several samples, where nodes are on the host; None where there is none."""
+    lengths = {type.shape[0] if len(type.shape) > 1 else 1 for type in graph.inputs.values()}
+    if not reasons or len(lengths) != 1 or lengths == {1}:
+        return None
+    (count,) = lengths
+    return (
+        f"the first axis of the inputs has {count} places: where that is a batch, compile the model for a batch of 1, "
+        f"and run it {count} times, as the core takes one sample at a time"
+    )
 
 
 def _levels(graph: Graph, reasons: Mapping[str, str]) -> dict[str, int]:

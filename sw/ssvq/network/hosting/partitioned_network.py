@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -103,7 +104,7 @@ class PartitionedNetwork:
         """The outputs by name, with `core` for what runs on one; the host runs its own parts.
 
         Raises:
-            GraphError: the inputs are not the network's, or a host's operator is not in the file that it came from.
+            GraphError: the inputs are not the network's, what the host runs fails, or `core` says so.
         """
         values = self.checked(inputs)
         for part in self.parts:
@@ -111,10 +112,7 @@ class PartitionedNetwork:
                 results = execute(part.graph, *(values[name] for name in part.graph.inputs))
                 values |= dict(zip(part.graph.outputs, results, strict=True))
             else:
-                network = part.compiled.network
-                given = network.quantize_inputs(*(_array(values[own.name]) for own in network.inputs))
-                for name, integers in core(part, given).items():
-                    values[name] = torch.from_numpy(network.output_scales[name].dequantize(integers))
+                values |= _on_core(part, values, core)
         return {output: values[name] for output, name in self.outputs.items()}
 
     def run_reference(self, inputs: Sequence[torch.Tensor]) -> Values:
@@ -122,10 +120,34 @@ class PartitionedNetwork:
         return self.run(inputs, run_golden)
 
 
-def run_golden(part: CorePart, given: Mapping[str, Int8Array]) -> dict[str, Int8Array]:
-    """A core part by its golden model: a `RunCore`."""
+_CORE_INPUTS = (torch.float32, torch.bool)
+"""What a core's input is quantized from; bools are a mask."""
+
+
+def _on_core(part: CorePart, values: Values, core: RunCore) -> Values:
+    """What a core's part gives. Raises GraphError where it cannot take a value as an input."""
     network = part.compiled.network
-    return golden_outputs(network, network.run(given))
+    for own in network.inputs:
+        found = TensorType.of(values[own.name])
+        if found.dtype not in _CORE_INPUTS or found.size != math.prod(own.shape):
+            wanted = f"{TensorType(own.shape)}, or as many bools"
+            raise GraphError(part.name, f"{own.name} must have the numbers of {wanted}, not {found}")
+    given = network.quantize_inputs(*(_array(values[own.name]) for own in network.inputs))
+    results = core(part, given)
+    return {name: torch.from_numpy(network.output_scales[name].dequantize(own)) for name, own in results.items()}
+
+
+def run_golden(part: CorePart, given: Mapping[str, Int8Array]) -> dict[str, Int8Array]:
+    """A core part by its golden model: a `RunCore`.
+
+    Raises GraphError where its steps contradict each other, as those of a file may.
+    """
+    network = part.compiled.network
+    try:
+        return golden_outputs(network, network.run(given))
+    except Exception as error:  # of numpy, or of a step
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise GraphError(part.name, f"its steps must be possible as they are; they say: {reason}") from error
 
 
 def golden_outputs(network: IntegerNetwork, memory: Mapping[str, Int8Array]) -> dict[str, Int8Array]:

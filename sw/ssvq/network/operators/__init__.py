@@ -16,6 +16,7 @@ from ssvq.network.operators.arithmetic import (
 from ssvq.network.operators.base import Operator
 from ssvq.network.operators.host import Host, HostFunction
 from ssvq.network.operators.layers import Conv2d, ConvTranspose2d, Embedding, Linear
+from ssvq.network.operators.masks import Cast, Not
 from ssvq.network.operators.movement import MOVEMENT, Concat, Expand, Pad, Reshape, Slice, Transpose
 from ssvq.network.operators.pooling import AveragePool, MaxPool
 from ssvq.network.operators.window import Padding, Pair
@@ -24,6 +25,7 @@ __all__ = [
     "MOVEMENT",
     "Add",
     "AveragePool",
+    "Cast",
     "Clamp",
     "Concat",
     "Conv2d",
@@ -40,6 +42,7 @@ __all__ = [
     "MaxPool",
     "Mean",
     "Multiply",
+    "Not",
     "Operator",
     "Pad",
     "Padding",

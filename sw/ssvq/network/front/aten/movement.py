@@ -5,14 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import torch
-
 from ssvq.network import operators as ops
 from ssvq.network.errors import UnsupportedError
 from ssvq.network.front import composition as make
 from ssvq.network.front.aten.table import maps
 from ssvq.network.front.builder import GraphBuilder, Value
-from ssvq.network.tensor_type import axis_of, short
+from ssvq.network.tensor_type import axis_of
 
 
 @maps("dropout", "feature_dropout", "alpha_dropout")
@@ -26,15 +24,6 @@ def dropout(_b: GraphBuilder, *, x: Value, train: bool, p: float) -> Value:
 @maps("clone", "contiguous", "alias", "detach", "lift_fresh_copy")
 def identity(_b: GraphBuilder, *, x: Value, **_settings: object) -> Value:
     """Nothing."""
-    return x
-
-
-@maps("_to_copy", "to", "type_as")
-def to(_b: GraphBuilder, *, x: Value, dtype: torch.dtype | None = None, y: Value | None = None, **_s: object) -> Value:
-    """Nothing, where the dtype stays."""
-    wanted = y.dtype if y is not None else dtype
-    if wanted not in (None, x.dtype):
-        raise UnsupportedError(f"it converts {short(x.dtype)} to {short(wanted)}")
     return x
 
 

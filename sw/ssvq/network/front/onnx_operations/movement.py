@@ -12,7 +12,7 @@ from ssvq.network.errors import UnsupportedError
 from ssvq.network.front import composition as make
 from ssvq.network.front.builder import GraphBuilder, Value
 from ssvq.network.front.onnx_operations.table import maps
-from ssvq.network.tensor_type import axis_of, short
+from ssvq.network.tensor_type import axis_of
 
 
 @maps("Identity")
@@ -28,17 +28,6 @@ def dropout(
     """Nothing, in evaluation."""
     if training is not None and bool(make.required_constant(training, "the mode").item()):
         raise UnsupportedError("it is random")
-    return x
-
-
-@maps("Cast")
-def cast(_b: GraphBuilder, x: Value, *, to: int, saturate: int = 1, round_mode: str = "up") -> Value:
-    """Nothing, where the dtype stays."""
-    import onnx
-
-    name = onnx.helper.tensor_dtype_to_np_dtype(to).name
-    if name != short(x.dtype):
-        raise UnsupportedError(f"it converts {short(x.dtype)} to {name}")
     return x
 
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
 
+import torch
+
+from ssvq.network.front.passes.mask_function import MaskFunction, mask_function
 from ssvq.network.front.rewrite import Rewrite
 from ssvq.network.graph import Graph, Node
-from ssvq.network.operators import Add, Expand, Host, Operator, Reshape, Softmax, Transpose, Where
-from ssvq.network.tensor_type import TensorType
+from ssvq.network.operators import Add, Cast, Not, Softmax, Where
 
 LEFT_OUT = -1e4
 """A score, or an addition to one, of at most this makes its exponential 0 in float32 beside any usual score."""
 
-NEGATIONS = ("aten.logical_not.default", "aten.bitwise_not.default", "onnx.Not")
-
 
 def fuse_mask(graph: Graph) -> Graph:
-    """Scores that a Where or a constant Add makes as good as minus infinity are left out by the Softmax itself.
+    """Scores that a Where or an Add makes as good as minus infinity are left out by the Softmax itself.
 
-    A constant mask that leaves nothing out goes.
+    What an Add adds is a constant, or a `mask_function`, whose mask of whole numbers is taken to be of 0 and 1. A
+    constant mask that leaves nothing out goes.
     """
     rewrite = Rewrite(graph)
     for node in rewrite.each(Softmax):
@@ -47,27 +47,43 @@ def _masked(rewrite: Rewrite, node: Node) -> tuple[str, str] | None:
     if isinstance(node.operator, Where):
         condition, true, false = node.operands
         if _is_left_out(rewrite, false):
-            return true, condition
+            return _scores_and_keep(true, _where(rewrite, node, condition, holds=True))
         if _is_left_out(rewrite, true):
-            return false, _negated(rewrite, node, condition)
+            return _scores_and_keep(false, _where(rewrite, node, condition, holds=False))
     return None
 
 
+def _scores_and_keep(scores: str, keep: str | None) -> tuple[str, str] | None:
+    return None if keep is None else (scores, keep)
+
+
 def _added_mask(rewrite: Rewrite, node: Node, term: str) -> str | None:
-    """Where a term of 0 and minus infinity is 0: the condition of a Where, moved as that is; None for other terms."""
-    moves: list[Operator] = []
-    origin = rewrite.producer(term)
-    while origin is not None and isinstance(origin.operator, Reshape | Expand | Transpose):
-        moves.append(origin.operator)
-        origin = rewrite.producer(origin.operands[0])
-    if origin is None or not isinstance(origin.operator, Where):
+    """Where a term of 0 and minus infinity is 0, if a mask decides that; None for other terms."""
+    found = mask_function(rewrite, term)
+    if found is None or not all(value == 0 or value <= LEFT_OUT for value in found.values):
         return None
-    keep, true, false = origin.operands
-    if rewrite.number(false) == 0 and _is_left_out(rewrite, true):
-        keep = _negated(rewrite, node, keep)
-    elif rewrite.number(true) != 0 or not _is_left_out(rewrite, false):
+    return _made(rewrite, node, found, [value == 0 for value in found.values])
+
+
+def _where(rewrite: Rewrite, node: Node, condition: str, *, holds: bool) -> str | None:
+    """Where a condition holds, or does not; None where the mask that it is made of does not matter."""
+    constant = rewrite.constant(condition)
+    if constant is not None:
+        return condition if holds else rewrite.add_constant(~constant, f"{condition}.keep")
+    found = mask_function(rewrite, condition)
+    return None if found is None else _made(rewrite, node, found, [(value != 0) == holds for value in found.values])
+
+
+def _made(rewrite: Rewrite, node: Node, found: MaskFunction, keeps: Sequence[bool]) -> str | None:
+    """The condition that keeps a place where the mask is 0, or where it is 1; None where that makes no difference."""
+    if keeps[0] == keeps[1]:
         return None
-    for move in reversed(moves):
+    keep = found.mask
+    if rewrite.type_of(keep).dtype != torch.bool:
+        keep = rewrite.insert_before(node, Cast(dtype=torch.bool), keep)
+    if keeps[0]:
+        keep = rewrite.insert_before(node, Not(), keep)
+    for move in found.moves:
         keep = rewrite.insert_before(node, move, keep)
     return keep
 
@@ -75,26 +91,3 @@ def _added_mask(rewrite: Rewrite, node: Node, term: str) -> str | None:
 def _is_left_out(rewrite: Rewrite, name: str) -> bool:
     number = rewrite.number(name)
     return number is not None and number <= LEFT_OUT
-
-
-def _negated(rewrite: Rewrite, node: Node, condition: str) -> str:
-    """The opposite of a condition: a constant, what it is the negation of, or the Where's node as a negation."""
-    constant = rewrite.constant(condition)
-    if constant is not None:
-        return rewrite.add_constant(~constant, f"{condition}.keep")
-    origin = rewrite.producer(condition)
-    if origin is not None and isinstance(origin.operator, Host) and origin.operator.operation in NEGATIONS:
-        return origin.operands[0]
-    type = rewrite.type_of(condition)
-    negation = Host(
-        operation=NEGATIONS[0],
-        reason="masks are made on the host",
-        operands=(type.shape,),
-        result=TensorType(type.shape, torch.bool),
-        function=_logical_not,
-    )
-    return rewrite.insert_before(node, negation, condition)
-
-
-def _logical_not(*operands: Tensor) -> Tensor:
-    return operands[0].logical_not()

@@ -1,4 +1,4 @@
-"""Sums, gates, functions, norms and softmax, of activations as they are stored."""
+"""Sums, gates, functions and norms, of activations as they are stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ssvq.network import operators as ops
-from ssvq.network.float_executor import FUNCTIONS
+from ssvq.network.float_operators import FUNCTIONS
 from ssvq.network.graph import Node
 from ssvq.network.integer.integer_network import VectorStep
 from ssvq.network.integer.lowering.state import Lowering, refuse
@@ -17,9 +17,9 @@ from ssvq.network.integer.strided import Block, View, inverse_order
 from ssvq.network.integer.value_scales import constant_factor
 from ssvq.reference import FloatArray
 from ssvq.vector_operation import VectorOperation
-from ssvq.vector_scales import Function, layer_norm, look_up, product, rescaled_sum, scaled_shift, softmax
+from ssvq.vector_scales import Function, layer_norm, look_up, product, rescaled_sum, scaled_shift
 
-_SOFTMAX_STEP_MAX = 1.0
+SOFTMAX_STEP_MAX = 1.0
 """Scores that are further apart differ by more than e times in their weights, even when rounded by half a step."""
 
 
@@ -59,15 +59,15 @@ def binary(low: Lowering, node: Node, operator: ops.Add | ops.Multiply) -> None:
         operation = rescaled_sum(node.name, channels=channels, clamp=low.bounds(node), **scales)
     else:
         operation = product(node.name, channels=channels, **scales)
-    _vector(low, node, operation, blocks, order)
+    vector(low, node, operation, blocks, order)
 
 
 def _require_resolution(low: Lowering, node: Node) -> None:
     """Refuse scores to which a mask of large numbers is added: in the steps of such a sum the scores are lost."""
     step = low.result_scale(node).scale
     users = low.graph.users.get(node.name, ())
-    if step > _SOFTMAX_STEP_MAX and any(isinstance(user.operator, ops.Softmax) for user in users):
-        refuse(node, f"a step of what a softmax takes must be at most {_SOFTMAX_STEP_MAX:g}, not {step:.3g}")
+    if step > SOFTMAX_STEP_MAX and any(isinstance(user.operator, ops.Softmax) for user in users):
+        refuse(node, f"a step of what a softmax takes must be at most {SOFTMAX_STEP_MAX:g}, not {step:.3g}")
 
 
 def scale_shift(low: Lowering, node: Node, operator: ops.ScaleShift) -> None:
@@ -88,32 +88,27 @@ def clamp(low: Lowering, node: Node, operator: ops.Clamp) -> None:
         unary(low, node, operator)
 
 
-def unary(low: Lowering, node: Node, operator: ops.Operator) -> None:
+def unary(low: Lowering, node: Node, operator: ops.Clamp | ops.Elementwise | ops.LayerNorm) -> None:
     """What each activation gives by itself."""
     view = low.view(node, node.operands[0])
     order = low.order(view)
     block = low.block(node, view.transposed(order))
-    _vector(low, node, _operation(low, node, operator, order[-1], block.channels), [block], order)
+    vector(low, node, _operation(low, node, operator, order[-1], block.channels), [block], order)
 
 
-def _operation(low: Lowering, node: Node, operator: ops.Operator, axis: int, channels: int) -> VectorOperation:
+def _operation(
+    low: Lowering, node: Node, operator: ops.Clamp | ops.Elementwise | ops.LayerNorm, axis: int, channels: int
+) -> VectorOperation:
     """The operation of a node with one operand, whose channels are an axis."""
     scales = {"input_scale": low.scales[node.operands[0]], "output_scale": low.scales[node.name]}
     if isinstance(operator, ops.Clamp):
         return rescaled_sum(node.name, channels=channels, clamp=(operator.low, operator.high), **scales)
     if isinstance(operator, ops.Elementwise):
         return look_up(node.name, channels=channels, function=_function(operator), **scales)
-    last = len(node.type.shape) - 1
-    if axis != (operator.axis if isinstance(operator, ops.Softmax) else last):
+    if axis != len(node.type.shape) - 1:
         refuse(node, f"{type(operator).__name__} must be over the channels of each activation")
-    if isinstance(operator, ops.LayerNorm):
-        weight, bias = (low.graph.constants[name].numpy() for name in node.operands[1:])
-        return layer_norm(node.name, weight=weight, bias=bias, epsilon=operator.epsilon, **scales)
-    if len(node.operands) > 1:
-        refuse(node, "a softmax must be without a mask")
-    if (step := scales["input_scale"].scale) > _SOFTMAX_STEP_MAX:
-        refuse(node, f"a step of what a softmax takes must be at most {_SOFTMAX_STEP_MAX:g}, not {step:.3g}")
-    return softmax(node.name, channels=channels, **scales)
+    weight, bias = (low.graph.constants[name].numpy() for name in node.operands[1:])
+    return layer_norm(node.name, weight=weight, bias=bias, epsilon=operator.epsilon, **scales)
 
 
 def _of_channels(low: Lowering, name: str, rank: int, axis: int) -> Tensor | None:
@@ -140,10 +135,11 @@ def _scale_shift(low: Lowering, node: Node, name: str, scale: Tensor, shift: Ten
         output_scale=low.result_scale(node),
         clamp=low.bounds(node),
     )
-    _vector(low, node, operation, [block], order)
+    vector(low, node, operation, [block], order)
 
 
-def _vector(low: Lowering, node: Node, operation: VectorOperation, blocks: list[Block], order: tuple[int, ...]) -> None:
+def vector(low: Lowering, node: Node, operation: VectorOperation, blocks: list[Block], order: tuple[int, ...]) -> None:
+    """A step of one or two blocks, whose axes are in an order, and the view of what it leaves."""
     target = low.store(node.name, blocks[0].tokens, blocks[0].channels, low.result_scale(node))
     low.steps.append(VectorStep(name=node.name, operation=operation, sources=tuple(blocks), target=target))
     stored = View.whole(node.name, tuple(node.type.shape[axis] for axis in order))

@@ -16,6 +16,7 @@ from ssvq.network.integer.lowering.images import convolution, pool
 from ssvq.network.integer.lowering.matrices import linear, product
 from ssvq.network.integer.lowering.means import mean
 from ssvq.network.integer.lowering.movement import concat, move
+from ssvq.network.integer.lowering.softmax import softmax
 from ssvq.network.integer.lowering.state import Lowering, refuse
 from ssvq.network.integer.lowering.transposed import transposed_convolution
 from ssvq.quantize.layer import CompressedLayer
@@ -38,7 +39,7 @@ HANDLERS: Mapping[type[ops.Operator], Callable[[Lowering, Node, Any], None]] = {
     ops.ScaleShift: scale_shift,
     ops.Clamp: clamp,
     ops.Elementwise: unary,
-    ops.Softmax: unary,
+    ops.Softmax: softmax,
     ops.LayerNorm: unary,
 }
 """What lowers each kind of operator; each is given its node and the node's operator."""

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import torch
 
+from ssvq.masked_softmax import KEEP_SCALE
 from ssvq.network import operators as ops
 from ssvq.network.calibration import ValueRange
 from ssvq.network.errors import GraphError
@@ -50,7 +51,7 @@ class Lowering:
         word_bytes: int,
     ) -> None:
         self.graph, self.word_bytes = graph, word_bytes
-        self.scales = value_scales(graph, ranges)
+        self.scales = value_scales(graph, ranges) | _mask_scales(graph)
         self.tensors: dict[str, StoredTensor] = {}
         self.views: dict[str, View] = {}
         self.steps: list[Step] = []
@@ -183,6 +184,12 @@ class Lowering:
     def activation(self, node: Node) -> str:
         """The same, by the name that layers have for it."""
         return ACTIVATIONS.get(self.bounds(node), "none")
+
+
+def _mask_scales(graph: Graph) -> dict[str, ActivationScale]:
+    """Of all bool values, which are masks."""
+    names = (*graph.inputs, *graph.constants, *graph.by_name)
+    return {name: KEEP_SCALE for name in names if graph.type_of(name).dtype == torch.bool}
 
 
 def _is_image(graph: Graph, name: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from torch._ops import OpOverload
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,16 @@ class Operand:
 
 @dataclass(frozen=True, eq=False)
 class TorchFunction:
-    """An ATen operation with its arguments, constants among them, but not its operands: a HostFunction."""
+    """An ATen operation with its arguments, constants among them, but not its operands: a HostFunction.
 
-    operation: Callable[..., Any]
+    Attributes:
+        operation: an overload of an operation.
+        arguments: by position, with an Operand for each operand, also in lists.
+        keywords: likewise by name.
+        result: number of the result, None where the operation has one.
+    """
+
+    operation: OpOverload
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
     result: int | None
