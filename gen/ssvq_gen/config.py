@@ -31,8 +31,18 @@ MAX_DEPTHWISE_TAPS = 5
 DEFAULT_DEPTHWISE_TAPS = 3
 
 MAX_VECTOR_DIM = 32
+
+GENERIC = "generic"
+PACKING_PORTS = {"xc7": 25, "xcup": 27}
+"""Bits of the signed operand of a DSP block's multiplier that takes the weights of two MACs, by target."""
+TARGETS = (GENERIC, *PACKING_PORTS)
+"""FPGA families with cells of their own; every other takes the generic ones."""
+
 MAX_BURST_BEATS = 16
 """Longest AXI burst the core issues: what AXI3 ports (Zynq-7000 HP) accept without a converter."""
+
+
+_NOT_IN_DIGEST = ("name", "target", "packed_macs")
 
 
 class ConfigError(ValueError):
@@ -92,6 +102,10 @@ class CoreConfig:
     depthwise_taps : multipliers of a lane in a depthwise convolution, each for another of the windows that have a pixel
         in common; 0 leaves depthwise convolutions out, and is what it is without the vector unit
     formats : weight formats the core can decode
+    target : FPGA family whose cells the array is made of; `GENERIC` is for all
+    packed_macs : two MACs in a DSP block, on the targets of `PACKING_PORTS`
+
+    Programs and drivers see nothing of `target` and `packed_macs` but cycles: these are not in the digest.
 
     Raises
     ------
@@ -117,6 +131,8 @@ class CoreConfig:
     vector_lanes: int = 0
     depthwise_taps: int = DEFAULT_DEPTHWISE_TAPS
     formats: tuple[WeightFormat, ...] = (WeightFormat.INT8, WeightFormat.SSVQ, WeightFormat.VQ)
+    target: str = GENERIC
+    packed_macs: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
@@ -138,9 +154,16 @@ class CoreConfig:
             _require_power_of_two("weight_cache_bytes", self.weight_cache_bytes, 1 << 10, 1 << 22)
         if self.profile_depth != 0:
             _require_power_of_two("profile_depth", self.profile_depth, 2, 4096)
-        for name in ("attention", "convolution"):
+        if self.target not in TARGETS:
+            raise ConfigError(f"target must be one of {', '.join(TARGETS)}, not {self.target!r}")
+        for name in ("attention", "convolution", "packed_macs"):
             if not isinstance(value := getattr(self, name), bool):
                 raise ConfigError(f"{name} must be true or false, not {value!r}")
+        if self.packed_macs and self.target not in PACKING_PORTS:
+            raise ConfigError(
+                f"packed_macs must be false when target is {self.target!r}; DSP blocks for it have "
+                f"{', '.join(PACKING_PORTS)}"
+            )
         if self.decode_lanes == 0:
             wanted = self.axi_data_width // LANE_WEIGHTS
             object.__setattr__(self, "decode_lanes", min(max(wanted, self.lane_choices[-1]), self.cols))
@@ -349,8 +372,8 @@ class CoreConfig:
 
     @cached_property
     def digest(self) -> int:
-        """64-bit fingerprint of everything but the name; hardware and program images carry it."""
-        data = {key: value for key, value in self.to_dict().items() if key != "name"}
+        """64-bit fingerprint of what programs depend on; hardware and program images carry it."""
+        data = {key: value for key, value in self.to_dict().items() if key not in _NOT_IN_DIGEST}
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 

@@ -6,47 +6,41 @@ from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import LANE_WEIGHTS, CoreConfig
 
+from .array_timing import array_latency, low_width, row_delays, segment_delay, segment_rows
 from .checks import require_config
 from .decoder import DecodedStep
-
-_PRODUCT_WIDTH = 16
-_LANE = 32
-"""Bits of a column's field in the products and partial sums: one word of Verilator's wide signals, so that simulation
-packs and masks nothing. Synthesis drops the bits that nobody reads and packs what is left into the DSPs."""
+from .mac_row import LANE, MacRow
+from .packed_segment import PackedSegment
+from .row_shadow import RowShadow
 
 
 class MacArray(wiring.Component):
-    """`rows` x `cols` MACs; the reduction runs down the columns, one row per cycle.
+    """`rows` x `cols` MACs; the reduction runs down the columns.
 
-    ``product <= activation * weight; partial <= product + partial_above`` is the form that DSP cascades take whole.
-    Activations are skewed once per row and shared by the columns. Nothing here is reset, and every row computes
-    only when an activation passes through it.
+    Activations are skewed once per row, by `row_delays`, and shared by the columns. Nothing here is reset, and every
+    row computes only when an activation passes through it.
 
-    Latency: `latency(config)` enabled cycles from `activation` to `sums`. Row r takes its shadow weights over in the
-    enabled cycle in which ``swap_rows[r]`` is set, which is the cycle before its activation is multiplied.
+    Latency: `array_latency` enabled cycles from `activation` to `sums`. A row with delay d takes its shadow weights
+    over in the enabled cycle in which ``swaps[d]`` is set, which is the cycle before its activation is multiplied.
 
     Members
     -------
     enable : In, everything but the shadow weights stands still without it
-    valid_rows : In, ``valid_rows[r]``: row r multiplies an activation in this cycle; one bit more for the last sum
-    swap_rows : In, rows whose weights are replaced by their shadow
+    valids : In, ``valids[d]``: an activation is at the multipliers of the rows with delay d; further bits for its sums
+    swaps : In, ``swaps[d]``: the weights of the rows with delay d are replaced by their shadow
     activation : In, `rows` int8, all of one token
     step_valid, step : In, decoded weights for the shadow
     sums : `cols` signed sums of `partial_width` bits
     """
 
-    @staticmethod
-    def latency(config: CoreConfig) -> int:
-        """Enabled cycles from `activation` to `sums`."""
-        return config.rows + 1
-
     def __init__(self, *, config: CoreConfig) -> None:
         self._config = config = require_config(config)
+        self._delays = row_delays(config)
         super().__init__(
             {
                 "enable": In(1),
-                "valid_rows": In(config.rows + 1),
-                "swap_rows": In(config.rows),
+                "valids": In(array_latency(config)),
+                "swaps": In(self._delays[-1] + 1),
                 "activation": In(8 * config.rows),
                 "step_valid": In(1),
                 "step": In(DecodedStep(config)),
@@ -56,6 +50,19 @@ class MacArray(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        shadows = self._shadows(m)
+        activations = [
+            self._delayed(m, self.activation.word_select(row, 8), delay, f"skew{row}")
+            for row, delay in enumerate(self._delays)
+        ]
+        if self._config.packed_macs:
+            self._add_packed(m, shadows, activations)
+        else:
+            self._add_rows(m, shadows, activations)
+        return m
+
+    def _shadows(self, m: Module) -> list[Value]:
+        """The next weights of every row."""
         config, step = self._config, self.step
         groups = config.column_groups
         # One bit for each column group of a row block.
@@ -63,81 +70,83 @@ class MacArray(wiring.Component):
             Cat(self.step_valid & (step.row_block == b) & (step.column_group == g) for g in range(groups))
             for b in range(config.row_blocks)
         ]
-        sums: Value = Const(0, config.cols * _LANE)
+        # The lower of two packed weights is stored with 128 added.
+        offset = Const(0x80 if config.packed_macs else 0, 16).replicate(config.decode_lanes // 2)
+        shadows: list[Value] = []
         for row in range(config.rows):
-            activation = self._skewed(m, row)
-            m.submodules[f"row{row}"] = mac_row = _MacRow(config=config)
+            m.submodules[f"shadow{row}"] = registers = RowShadow(config=config)
+            block, number = divmod(row, LANE_WEIGHTS)
             m.d.comb += [
-                mac_row.multiply.eq(self.enable & self.valid_rows[row]),
-                mac_row.add.eq(self.enable & self.valid_rows[row + 1]),
-                mac_row.swap.eq(self.enable & self.swap_rows[row]),
-                mac_row.activation.eq(activation),
+                registers.load.eq(writes[block] & step.row_mask[number].replicate(groups)),
+                registers.loaded.eq(step.weights[number].as_value() ^ offset),
+            ]
+            shadows.append(registers.shadow)
+        return shadows
+
+    def _add_rows(self, m: Module, shadows: list[Value], activations: list[Value]) -> None:
+        """One chain down every column."""
+        config = self._config
+        sums: Value = Const(0, config.cols * LANE)
+        for row, delay in enumerate(self._delays):
+            m.submodules[f"row{row}"] = mac_row = MacRow(config=config)
+            m.d.comb += [
+                mac_row.swap.eq(self.enable & self.swaps[delay]),
+                mac_row.multiply.eq(self.enable & self.valids[delay]),
+                mac_row.add.eq(self.enable & self.valids[delay + 1]),
+                mac_row.activation.eq(activations[row]),
+                mac_row.shadow.eq(shadows[row]),
                 mac_row.above.eq(sums),
-                mac_row.load.eq(writes[row // LANE_WEIGHTS] & step.row_mask[row % LANE_WEIGHTS].replicate(groups)),
-                mac_row.loaded.eq(step.weights[row % LANE_WEIGHTS]),
             ]
             sums = mac_row.partial
-        m.d.comb += self.sums.eq(Cat(sums.word_select(c, _LANE)[: config.partial_width] for c in range(config.cols)))
-        return m
+        m.d.comb += self.sums.eq(Cat(sums.word_select(c, LANE)[: config.partial_width] for c in range(config.cols)))
 
-    def _skewed(self, m: Module, row: int) -> Signal:
-        """The activation of a row, `row` enabled cycles late."""
-        delayed = self.activation.word_select(row, 8)
-        line = Signal(8 * row, reset_less=True, name=f"skew{row}")
-        if row:
-            with m.If(self.enable):
-                m.d.sync += line.eq(delayed | (line << 8))
-            delayed = line[8 * (row - 1) :]
-        return delayed
-
-
-class _MacRow(wiring.Component):
-    """One row: its shadow weights, weights, products and partial sums, each one wide register."""
-
-    def __init__(self, *, config: CoreConfig) -> None:
-        self._config = config
-        super().__init__(
-            {
-                "multiply": In(1),
-                "add": In(1),
-                "swap": In(1),
-                "activation": In(signed(8)),
-                "above": In(config.cols * _LANE),
-                "load": In(config.column_groups),
-                "loaded": In(8 * config.decode_lanes),
-                "partial": Out(config.cols * _LANE),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def _add_packed(self, m: Module, shadows: list[Value], activations: list[Value]) -> None:
+        """A chain down every pair of columns in each segment; the sums of a segment are added to those before."""
         config = self._config
-        columns = range(config.cols)
-        lanes_width = 8 * config.decode_lanes
+        rows, apart = segment_rows(config), segment_delay(config)
+        segments = config.rows // rows
+        missing = Cat(Const(segments, config.partial_width), Const(0, config.partial_width))
+        sums: Value = missing.replicate(config.cols // 2)
+        for number in range(segments):
+            here = slice(number * rows, (number + 1) * rows)
+            delays = self._delays[here]
+            m.submodules[f"segment{number}"] = segment = PackedSegment(config=config)
+            total = self._total(m, self.activation[8 * here.start : 8 * here.stop], number)
+            too_much = Cat(Const(0, 7), self._delayed(m, total.as_unsigned(), apart * number, f"total{number}"))
+            m.d.comb += [
+                segment.swap.eq(Cat(self.enable & self.swaps[d] for d in delays)),
+                segment.multiply.eq(Cat(self.enable & self.valids[d] for d in delays)),
+                segment.add.eq(Cat(self.enable & self.valids[d + 1] for d in delays)),
+                segment.split.eq(self.enable & self.valids[delays[-1] + 2]),
+                segment.activations.eq(Cat(activations[here])),
+                segment.shadow.eq(Cat(shadows[here])),
+                segment.correction.eq(~too_much.as_signed()),  # ~x is -x - 1
+                segment.before.eq(sums),
+            ]
+            sums = self._delayed(m, segment.sums, apart - 1, f"sums{number}") if number < segments - 1 else segment.sums
+        m.d.comb += self.sums.eq(sums)
 
-        shadow = Signal(8 * config.cols, reset_less=True)
-        weights = Signal(8 * config.cols, reset_less=True)
-        for group in range(config.column_groups):
-            with m.If(self.load[group]):
-                m.d.sync += shadow.word_select(group, lanes_width).eq(self.loaded)
-        with m.If(self.swap):
-            m.d.sync += weights.eq(shadow)
+    def _total(self, m: Module, activations: Value, segment: int) -> Signal:
+        """The sum of a segment's activations, `CORRECTION_LATENCY` enabled cycles late."""
+        fours = len(activations) // (8 * LANE_WEIGHTS)
+        parts = Signal(10 * fours, reset_less=True, name=f"fours{segment}")
+        total = Signal(signed(low_width(self._config) - 6), reset_less=True, name=f"sum{segment}")
+        of_four = [
+            sum(activations.word_select(LANE_WEIGHTS * n + r, 8).as_signed() for r in range(LANE_WEIGHTS))
+            for n in range(fours)
+        ]
+        with m.If(self.enable):
+            m.d.sync += [
+                parts.eq(Cat(Value.cast(value)[:10] for value in of_four)),
+                total.eq(sum(parts.word_select(n, 10).as_signed() for n in range(fours))),
+            ]
+        return total
 
-        # Operands as wide as it takes for every result to be one lane.
-        activation = Signal(signed(_LANE - 8))
-        products = Signal(_LANE * config.cols, reset_less=True)
-        m.d.comb += activation.eq(self.activation)
-        with m.If(self.multiply):
-            m.d.sync += products.eq(Cat(activation * weights.word_select(c, 8).as_signed() for c in columns))
-
-        partial = Signal(_LANE * config.cols, reset_less=True)
-        with m.If(self.add):
-            m.d.sync += partial.eq(
-                Cat(
-                    products.word_select(c, _LANE)[:_PRODUCT_WIDTH].as_signed()
-                    + self.above.word_select(c, _LANE)[: _LANE - 1].as_signed()
-                    for c in columns
-                )
-            )
-        m.d.comb += self.partial.eq(partial)
-        return m
+    def _delayed(self, m: Module, value: Value, cycles: int, name: str) -> Value:
+        """The value of `cycles` enabled cycles ago."""
+        width = len(value)
+        line = Signal(width * cycles, reset_less=True, name=name)
+        if cycles:
+            with m.If(self.enable):
+                m.d.sync += line.eq(value | (line << width))
+        return line[width * (cycles - 1) :] if cycles else value

@@ -9,6 +9,7 @@ from ssvq_gen.config import CoreConfig
 from .accumulator import AccumulatorMemory
 from .activation_memory import ReadPort, WritePort
 from .array import MacArray
+from .array_timing import array_latency
 from .bus import StreamWord
 from .checks import require_config
 from .decoder import DecodedStep, Decoder
@@ -138,8 +139,8 @@ class MatmulEngine(wiring.Component):
             scoreboard.swap_next.eq(feeder.starts_tile),
             scoreboard.valid_next.eq(feeder.issue),
             array.enable.eq(scoreboard.enable),
-            array.valid_rows.eq(scoreboard.valid_rows),
-            array.swap_rows.eq(scoreboard.swap_rows),
+            array.valids.eq(scoreboard.valids),
+            array.swaps.eq(scoreboard.swaps),
             array.activation.eq(feeder.activation),
         ]
 
@@ -148,7 +149,7 @@ class MatmulEngine(wiring.Component):
         connect(m, writeback.write, wiring.flipped(self.write))
         m.d.comb += [
             accumulator.enable.eq(scoreboard.enable),
-            accumulator.valid.eq(scoreboard.valid_rows[-1]),
+            accumulator.valid.eq(scoreboard.valids[-1]),
             accumulator.token.eq(self._delayed(m, feeder.token, scoreboard.enable)),
             accumulator.sums.eq(array.sums),
             writeback.opens.eq(accumulator.opens),
@@ -247,7 +248,7 @@ class MatmulEngine(wiring.Component):
     def _delayed(self, m: Module, token: "data.View[Token]", enable: Signal) -> Signal:
         """The token of an activation when the sums of its last row are added."""
         width = Token(self._config).size
-        stages = MacArray.latency(self._config)
+        stages = array_latency(self._config)
         line = Signal(width * stages, reset_less=True, name="tokens")
         with m.If(enable):
             m.d.sync += line.eq((line << width) | token.as_value())

@@ -6,15 +6,16 @@ from amaranth.lib.wiring import In, Out
 
 from ssvq_gen.config import LANE_WEIGHTS, CoreConfig
 
+from .array_timing import array_latency, row_delays
 from .checks import require_config
 
 
 class Scoreboard(wiring.Component):
     """State of the shadow weights, row by row, and the array's enable.
 
-    A row is *loaded* from the write of its last decode step until the swap reaches it. The swap enters at row 0 with
-    the first activation of a tile and moves down a row per enabled cycle. A row block may be written again in the
-    cycle in which its last row is swapped.
+    A row is *loaded* from the write of its last decode step until the swap reaches it. The swap enters with the first
+    activation of a tile and reaches each row after the enabled cycles of `row_delays`. A row block may be written again
+    in the cycle in which its last row is swapped.
 
     Latency: `enable` is a register; it is low while the swap stands before a row that is not loaded, and high in the
     cycle after that row is written.
@@ -27,7 +28,7 @@ class Scoreboard(wiring.Component):
     swap_next : In, an activation that starts a tile is issued
     valid_next : In, an activation is issued
     enable : the array advances
-    swap_rows, valid_rows : see `MacArray`
+    swaps, valids : see `MacArray`
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -42,18 +43,19 @@ class Scoreboard(wiring.Component):
                 "swap_next": In(1),
                 "valid_next": In(1),
                 "enable": Out(1),
-                "swap_rows": Out(config.rows),
-                "valid_rows": Out(config.rows + 1),
+                "swaps": Out(row_delays(config)[-1] + 1),
+                "valids": Out(array_latency(config)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         rows, blocks = self._config.rows, self._config.row_blocks
+        delays = row_delays(self._config)
         loaded = Signal(rows)
         loaded_next = Signal(rows)
-        pipe = Signal(rows)  # swap of row r in this cycle
-        pipe_next = Signal(rows)
+        pipe = Signal(len(self.swaps))  # swap of the rows with delay d in this cycle
+        pipe_next = Signal(len(self.swaps))
         swapped = Signal(rows)
         waiting = Signal(rows)  # loaded, and not swapped in this cycle
         completes = Signal()
@@ -62,22 +64,22 @@ class Scoreboard(wiring.Component):
         blocks_free = Signal(blocks)
         writes = Cat((completes & (self.step_row_block == b)).replicate(LANE_WEIGHTS) for b in range(blocks))
         m.d.comb += [
-            swapped.eq(pipe & self.enable.replicate(rows)),
+            swapped.eq(Cat(pipe[d] & self.enable for d in delays)),
             waiting.eq(loaded & ~swapped),
             blocks_free.eq(Cat(~waiting.word_select(b, LANE_WEIGHTS).any() for b in range(blocks))),
             self.step_ready.eq(blocks_free.bit_select(self.step_row_block, 1)),
             completes.eq(self.step_valid & self.step_ready & self.step_completes),
             loaded_next.eq(waiting | writes),
-            self.swap_rows.eq(pipe),
+            self.swaps.eq(pipe),
             self.first_row_loaded.eq(waiting[0]),
             pipe_next.eq(pipe),
         ]
         with m.If(self.enable):
             m.d.comb += pipe_next.eq(Cat(self.swap_next, pipe))
-            m.d.sync += [entered.eq(self.valid_next), self.valid_rows.eq(Cat(entered, self.valid_rows))]
+            m.d.sync += [entered.eq(self.valid_next), self.valids.eq(Cat(entered, self.valids))]
         m.d.sync += [
             loaded.eq(loaded_next),
             pipe.eq(pipe_next),
-            self.enable.eq(~(pipe_next & ~loaded_next).any()),
+            self.enable.eq(~(Cat(pipe_next[d] for d in delays) & ~loaded_next).any()),
         ]
         return m

@@ -18,7 +18,7 @@ from layers import geometries
 from ssvq.builder import ProgramBuilder
 from ssvq.compile import compile_layers
 from ssvq.program import Program
-from ssvq_gen.config import ACTIVATION_BANKS, CoreConfig, WeightFormat
+from ssvq_gen.config import ACTIVATION_BANKS, GENERIC, PACKING_PORTS, CoreConfig, WeightFormat
 from ssvq_gen.format import FormatError
 from ssvq_gen.stream_format import StreamFormat
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
@@ -146,6 +146,8 @@ def _configuration(draw_value: st.DrawFn, index: int) -> CoreConfig:
         attention=index % 4 != 1,
         convolution=index % 4 != 2,
         formats=fixed_formats.get(index, ("int8", "ssvq", "vq")),  # type: ignore[arg-type]
+        target=(GENERIC, *PACKING_PORTS)[index // 3 % 3],
+        packed_macs=index // 3 % 3 != 0,
     )
     choices = base.lane_choices
     return base.replace(

@@ -36,6 +36,12 @@ SMALL: dict[str, Any] = {"rows": 8, "cols": 8, "axi_data_width": 32, "activation
         ({"profile_depth": 8192}, "profile_depth must be a power of two from 2 to 4096, not 8192"),
         ({"attention": 1}, "attention must be true or false, not 1"),
         ({"convolution": "no"}, "convolution must be true or false, not 'no'"),
+        ({"target": "xc6"}, "target must be one of generic, xc7, xcup, not 'xc6'"),
+        ({"packed_macs": 1}, "packed_macs must be true or false, not 1"),
+        (
+            {"packed_macs": True},
+            "packed_macs must be false when target is 'generic'; DSP blocks for it have xc7, xcup",
+        ),
         ({"decode_lanes": 3}, "decode_lanes must be 8 when cols is 8, not 3"),
         ({"cols": 32, "decode_lanes": 4}, "decode_lanes must be 32 or 16 or 8 when cols is 32, not 4"),
         ({"requantize_lanes": 16}, "requantize_lanes must be a power of two from 1 to 8, not 16"),
@@ -126,10 +132,11 @@ def test_load_names_the_presets() -> None:
         CoreConfig.load("nano")
 
 
-def test_digest_is_stable_and_covers_everything_but_the_name() -> None:
+def test_digest_is_stable_and_covers_what_programs_depend_on() -> None:
     edge = PRESETS["edge"]
     assert edge.digest == 0x029D_519A_6FDC_3B33, "programs compiled for this core no longer run on it"
-    assert edge.replace(name="other").digest == edge.digest
+    same: dict[str, Any] = {"name": "other", "target": "xc7", "packed_macs": True}
+    assert edge.replace(**same).digest == edge.digest
     changes: list[dict[str, Any]] = [
         {"rows": 32},
         {"cols": 32},
@@ -152,4 +159,4 @@ def test_digest_is_stable_and_covers_everything_but_the_name() -> None:
     ]
     digests = {edge.replace(**change).digest for change in changes} | {edge.digest}
     assert len(digests) == len(changes) + 1
-    assert {key for change in changes for key in change} | {"name"} == set(edge.to_dict())
+    assert {key for change in changes for key in change} | set(same) == set(edge.to_dict())

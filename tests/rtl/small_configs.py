@@ -1,6 +1,6 @@
 """Small configurations that between them have every relation of rows, columns, lanes and bus."""
 
-from ssvq_gen.config import CoreConfig, WeightFormat
+from ssvq_gen.config import PACKING_PORTS, CoreConfig, WeightFormat
 
 SQUARE = CoreConfig(
     name="square",
@@ -83,6 +83,13 @@ BROAD = CoreConfig(
     weight_buffer_depth=64,
 )
 """Stream words of 128 bits: two cycles for each of a codebook."""
+
+PACKED = tuple(
+    config.replace(name=f"{config.name}_{target}", target=target, packed_macs=True)
+    for config in (SQUARE, WIDE, TALL)
+    for target in PACKING_PORTS
+)
+"""One segment and several, of 4, 8 and 16 rows."""
 
 CONFIGS = (SQUARE, WIDE, TALL, QUARTER, FULL)
 

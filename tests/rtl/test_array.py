@@ -3,10 +3,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_configs import CONFIGS, SQUARE, TALL, name_of
+from small_configs import CONFIGS, PACKED, SQUARE, TALL, name_of
 
 from ssvq_gen.config import LANE_WEIGHTS, PRESETS, CoreConfig
 from ssvq_rtl.array import MacArray
+from ssvq_rtl.array_timing import array_latency, row_delays
 from ssvq_rtl.feeder import MIN_TILE_CYCLES
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded
 
@@ -50,8 +51,9 @@ class ArrayBench:
         self.cycles = 0
         self.starts: list[int] = []
         """Enabled cycles in which tiles entered."""
-        # Index 0: between memory and array; r + 1: row r multiplies; rows + 2: the sums are out.
-        self._pipe: list[Activation | None] = [None] * (config.rows + 3)
+        self._delays = row_delays(config)
+        # Index 0: between memory and array; d + 1: rows with delay d multiply; the last: the sums are out.
+        self._pipe: list[Activation | None] = [None] * (array_latency(config) + 2)
         self._shadow = [-1] * config.rows  # tile whose weights are complete in a row's shadow
         self._taken = [-1] * config.rows  # tile that a row has taken over
         self._writes = self._all_writes(by_halves)
@@ -110,13 +112,14 @@ class ArrayBench:
 
     async def _cycle(self, ctx: Any, dut: MacArray, enabled: int) -> bool:
         config, rng, pipe = self._config, self._rng, self._pipe
-        swaps = [r for r in range(config.rows) if pipe[r] is not None and pipe[r].starts]
-        blocked = any(self._shadow[r] != pipe[r].tile for r in swaps)
+        starting = {d: there.tile for d, there in enumerate(pipe[: self._delays[-1] + 1]) if there and there.starts}
+        swaps = {r: starting[d] for r, d in enumerate(self._delays) if d in starting}  # row: the tile it takes over
+        blocked = any(self._shadow[r] != tile for r, tile in swaps.items())
         enable = not blocked and rng.random() >= self._freeze
         present = pipe[1].values if pipe[1] is not None else np.array([rng.randint(-128, 127)] * config.rows)
         ctx.set(dut.enable, enable)
-        ctx.set(dut.swap_rows, sum(1 << r for r in swaps))
-        ctx.set(dut.valid_rows, sum(1 << r for r in range(config.rows + 1) if pipe[r + 1] is not None))
+        ctx.set(dut.swaps, sum(1 << d for d in starting))
+        ctx.set(dut.valids, sum(1 << d for d in range(array_latency(config)) if pipe[d + 1] is not None))
         ctx.set(dut.activation, packed(present))
         completed = self._write(ctx, dut)
         self._check_sums(ctx.get(dut.sums))
@@ -125,8 +128,7 @@ class ArrayBench:
             self._shadow[r] += 1
         if enable:
             self.checked += pipe[-1] is not None
-            for r in swaps:
-                self._taken[r] = pipe[r].tile
+            self._taken = [swaps.get(r, tile) for r, tile in enumerate(self._taken)]
             entering = None
             if self._to_enter and rng.random() >= self._idle:
                 spaced = not self.starts or enabled - self.starts[-1] >= MIN_TILE_CYCLES
@@ -139,9 +141,9 @@ class ArrayBench:
         return enable
 
     def _check_sums(self, raw: int) -> None:
-        """The sums of an activation are there `MacArray.latency` enabled cycles after it, also in frozen cycles."""
+        """The sums of an activation are there `array_latency` enabled cycles after it, also in frozen cycles."""
         config = self._config
-        done = self._pipe[1 + MacArray.latency(config)]
+        done = self._pipe[1 + array_latency(config)]
         if done is None:
             return
         expected = done.values.astype(np.int64) @ self._tiles[done.tile].astype(np.int64)
@@ -163,7 +165,7 @@ def random_work(
     return tiles, activations
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, *PACKED], ids=name_of)
 @pytest.mark.parametrize(
     ("freeze", "idle", "slow"), [(0.0, 0.0, 0.0), (0.4, 0.0, 0.0), (0.0, 0.5, 0.2), (0.3, 0.1, 0.7)]
 )
@@ -176,7 +178,7 @@ def test_against_numpy(config: CoreConfig, freeze: float, idle: float, slow: flo
     assert len(bench.starts) == len(tokens)
 
 
-@pytest.mark.parametrize("config", [SQUARE, TALL], ids=name_of)
+@pytest.mark.parametrize("config", [SQUARE, TALL, *PACKED], ids=name_of)
 @pytest.mark.parametrize("value", [-128, 127])
 def test_extremes(config: CoreConfig, value: int) -> None:
     """The largest sums, of either sign, fit the partial sums."""

@@ -2,9 +2,10 @@ import itertools
 from typing import Any
 
 import pytest
-from small_configs import CONFIGS, SQUARE, name_of
+from small_configs import CONFIGS, PACKED, SQUARE, name_of
 
 from ssvq_gen.config import LANE_WEIGHTS, PRESETS, CoreConfig
+from ssvq_rtl.array_timing import array_latency, row_delays
 from ssvq_rtl.feeder import MIN_TILE_CYCLES
 from ssvq_rtl.scoreboard import Scoreboard
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded
@@ -16,9 +17,9 @@ LOAD_TO_ENABLE = 1
 class Model:
     """The scoreboard in prose: where every activation is, and when every row was written."""
 
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
-        self.pipe: list[str | None] = [None] * (rows + 2)
+    def __init__(self, config: CoreConfig) -> None:
+        self.delays = row_delays(config)
+        self.pipe: list[str | None] = [None] * (array_latency(config) + 1)
         """Activations between issue and the last sum: None, "token", or "start" for one that starts a tile."""
         self.loaded: dict[int, int] = {}
         """Rows that are loaded, with the cycle of the write."""
@@ -26,7 +27,7 @@ class Model:
 
     def swap_rows(self) -> list[int]:
         """Each waits in front of its row, or takes it over in this cycle."""
-        return [r for r in range(self.rows) if self.pipe[r] == "start"]
+        return [r for r, delay in enumerate(self.delays) if self.pipe[delay] == "start"]
 
     def enable(self, cycle: int) -> bool:
         return all(r in self.loaded and self.loaded[r] <= cycle - LOAD_TO_ENABLE for r in self.swap_rows())
@@ -42,8 +43,8 @@ class Model:
     def outputs(self, cycle: int) -> dict[str, int]:
         return {
             "enable": int(self.enable(cycle)),
-            "swap_rows": sum(1 << r for r in self.swap_rows()),
-            "valid_rows": sum(1 << r for r in range(self.rows + 1) if self.pipe[r + 1]),
+            "swaps": sum(1 << d for d in range(self.delays[-1] + 1) if self.pipe[d] == "start"),
+            "valids": sum(1 << d for d in range(len(self.pipe) - 1) if self.pipe[d + 1]),
             "first_row_loaded": int(0 in self.loaded and 0 not in self.leaving(cycle)),
         }
 
@@ -63,7 +64,7 @@ def run(config: CoreConfig, rng: Any, *, tiles: int, tokens: int, idle: float, s
     Returns the cycles in which tiles start.
     """
     dut = Scoreboard(config=config)
-    model = Model(config.rows)
+    model = Model(config)
     starts: list[int] = []
 
     async def bench(ctx: Any) -> None:
@@ -113,7 +114,7 @@ def run(config: CoreConfig, rng: Any, *, tiles: int, tokens: int, idle: float, s
     return starts
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, *PACKED], ids=name_of)
 @pytest.mark.parametrize(("idle", "slow"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.8), (0.5, 0.5), (0.9, 0.0)])
 @pytest.mark.parametrize("tokens", [1, 3, 7])
 def test_against_the_prose(config: CoreConfig, tokens: int, idle: float, slow: float) -> None:
