@@ -41,7 +41,7 @@ _VERILATOR = [
         "--Mdir",
         ".",
     ),
-    *("-CFLAGS", "-std=c++20", "-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_GLOBAL=-O0"),
+    *("-CFLAGS", "-std=c++20", "-MAKEFLAGS", "OPT_FAST=-O0", "-MAKEFLAGS", "OPT_GLOBAL=-O0"),
 ]
 
 
@@ -66,8 +66,12 @@ class Pipes:
 
 def make_soc(core: Path, folder: Path) -> None:
     """Write the SoC's Verilog. Raises ToolError."""
-    command = [sys.executable, str(HERE / "simulated_soc.py"), "--core", str(core), "--output-dir", str(folder)]
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(HERE / "simulated_soc.py"), "--core", str(core.resolve()), "--output-dir", "."]
+    # LiteX writes the contents of memories to the folder in which it runs, which is where the simulator reads them.
+    result = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if result.returncode:
         raise ToolError("LiteX failed:\n" + "\n".join(result.stdout.splitlines()[-12:]))
 

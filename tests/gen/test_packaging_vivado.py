@@ -11,7 +11,6 @@ pytest.importorskip("tkinter", reason="Tcl comes with Python's tkinter: sudo apt
 from tcl import Recorder
 
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.packaging.constraints import EXAMPLES
 from ssvq_gen.packaging.interfaces import interfaces
 from ssvq_gen.packaging.vivado import script_text, wrapper_text
 from ssvq_gen.registers import REGISTERS
@@ -67,6 +66,8 @@ def test_interfaces(tmp_path: Path, ports: list[Port]) -> None:
         assert found["interface_mode"] == mode
     assert properties(calls, "bus_parameter/ASSOCIATED_BUSIF") == {"value": "s_axil:m_axi"}
     assert properties(calls, "bus_parameter/ASSOCIATED_RESET") == {"value": "aresetn"}
+    assert properties(calls, "bus_parameter/MAX_BURST_LENGTH") == {"value": "16"}
+    assert properties(calls, "bus_parameter/SUPPORTS_NARROW_BURST") == {"value": "0"}
     assert properties(calls, "bus_parameter/POLARITY") == {"value": "ACTIVE_LOW"}
     assert properties(calls, "bus_parameter/SENSITIVITY") == {"value": "LEVEL_HIGH"}
 
@@ -130,25 +131,3 @@ def test_wrapper_is_the_core_with_attributes(tmp_path: Path, ports: list[Port]) 
 def test_a_port_without_an_interface_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^port debug belongs to no bus interface$"):
         interfaces([Port(name="debug", direction="output", width=1)])
-
-
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name.endswith((".xdc", ".sdc"))])
-def test_tcl_constraints_name_the_pins(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "constraints"
-    # Gowin's comments are not Tcl's.
-    path.write_text(re.sub("^//", "#", EXAMPLES[name].text, flags=re.MULTILINE))
-    calls = Recorder().run(str(path))
-    pins = {call[1] for call in calls if call[0] == "get_ports"}
-    assert {"clk", "reset_n"} <= pins <= {"clk", "reset_n", "irq"}
-    clock = next(call for call in calls if call[0] == "create_clock")
-    assert float(clock[clock.index("-period") + 1]) == pytest.approx(1000 / EXAMPLES[name].mhz, abs=0.001)
-    assert [call[0] for call in calls].count("set_false_path") >= 1
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_constraints_name_every_pin_and_say_what_they_are(name: str) -> None:
-    text = EXAMPLES[name].text
-    lines = [line for line in text.splitlines() if line and not line.startswith(EXAMPLES[name].mark)]
-    assert re.search(r"\bclk\b", "\n".join(lines))
-    assert "aresetn is sampled by aclk" in text
-    assert "{" not in text or name.endswith((".xdc", ".sdc"))

@@ -103,12 +103,13 @@ EXAMPLES: dict[str, Example] = {
         ),
     ),
     "constraints/gowin.sdc": Example(
-        title="Gowin (SDC; Gowin EDA)",
-        mark="//",
+        title="Gowin (SDC; nextpnr-himbaechel --sdc, and Gowin EDA)",
+        mark="#",
         mhz=27,
         lines=(
             "create_clock -name {clock} -period {period} [get_ports {{{clock}}}]",
-            "set_false_path -from [get_ports {{{reset}}}] -to [get_regs {{reset_meta*}}]",
+            "{mark} Gowin EDA only; nextpnr checks no path from a pin and does not know the command:",
+            "{mark} set_false_path -from [get_ports {{{reset}}}] -to [get_regs {{reset_meta*}}]",
         ),
     ),
 }

@@ -82,8 +82,9 @@ targets:
     flow_options:
       tool: verilator
       mode: binary
+      # Such a short run is over before an optimized simulator would be built.
       verilator_options:
-        [--timescale, 1ns/1ps, -CFLAGS, -std=c++20, -MAKEFLAGS, OPT_FAST=-O1, -MAKEFLAGS, OPT_GLOBAL=-O0]
+        [--timescale, 1ns/1ps, -CFLAGS, -std=c++20, -MAKEFLAGS, OPT_FAST=-O0, -MAKEFLAGS, OPT_GLOBAL=-O0]
 
   sim_icarus:
     <<: *sim

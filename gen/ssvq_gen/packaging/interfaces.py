@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..config import MAX_BURST_BEATS
 from ..verilog import Port
 
 CLOCK, RESET, INTERRUPT = "aclk", "aresetn", "irq"
 REGISTERS, MEMORY = "s_axil", "m_axi"
+
+_LITE = {"PROTOCOL": "AXI4LITE"}
+_FULL = {"PROTOCOL": "AXI4", "MAX_BURST_LENGTH": str(MAX_BURST_BEATS), "SUPPORTS_NARROW_BURST": "0"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +53,8 @@ def interfaces(ports: Sequence[Port]) -> tuple[Interface, ...]:
 def _bus(ports: Sequence[Port], name: str, mode: str) -> Interface:
     prefix = f"{name}_"
     members = {p.name.removeprefix(prefix).upper(): p.name for p in ports if p.name.startswith(prefix)}
-    protocol = {"PROTOCOL": "AXI4LITE" if name == REGISTERS else "AXI4"}
-    return Interface(name=name, kind="aximm", library="interface", mode=mode, ports=members, parameters=protocol)
+    parameters = _LITE if name == REGISTERS else _FULL
+    return Interface(name=name, kind="aximm", library="interface", mode=mode, ports=members, parameters=parameters)
 
 
 def _signal(name: str, kind: str, logical: str, mode: str, **parameters: str) -> Interface:
