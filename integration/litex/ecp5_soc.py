@@ -13,8 +13,11 @@ from litex.soc.integration.builder import Builder
 from litex_boards.targets.radiona_ulx3s import BaseSoC
 from ssvq_litex import add_ssvq
 
-REGISTERS = 0x30000000
-"""Where the core's registers are."""
+REGISTERS = 0x90000000
+"""Where the core's registers are: CPUs take what is from 0x80000000 on as device memory."""
+
+ROM_BYTES = 0x20000
+"""For LiteX's firmware, where there is a CPU to run it."""
 
 
 def parser():
@@ -26,6 +29,7 @@ def parser():
     result.add_argument("--device", default="LFE5U-85F", help="FPGA of the board (default: LFE5U-85F)")
     result.add_argument("--sys-clk-freq", default=40e6, type=float, help="clock of the SoC in Hz (default: 40e6)")
     result.add_argument("--cpu-type", default=None, help="a LiteX CPU, which needs its compiler (default: none)")
+    result.add_argument("--no-software", action="store_true", help="do not compile the CPU's firmware")
     result.add_argument("--direct-dram", action="store_true", help="the core has a port of LiteDRAM of its own")
     result.add_argument("--output-dir", default="build/ulx3s", help="folder to write to (default: build/ulx3s)")
     result.add_argument("--build", action="store_true", help="run the FPGA tools, too")
@@ -38,6 +42,7 @@ def soc(options):
         device=options.device,
         sys_clk_freq=int(options.sys_clk_freq),
         cpu_type=options.cpu_type,
+        integrated_rom_size=ROM_BYTES if options.cpu_type else 0,
         uart_name="crossover+uartbone",
         l2_size=0 if options.direct_dram else 8192,
         with_led_chaser=False,
@@ -49,7 +54,8 @@ def soc(options):
 def main():
     """Run the command."""
     options = parser().parse_args()
-    builder = Builder(soc(options), output_dir=options.output_dir, compile_software=options.cpu_type is not None)
+    software = options.cpu_type is not None and not options.no_software
+    builder = Builder(soc(options), output_dir=options.output_dir, compile_software=software)
     builder.build(run=options.build)
 
 

@@ -37,7 +37,9 @@ def run_soc(script: str, cwd: Path, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("options", [(), ("--direct-dram",)], ids=["bus", "direct"])
+@pytest.mark.parametrize(
+    "options", [(), ("--direct-dram",), ("--cpu-type", "vexriscv", "--no-software")], ids=["bus", "direct", "cpu"]
+)
 def test_ecp5_soc_elaborates(core: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
     result = run_soc("ecp5_soc.py", tmp_path, "--core", str(core), "--output-dir", str(tmp_path), *options)
     assert result.returncode == 0, result.stderr
@@ -46,11 +48,14 @@ def test_ecp5_soc_elaborates(core: Path, tmp_path: Path, options: tuple[str, ...
     text = verilog.read_text()
     assert text.count("\nssvq_core ssvq_core") == 1
     assert 'LOCATE COMP "clk25"' in next(gateware.glob("*.lpf")).read_text()
-    assert ("LiteDRAMAXI2Native" in text) == bool(options)
-    (gateware / "ssvq_core.v").write_bytes((core / "ssvq_core.v").read_bytes())
-    cells = "read_verilog -lib -specify +/ecp5/cells_sim.v +/ecp5/cells_bb.v"
-    script = f"{cells}; read_verilog ssvq_core.v {verilog.name}; hierarchy -check -top {verilog.stem}; proc"
-    run_yosys(script, cwd=gateware)
+    assert ("LiteDRAMAXI2Native" in text) == ("--direct-dram" in options)
+    assert ("VexRiscv" in text) == ("ssvq_interrupt IRQ allocated" in result.stdout + result.stderr)
+    assert ("VexRiscv" in text) == ("vexriscv" in options)
+    if "vexriscv" not in options:  # whose Verilog is not beside the SoC's
+        (gateware / "ssvq_core.v").write_bytes((core / "ssvq_core.v").read_bytes())
+        cells = "read_verilog -lib -specify +/ecp5/cells_sim.v +/ecp5/cells_bb.v"
+        script = f"{cells}; read_verilog ssvq_core.v {verilog.name}; hierarchy -check -top {verilog.stem}; proc"
+        run_yosys(script, cwd=gateware)
 
 
 @pytest.mark.slow
