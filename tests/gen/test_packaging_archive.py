@@ -32,9 +32,10 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 def test_content(folders: tuple[Path, Path]) -> None:
     core, project = folders
     files = content(core, project)
-    assert {"ssvq_core.v", "ssvq_core.core", "manifest.json", "sim/one", "vivado/one", "docs/one.md", "LICENSE"} <= set(
-        files
-    )
+    wanted = {"ssvq_core.v", "ssvq_core.core", "manifest.json", "sim/memory.hex", "vivado/package_ip.tcl", "LICENSE"}
+    assert {*wanted, "docs/one.md", "constraints/ecp5.lpf", "integration/litex/one.py", "synth/one.ys"} <= set(files)
+    (core / "sim" / "tb.vvp").write_text("left by someone")
+    assert set(content(core, project)) == set(files)
     assert list(files)[:-1] == sorted(list(files)[:-1])
     assert list(files)[-1] == SUMS_FILE
     assert len(files) == 1 + sum(rule.required for rule in CONTENT)
@@ -74,12 +75,11 @@ def test_bytes_do_not_depend_on_times_or_owners(folders: tuple[Path, Path]) -> N
 
 def test_archive_unpacks_and_its_sums_hold(folders: tuple[Path, Path], tmp_path: Path) -> None:
     core, project = folders
-    (core / "synth" / "run.sh").write_text("#!/bin/sh\n")
     files = content(core, project)
     with tarfile.open(fileobj=io.BytesIO(packed(files, "top"))) as archive:
         assert [m.name for m in archive] == [f"top/{name}" for name in files]
         assert {(m.mtime, m.uid, m.gid, m.uname, m.gname) for m in archive} == {(0, 0, 0, "", "")}
-        assert {m.name for m in archive if m.mode & 0o111} == {"top/synth/run.sh"}
+        assert {m.name for m in archive if m.mode & 0o111} == {"top/synth/yosys.sh"}
         archive.extractall(tmp_path / "out", filter="data")
     check = ["sha256sum", "--check", "--strict", SUMS_FILE]
     top = tmp_path / "out" / "top"

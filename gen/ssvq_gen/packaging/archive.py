@@ -10,6 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..verilog import TOP
+from .constraints import EXAMPLES
+from .fusesoc import CORE_FILE, WAIVER_FILE, YOSYS_COMMAND
+from .simulation import EXPECTED_FILE, MEMORY_FILE, PARAMETERS_FILE, TEST_BENCH_FILE
+from .vivado import SCRIPT_FILE, WRAPPER_FILE
+
 SUMS_FILE = "SHA256SUMS"
 _MODE, _EXECUTABLE_MODE = 0o644, 0o755
 
@@ -35,22 +41,25 @@ class Rule:
 
 
 CONTENT: tuple[Rule, ...] = (
-    Rule(source="ssvq_core.v"),
-    Rule(source="ssvq_core.h"),
-    Rule(source="ssvq_core.rdl"),
-    Rule(source="ssvq_core.core"),
-    Rule(source="ssvq_core.vlt"),
+    Rule(source=f"{TOP}.v"),
+    Rule(source=f"{TOP}.h"),
+    Rule(source=f"{TOP}.rdl"),
+    Rule(source=CORE_FILE),
+    Rule(source=WAIVER_FILE),
     Rule(source="manifest.json"),
     Rule(source="registers.md"),
     Rule(source="formats.md"),
-    Rule(source="sim/*", target="sim"),
-    Rule(source="synth/*", target="synth"),
-    Rule(source="vivado/*", target="vivado"),
-    Rule(source="constraints/*", target="constraints"),
+    *(Rule(source=name, target="sim") for name in (TEST_BENCH_FILE, PARAMETERS_FILE, MEMORY_FILE, EXPECTED_FILE)),
+    Rule(source=YOSYS_COMMAND, target="synth"),
+    Rule(source="synth/*.ys", target="synth"),
+    Rule(source=SCRIPT_FILE, target="vivado"),
+    Rule(source=WRAPPER_FILE, target="vivado"),
+    *(Rule(source=name, target="constraints") for name in EXAMPLES),
     Rule(source="LICENSE", of_project=True),
     Rule(source="CHANGELOG.md", of_project=True),
     Rule(source="docs/*.md", target="docs", of_project=True),
-    Rule(source="integration/litex/*", target="integration/litex", of_project=True),
+    Rule(source="integration/litex/*.py", target="integration/litex", of_project=True),
+    Rule(source="integration/litex/*.v", target="integration/litex", of_project=True),
     Rule(source="sw/c/**/*", target="sw/c", required=False, of_project=True),
 )
 """What is in every archive. Folders below a pattern with ** are kept; hidden and built files are left out."""
