@@ -25,11 +25,12 @@ from ssvq_gen.packaging.constraints import EXAMPLES
 from ssvq_gen.profile import PROFILE_WORD, PROFILE_WORDS
 from ssvq_gen.rdl import rdl_text
 from ssvq_gen.registers import REGISTERS
+from ssvq_gen.synth import TARGETS
 from ssvq_gen.verilog import core_ports, without_zero_memories
 
 FILES = [
     *("ssvq_core.v", "ssvq_core.h", "ssvq_core.rdl", "registers.md", "formats.md", "manifest.json"),
-    *("ssvq_core.core", "ssvq_core.vlt", "synth/yosys.sh", "synth/synth_xc7.ys", "synth/synth_ecp5.ys"),
+    *("ssvq_core.core", "ssvq_core.vlt", "synth/yosys.sh", *(f"synth/synth_{name}.ys" for name in TARGETS)),
     *("vivado/package_ip.tcl", "vivado/ssvq_core_ip.v"),
     *EXAMPLES,
 ]
