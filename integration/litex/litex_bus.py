@@ -7,7 +7,7 @@ device = ssvq.driver.Device(LitexBus(Uartbone(serial.Serial("/dev/ttyUSB0", 1152
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -87,12 +87,16 @@ class LitexBus:
     client : what reaches the SoC's bus
     registers : address of the core's registers
     memory_base : address of the DRAM window, a multiple of 4096
+    clock : seconds, by which the driver's time-outs count; the host's unless the SoC is simulated
     """
 
-    def __init__(self, client: Client, *, registers: int, memory_base: int) -> None:
+    def __init__(
+        self, client: Client, *, registers: int, memory_base: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
         self._registers = registers
         self._memory_base = memory_base
+        self._clock = clock
 
     @property
     def memory_base(self) -> int:
@@ -139,5 +143,5 @@ class LitexBus:
         return self.read32(REGISTER_BY_NAME[name].offset)
 
     def elapsed(self) -> float:
-        """Seconds of the host's clock."""
-        return time.monotonic()
+        """Seconds of the clock that was given."""
+        return self._clock()

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from litex_bus import LitexBus, Uartbone
+from litex_bus import BridgeError, LitexBus, Uartbone
 
 from ssvq.driver import Device, DriverError
 from ssvq_gen.config import ConfigError, CoreConfig
@@ -27,7 +27,10 @@ HERE = Path(__file__).resolve().parent
 TOP = "bridge_bench"
 _RAM, _REGISTERS = 0x40000000, 0x30000000
 """Addresses in `simulated_soc.py`, which only Python with LiteX can import."""
-_TIMEOUT_S = 300.0
+_BYTE_SECONDS = 64 * 10e-9
+"""`ANSWER_CYCLES` of the bench and its clock's period."""
+_TIMEOUT_S = 0.1
+"""Of simulated time: ten million cycles."""
 _VERILATOR = [
     *(
         "--binary",
@@ -51,11 +54,17 @@ class Pipes:
     def __init__(self, commands: IO[bytes], answers: IO[bytes]) -> None:
         self._commands = commands
         self._answers = answers
+        self._sent = 0
+
+    def elapsed(self) -> float:
+        """Simulated seconds, at least: the bench lets the SoC run between two bytes."""
+        return self._sent * _BYTE_SECONDS
 
     def write(self, data: bytes) -> int:
         """Send bytes to the bridge."""
         count = self._commands.write(data)
         self._commands.flush()
+        self._sent += count
         return count
 
     def read(self, size: int) -> bytes:
@@ -86,7 +95,7 @@ def build(core: Path, folder: Path) -> Path:
 
 
 def run(config: CoreConfig, simulator: Path) -> int:
-    """Run the smoke job through the bridge; bytes of output that are right. Raises DriverError, ToolError.
+    """Run the smoke job through the bridge; bytes of output that are right. Raises BridgeError, DriverError, ToolError.
 
     Every byte is compared with the integer reference: ToolError names the first that differs.
     """
@@ -96,10 +105,10 @@ def run(config: CoreConfig, simulator: Path) -> int:
         os.mkfifo(folder / name)
     with subprocess.Popen([simulator], cwd=folder, stdout=subprocess.DEVNULL) as process:
         with (folder / "commands").open("wb") as commands, (folder / "answers").open("rb") as answers:
-            bus = LitexBus(Uartbone(Pipes(commands, answers)), registers=_REGISTERS, memory_base=_RAM)
-            device = Device(bus, config)
-            outputs = device.run(job.program, job.inputs, timeout_s=_TIMEOUT_S).outputs
-        process.wait(timeout=_TIMEOUT_S)
+            pipes = Pipes(commands, answers)
+            bus = LitexBus(Uartbone(pipes), registers=_REGISTERS, memory_base=_RAM, clock=pipes.elapsed)
+            outputs = Device(bus, config).run(job.program, job.inputs, timeout_s=_TIMEOUT_S).outputs
+        process.wait()
     found = outputs[job.program.jobs[0].name]
     wrong = (found != job.expected).nonzero()
     if wrong[0].size:
@@ -124,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (DriverError, ToolError) as error:
+    except (BridgeError, DriverError, ToolError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"PASS: {count} bytes of output as the reference has them, through LiteX's bridge")

@@ -95,3 +95,11 @@ def test_interrupt_is_an_enabled_event(bus: LitexBus) -> None:
     assert bus.elapsed() - before >= 0.01
     bus.write32(enable, 3)
     assert bus.wait_for_interrupt(10.0)
+
+
+def test_clock_that_is_given(bridge: Bridge) -> None:
+    ticks = iter(range(100))
+    bus = LitexBus(Uartbone(bridge), registers=REGISTERS, memory_base=MEMORY, clock=lambda: next(ticks))
+    assert bus.elapsed() == 0
+    assert not bus.wait_for_interrupt(50.0)
+    assert bus.elapsed() >= 50
