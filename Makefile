@@ -1,9 +1,12 @@
 # Targets with a line after ## are shown by `make help`.
 
 CONFIG ?= base
+CONFIG_NAME = $(notdir $(basename $(CONFIG)))
 PYTHON ?= python3
 PYTEST_ARGS ?=
 JOBS ?= 2
+FUSESOC_TARGETS ?= lint sim
+DIST ?= tiny edge base large
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -14,7 +17,8 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog cosim bench networks accuracy accuracy-quick waves test test-long test-large lint synth docs format clean
+.PHONY: help check setup verilog dist fusesoc regs-html cosim bench networks accuracy accuracy-quick waves \
+	test test-long test-large lint synth docs format clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,8 +34,21 @@ $(STAMP): pyproject.toml models.txt
 
 setup: $(STAMP) ## install what is needed into .venv
 
-verilog: $(STAMP) ## generate a core: build/CONFIG/ssvq_core.v and its manifest, header and documentation
+verilog: $(STAMP) ## generate a core: build/CONFIG/ssvq_core.v, manifest, header, documentation, files for other flows
 	@$(RUN) -m ssvq_gen $(CONFIG) --output build
+	@$(RUN) -m ssvq_sim.smoke $(CONFIG) --output build
+
+fusesoc: CONFIG = tiny
+fusesoc: check verilog ## run FuseSoC targets of a core: FUSESOC_TARGETS="lint sim synth" (CONFIG=tiny unless given)
+	@$(RUN) -m ssvq_gen.packaging.run_fusesoc $(CONFIG) --output build --target $(FUSESOC_TARGETS)
+
+regs-html: verilog ## the registers as HTML pages: build/CONFIG/registers-html
+	@$(RUN) -m peakrdl html build/$(CONFIG_NAME)/ssvq_core.rdl -o build/$(CONFIG_NAME)/registers-html
+
+dist: $(STAMP) ## release archives of all presets, with sums: build/dist (DIST="tiny edge" for some)
+	@for config in $(DIST); do \
+		$(RUN) -m ssvq_gen $$config --output build && $(RUN) -m ssvq_sim.smoke $$config --output build || exit; done
+	@$(RUN) -m ssvq_gen.packaging $(DIST) --output build
 
 cosim: check $(STAMP) ## run real layers of real networks on the simulated core and compare every integer
 	@$(RUN) -m ssvq_gen $(CONFIG) --output build

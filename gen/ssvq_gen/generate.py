@@ -11,6 +11,7 @@ from .config import CoreConfig
 from .docs import formats_markdown, registers_markdown
 from .header import header_text
 from .manifest import manifest_text
+from .packaging.files import packaging_files
 from .rdl import rdl_text
 from .verilog import TOP, build_core, core_ports, emit_verilog
 
@@ -44,6 +45,7 @@ def core_files(config: CoreConfig) -> dict[str, str]:
         RDL_FILE: rdl_text(config),
         "registers.md": registers_markdown(config),
         "formats.md": formats_markdown(config),
+        **packaging_files(config, ports),
     }
     return {**files, MANIFEST_FILE: manifest_text(config, ports, files)}
 
@@ -51,15 +53,17 @@ def core_files(config: CoreConfig) -> dict[str, str]:
 def write_files(files: Mapping[str, str], folder: Path) -> None:
     """Write all files or none: they are complete in a temporary folder before the first is renamed into place.
 
-    A file that already has the right content keeps its time stamp.
+    A file that already has the right content keeps its time stamp. Names may have folders in front.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as name:
         fresh = Path(name)
         for file, text in files.items():
+            (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             (fresh / file).write_text(text, encoding="utf-8", newline="\n")
         for file in files:
             target = folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
             if not target.is_file() or target.read_bytes() != (fresh / file).read_bytes():
                 (fresh / file).replace(target)
 

@@ -22,7 +22,7 @@ from .synth import CHECK_SCRIPT
 from .toolbox import ToolError, run_verilator, run_yosys
 from .verilog import TOP
 
-WAIVERS = Path("lint") / f"{TOP}.vlt"
+WAIVERS = Path(__file__).with_name(f"{TOP}.vlt")
 LATCH_SCRIPT = "select -assert-none t:$dlatch t:$adlatch t:$dlatchsr"
 _MESSAGE = re.compile(r"^%(?:Warning|Error)(?:-(\w+))?: .*", re.MULTILINE)
 

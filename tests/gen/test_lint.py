@@ -8,7 +8,7 @@ import pytest
 from ssvq_gen.lint import WaiverError, check_structure, count_messages, lint_verilog, main, read_waivers, verify_waived
 from ssvq_gen.toolbox import ToolError
 
-WAIVERS = Path(__file__).parents[2] / "lint" / "ssvq_core.vlt"
+WAIVERS = Path(__file__).parents[2] / "gen" / "ssvq_gen" / "ssvq_core.vlt"
 LINE = 'lint_off -rule UNUSEDSIGNAL -file "*/ssvq_core.v"\n'
 
 

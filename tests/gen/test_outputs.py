@@ -21,12 +21,19 @@ from ssvq_gen.docs import main as docs_main
 from ssvq_gen.format import DESCRIPTOR_FIELDS, ErrorCode, Opcode, pack_descriptor
 from ssvq_gen.generate import core_files, generate, write_files
 from ssvq_gen.header import header_text
+from ssvq_gen.packaging.constraints import EXAMPLES
 from ssvq_gen.profile import PROFILE_WORD, PROFILE_WORDS
 from ssvq_gen.rdl import rdl_text
 from ssvq_gen.registers import REGISTERS
+from ssvq_gen.synth import TARGETS
 from ssvq_gen.verilog import core_ports, without_zero_memories
 
-FILES = ["ssvq_core.v", "ssvq_core.h", "ssvq_core.rdl", "registers.md", "formats.md", "manifest.json"]
+FILES = [
+    *("ssvq_core.v", "ssvq_core.h", "ssvq_core.rdl", "registers.md", "formats.md", "manifest.json"),
+    *("ssvq_core.core", "ssvq_core.vlt", "synth/yosys.sh", *(f"synth/synth_{name}.ys" for name in TARGETS)),
+    *("vivado/package_ip.tcl", "vivado/ssvq_core_ip.v"),
+    *EXAMPLES,
+]
 TESTS = Path(__file__).parent
 ROOTS = [TESTS, *(TESTS.parents[1] / root for root in ("gen", "rtl"))]
 RUN_STUB = """
@@ -48,7 +55,8 @@ def config(request: pytest.FixtureRequest) -> CoreConfig:
 def test_files_and_manifest(tmp_path: Path) -> None:
     tiny = PRESETS["tiny"]
     core = generate(tiny, tmp_path)
-    assert sorted(p.name for p in core.folder.iterdir()) == sorted(FILES)
+    written = (path.relative_to(core.folder) for path in core.folder.rglob("*") if path.is_file())
+    assert sorted(map(str, written)) == sorted(FILES)
     manifest = json.loads((core.folder / "manifest.json").read_text())
     assert CoreConfig.from_dict(manifest["config"]) == tiny
     assert manifest["digest"] == f"0x{tiny.digest:016x}"
