@@ -9,7 +9,14 @@ import numpy as np
 
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import ErrorCode, Opcode
-from ssvq_gen.registers import CORE_ID, CORE_VERSION, COUNTERS, REGISTER_BY_NAME, TRAFFIC_COUNTERS
+from ssvq_gen.registers import (
+    CORE_ID,
+    CORE_VERSION,
+    COUNTERS,
+    MEMORY_BASE_ALIGNMENT,
+    REGISTER_BY_NAME,
+    TRAFFIC_COUNTERS,
+)
 
 from ..program import Memory, Program, ProgramError, input_pieces, output_from_pieces
 from ..reference import Int8Array
@@ -28,7 +35,6 @@ from .errors import (
 )
 from .profile import Profile, check_profile, read_profile, require_profile
 
-MEMORY_BASE_ALIGNMENT = 4096
 COUNTER_LIMIT = (1 << 32) - 1
 """Where counters stop; from there on their sum says nothing."""
 WATCHDOG_CYCLES_DEFAULT = 1 << 20
