@@ -47,9 +47,9 @@ static ssvq_text_t read_array(ssvq_json_t *json, void (*read_element)(ssvq_json_
     return (ssvq_text_t){start, json->wrong == NULL ? (size_t)(json->at - start) : 0};
 }
 
-static void skip_number(ssvq_json_t *json)
+static void skip_gain(ssvq_json_t *json)
 {
-    (void)ssvq_json_number(json);
+    (void)ssvq_json_positive(json);
 }
 
 static void skip_piece(ssvq_json_t *json)
@@ -72,13 +72,13 @@ static void read_scale(ssvq_json_t *json, ssvq_tensor_t *tensor)
     for (;;) {
         switch (ssvq_json_member(json, keys, COUNT(keys), &seen)) {
         case 0:
-            tensor->scale = ssvq_json_number(json);
+            tensor->scale = ssvq_json_positive(json);
             break;
         case 1:
             tensor->zero_point = ssvq_json_signed(json);
             break;
         case 2:
-            tensor->gains = read_array(json, skip_number);
+            tensor->gains = read_array(json, skip_gain);
             break;
         default:
             return;

@@ -201,6 +201,18 @@ int32_t ssvq_json_signed(ssvq_json_t *json)
     return sign ? -value : value;
 }
 
+ssvq_text_t ssvq_json_positive(ssvq_json_t *json)
+{
+    const ssvq_text_t text = ssvq_json_number(json);
+    for (size_t i = 0; i < text.size && text.start[i] != 'e' && text.start[i] != 'E' && text.start[0] != '-'; ++i) {
+        if (text.start[i] >= '1' && text.start[i] <= '9') {
+            return text;
+        }
+    }
+    ssvq_json_reject(json, "a positive number");
+    return (ssvq_text_t){text.start, 0};
+}
+
 void ssvq_json_finish(ssvq_json_t *json)
 {
     if (peek(json) != '\0' || json->at != json->end) {

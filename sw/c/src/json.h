@@ -36,6 +36,7 @@ bool ssvq_json_null(ssvq_json_t *json);
    one of 32 bits with a sign. */
 ssvq_text_t ssvq_json_string(ssvq_json_t *json);
 ssvq_text_t ssvq_json_number(ssvq_json_t *json);
+ssvq_text_t ssvq_json_positive(ssvq_json_t *json);
 uint64_t ssvq_json_unsigned(ssvq_json_t *json, uint64_t most);
 int32_t ssvq_json_signed(ssvq_json_t *json);
 

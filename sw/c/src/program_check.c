@@ -64,6 +64,9 @@ static ssvq_result_t check_tensor(const ssvq_program_t *program, ssvq_text_t nam
         return fail_of(failure, name, "job '%t': a tensor must have tokens and channels, not %u x %u", tensor->tokens,
                        tensor->channels);
     }
+    if (tensor->zero_point < INT8_MIN || tensor->zero_point > INT8_MAX) {
+        return fail_of(failure, name, "job '%t': a zero point must be from -128 to 127", 0, 0);
+    }
     bool fits = true;
     uint64_t area = 0;
     ssvq_text_t rest = tensor->pieces;
