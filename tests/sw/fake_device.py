@@ -57,6 +57,10 @@ class FakeBus:
         self.profile: dict[int, int] = {}
         self._draining = 0
 
+    @property
+    def memory_bytes(self) -> int:
+        return self.memory.size
+
     def elapsed(self) -> float:
         return self.time
 

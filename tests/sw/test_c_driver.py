@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from c_driver import Command, Ran, build, checked_command, served
+from c_driver import SOURCES, Command, Ran, build, checked_command, served
 from core_model import CoreFault
 from driver_programs import CONFIG, INPUTS, LAYERS, PROGRAM, with_descriptor
 from fake_device import FakeBus, Faults
@@ -292,6 +293,14 @@ def test_core_part_needs_nothing(changes: dict[str, Any]) -> None:
     assert outside - {"_GLOBAL_OFFSET_TABLE_"} <= {"memcpy", "memcmp", "memset", "memmove", "strlen", "strchr"}
     assert own
     assert all(name.startswith("ssvq_") for name in own)
+
+
+@pytest.mark.skipif(shutil.which("dtc") is None, reason="dtc is not installed")
+def test_device_tree(tmp_path: Path) -> None:
+    source, flags = SOURCES / "examples" / "ssvq.dts", ("-@", "-W", "no-avoid_unnecessary_addr_size")
+    command = ["dtc", *flags, "-I", "dts", "-O", "dtb", "-o", str(tmp_path / "ssvq.dtbo"), str(source)]
+    made = subprocess.run(command, capture_output=True, text=True)
+    assert (made.returncode, made.stderr) == (0, "")
 
 
 def test_usage(command: Command) -> None:

@@ -205,8 +205,8 @@ def test_damaged_headers_are_judged_as_python_does(command: Command) -> None:
         if result == "OK" and expected != "OK":
             assert not is_utf8(data[HEADER_AT : HEADER_AT + struct.unpack_from("<I", data, 12)[0]]), number
         if result != "OK" and expected == "OK":
-            assert is_beyond_c(json.loads(header_of(data))), (number, header_of(data))
-    assert 20 < found.count("OK") < 500
+            assert is_beyond_c(header_of(data)), (number, header_of(data))
+    assert 5 < found.count("OK") < 500
 
 
 def is_utf8(text: bytes) -> bool:
@@ -217,16 +217,18 @@ def is_utf8(text: bytes) -> bool:
     return True
 
 
-def is_beyond_c(header: Any) -> bool:
-    """Whether a header has keys that are not a program's."""
-    tensors = [t for job in header["jobs"] for t in (job["input"], job["output"]) if t]
-    known = {"name", "first_descriptor", "descriptor_count", "input", "output"}
-    keys = [set(job) == known for job in header["jobs"]]
-    keys += [set(t) == {"tokens", "channels", "scale", "pieces"} for t in tensors]
-    keys += [set(t["scale"]) == {"scale", "zero_point", "gains"} for t in tensors]
-    keys += [set(p) == {"offset", "tokens", "channels"} and len(p["tokens"]) == len(p["channels"]) == 2
-             for t in tensors for p in t["pieces"]]  # fmt: skip
-    return not all(keys)
+def is_beyond_c(header: bytes) -> bool:
+    """Whether an object has a key twice, or one that it does not have in a program."""
+    known = [
+        {"config_digest", "word_bytes", "descriptor_offset", "descriptor_count", "memory_bytes", "jobs"},
+        {"name", "first_descriptor", "descriptor_count", "input", "output"},
+        {"tokens", "channels", "scale", "pieces"},
+        {"scale", "zero_point", "gains"},
+        {"offset", "tokens", "channels"},
+    ]
+    usual = []
+    json.loads(header, object_pairs_hook=lambda pairs: usual.append(sorted(k for k, _ in pairs) in map(sorted, known)))
+    return not all(usual)
 
 
 def test_many_pieces(command: Command) -> None:

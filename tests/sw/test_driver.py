@@ -195,6 +195,19 @@ def test_a_window_beyond_the_address_bus(device: Device, bus: FakeBus) -> None:
     check_run(device)
 
 
+def test_a_window_that_is_too_small(bus: FakeBus) -> None:
+    bus.memory = bus.memory[: PROGRAM.memory_bytes - 1]
+    device = Device(bus, CONFIG)
+    message = f"the program needs a window of {PROGRAM.memory_bytes} bytes, this one has {PROGRAM.memory_bytes - 1}"
+    with pytest.raises(ProgramError, match=message):
+        device.run(PROGRAM, INPUTS)
+    with pytest.raises(ProgramError, match=message):
+        device.load(PROGRAM, INPUTS)
+    with pytest.raises(ProgramError, match=message):
+        device.start(PROGRAM)
+    assert not bus.memory.any()
+
+
 def test_spurious_interrupts(device: Device, bus: FakeBus) -> None:
     bus.faults.spurious_interrupts = 3
     check_run(device)

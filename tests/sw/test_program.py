@@ -86,6 +86,14 @@ def test_bad_headers(change: Any, message: str) -> None:
         program_from_bytes(rewritten(change))
 
 
+def test_scale_beyond_floating_point() -> None:
+    def change(header: dict[str, Any]) -> None:
+        header["jobs"][0]["input"]["scale"]["scale"] = 10**400
+
+    with pytest.raises(BadHeader, match="the jobs of the program are malformed"):
+        program_from_bytes(rewritten(change))
+
+
 @pytest.mark.parametrize("missing", ["input", "output"])
 def test_job_without_input_or_output(missing: str) -> None:
     job = replace(PROGRAM.job(), **{missing: None})  # type: ignore[arg-type]

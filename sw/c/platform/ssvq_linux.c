@@ -45,13 +45,13 @@ static bool wait_for_interrupt(void *context, uint64_t timeout_us)
     const ssvq_linux_t *platform = context;
     const uint32_t unmask = 1;
     uint32_t count;
-    struct pollfd wanted = {.fd = platform->uio, .events = POLLIN};
+    struct pollfd wanted = {.fd = platform->interrupt, .events = POLLIN};
     const uint64_t timeout_ms = timeout_us / 1000 + 1;
-    if (write(platform->uio, &unmask, sizeof unmask) != (ssize_t)sizeof unmask ||
+    if (write(platform->interrupt, &unmask, sizeof unmask) != (ssize_t)sizeof unmask ||
         poll(&wanted, 1, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms) <= 0) {
         return false;
     }
-    return read(platform->uio, &count, sizeof count) == (ssize_t)sizeof count;
+    return read(platform->interrupt, &count, sizeof count) == (ssize_t)sizeof count;
 }
 
 /* Accesses to the window must be complete before registers are written. */
@@ -124,6 +124,12 @@ static bool map_registers(ssvq_linux_t *platform, const ssvq_linux_paths_t *path
     return true;
 }
 
+static bool open_interrupt(ssvq_linux_t *platform, const ssvq_linux_paths_t *paths)
+{
+    platform->interrupt = paths->interrupt == NULL ? platform->uio : open(paths->interrupt, O_RDWR | O_CLOEXEC);
+    return platform->interrupt >= 0 || fail(platform, "cannot open", paths->interrupt);
+}
+
 /* What the kernel says of a u-dma-buf, under the class name of the driver's newer or older versions. */
 static bool find_window(const char *sysfs, const char *name, const char *attribute, uint64_t *value)
 {
@@ -165,8 +171,9 @@ bool ssvq_linux_open(ssvq_linux_t *platform, const ssvq_linux_paths_t *paths, ss
 {
     const char *sysfs = paths->sysfs != NULL ? paths->sysfs : "/sys/class";
     uint64_t base = 0;
-    *platform = (ssvq_linux_t){.uio = -1, .memory = -1, .registers = MAP_FAILED, .window = MAP_FAILED};
-    if (!map_registers(platform, paths, sysfs) || !map_window(platform, paths, sysfs, &base)) {
+    *platform = (ssvq_linux_t){.uio = -1, .interrupt = -1, .memory = -1, .registers = MAP_FAILED, .window = MAP_FAILED};
+    if (!map_registers(platform, paths, sysfs) || !open_interrupt(platform, paths) ||
+        !map_window(platform, paths, sysfs, &base)) {
         return false;
     }
     *bus = (ssvq_bus_t){
@@ -191,12 +198,15 @@ void ssvq_linux_close(ssvq_linux_t *platform)
     if (platform->window != MAP_FAILED) {
         munmap(platform->window, platform->window_bytes);
     }
+    if (platform->interrupt >= 0 && platform->interrupt != platform->uio) {
+        close(platform->interrupt);
+    }
     if (platform->uio >= 0) {
         close(platform->uio);
     }
     if (platform->memory >= 0) {
         close(platform->memory);
     }
-    platform->uio = platform->memory = -1;
+    platform->uio = platform->interrupt = platform->memory = -1;
     platform->registers = platform->window = MAP_FAILED;
 }

@@ -10,6 +10,7 @@
    memory : the device of the DRAM window, /dev/udmabuf0 or /dev/mem
    memory_base, memory_bytes : address of the window as the core sees it, and its size. Both 0: what the kernel says of
        the u-dma-buf. They must be given for /dev/mem
+   interrupt : another UIO device that has the core's interrupt, NULL when its own has it
    sysfs : /sys/class when NULL
 */
 typedef struct {
@@ -17,11 +18,13 @@ typedef struct {
     const char *memory;
     uint64_t memory_base;
     uint64_t memory_bytes;
+    const char *interrupt;
     const char *sysfs;
 } ssvq_linux_paths_t;
 
 typedef struct {
     int uio;
+    int interrupt; /* may be the same */
     int memory;
     void *registers;
     size_t registers_mapped;

@@ -21,6 +21,7 @@ static const char help[] =
     "  --memory FILE          DRAM window: /dev/udmabuf0, /dev/mem, or the file that the simulator maps\n"
     "  --memory-base N        its address, and\n"
     "  --memory-bytes N       its size, for /dev/mem; a u-dma-buf's are known\n"
+    "  --interrupt DEVICE     another UIO device that has the core's interrupt\n"
     "  --sysfs FOLDER         where the kernel tells them, if not /sys/class\n"
     "  --input JOB=FILE       input of a job; every job that has one needs it\n"
     "  --output JOB=FILE      write the output of a job\n"
@@ -61,14 +62,23 @@ static bool parse_number(const char *text, uint64_t most, uint64_t *value)
 bool parse(int argc, char **argv, options_t *options)
 {
     static const struct option known[] = {
-        {"uio", 1, NULL, 'u'},          {"socket", 1, NULL, 's'},
-        {"memory", 1, NULL, 'm'},       {"memory-base", 1, NULL, 'b'},
-        {"memory-bytes", 1, NULL, 'z'}, {"sysfs", 1, NULL, 'y'},
-        {"input", 1, NULL, 'i'},        {"output", 1, NULL, 'o'},
-        {"timeout-us", 1, NULL, 't'},   {"watchdog-cycles", 1, NULL, 'w'},
-        {"poll", 0, NULL, 'p'},         {"counters", 0, NULL, 'c'},
-        {"profile", 0, NULL, 'r'},      {"check", 0, NULL, 'k'},
-        {"help", 0, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"uio", 1, NULL, 'u'},
+        {"socket", 1, NULL, 's'},
+        {"memory", 1, NULL, 'm'},
+        {"memory-base", 1, NULL, 'b'},
+        {"memory-bytes", 1, NULL, 'z'},
+        {"sysfs", 1, NULL, 'y'},
+        {"interrupt", 1, NULL, 'q'},
+        {"input", 1, NULL, 'i'},
+        {"output", 1, NULL, 'o'},
+        {"timeout-us", 1, NULL, 't'},
+        {"watchdog-cycles", 1, NULL, 'w'},
+        {"poll", 0, NULL, 'p'},
+        {"counters", 0, NULL, 'c'},
+        {"profile", 0, NULL, 'r'},
+        {"check", 0, NULL, 'k'},
+        {"help", 0, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     bool good = true;
     uint64_t watchdog = SSVQ_WATCHDOG_CYCLES_DEFAULT;
@@ -89,6 +99,9 @@ bool parse(int argc, char **argv, options_t *options)
             break;
         case 'z':
             good = parse_number(optarg, SIZE_MAX, &options->paths.memory_bytes);
+            break;
+        case 'q':
+            options->paths.interrupt = optarg;
             break;
         case 'y':
             options->paths.sysfs = optarg;
