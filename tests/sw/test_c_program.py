@@ -110,8 +110,26 @@ def test_spaces_and_order_do_not_matter(command: Command) -> None:
     header = json.loads(header_of(DATA))
     header["jobs"][0]["input"]["scale"] |= {"scale": 1e-05, "gains": [0.5, 1e3, 2, 1.25e-7]}
     turned = dict(reversed(header.items()))
-    files = [framed(json.dumps(turned, indent=3).encode()), framed(b" \r\n\t" + json.dumps(header).encode() + b"\n ")]
-    assert [result for result, _ in verdicts(command, files)] == ["OK", "OK"]
+    texts = [
+        json.dumps(turned, indent=3).encode(),
+        b" \r\n\t" + json.dumps(header).encode() + b"\n ",
+        json.dumps(header, separators=(" , ", "\t:\n")).encode(),
+    ]
+    assert verdicts(command, [framed(text) for text in texts]) == [("OK", "")] * len(texts)
+
+
+def test_all_jobs_are_found_whatever_is_between_them(command: Command) -> None:
+    header = json.loads(header_of(program_to_bytes(TWO_LAYERS)))
+    for separators in ((",", ":"), (" ,", ":"), ("\n\t, ", " : ")):
+        data = framed(json.dumps(header, separators=separators).encode(), TWO_LAYERS.image.tobytes())
+        (command.folder / "spaces.program").write_bytes(data)
+        lines = command.plain("--check", "spaces.program").lines
+        assert [line.split(":")[0] for line in lines[1:]] == ["job up", "job down"]
+    header["jobs"][1]["first_descriptor"] = 1000
+    found = verdicts(
+        command, [framed(json.dumps(header, separators=(" , ", ":")).encode(), TWO_LAYERS.image.tobytes())]
+    )
+    assert found == [("BAD_HEADER", "job 'down': 6 descriptors from 1000 do not exist")]
 
 
 def test_names(command: Command) -> None:

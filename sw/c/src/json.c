@@ -28,6 +28,11 @@ static char peek(ssvq_json_t *json)
     return json->at < json->end ? *json->at : '\0';
 }
 
+bool ssvq_json_ahead(ssvq_json_t *json, char wanted)
+{
+    return peek(json) == wanted;
+}
+
 void ssvq_json_expect(ssvq_json_t *json, char wanted, const char *name)
 {
     if (peek(json) == wanted && wanted != '\0') {

@@ -19,6 +19,9 @@ ssvq_json_t ssvq_json(ssvq_text_t text);
 /* Say that something else was expected here. */
 void ssvq_json_reject(ssvq_json_t *json, const char *expected);
 
+/* Whether the next character that is no space is this one. */
+bool ssvq_json_ahead(ssvq_json_t *json, char wanted);
+
 /* Read one of the characters of JSON's structure. */
 void ssvq_json_expect(ssvq_json_t *json, char wanted, const char *name);
 

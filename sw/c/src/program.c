@@ -73,14 +73,11 @@ ssvq_result_t ssvq_program_open(ssvq_program_t *program, const void *file, size_
     return ssvq_check_program(program, failure);
 }
 
-/* Read one element of an array from the text that is left of it; a comma before it is passed over. */
+/* Read one element of an array from the text that is left of it, before which there may be a comma. */
 static bool next_element(ssvq_text_t *rest, ssvq_json_t *json)
 {
     *json = ssvq_json(*rest);
-    if (json->at < json->end && *json->at == ',') {
-        ++json->at;
-    }
-    bool first = true;
+    bool first = !ssvq_json_ahead(json, ',');
     return ssvq_json_element(json, &first);
 }
 
