@@ -179,9 +179,7 @@ def test_covers_are_judged_as_python_does(command: Command) -> None:
     files = []
     for _ in range(200):
         pieces = random_pieces(rng)
-        files.append(
-            rewritten(lambda header, pieces=pieces: header["jobs"][0]["input"].update(pieces=pieces))  # type: ignore[misc]
-        )
+        files.append(rewritten(lambda header, pieces=pieces: header["jobs"][0]["input"].update(pieces=pieces)))
     expected = [python_verdict(data) for data in files]
     assert [result for result, _ in verdicts(command, files)] == expected
     assert 40 < expected.count("OK") < 160
