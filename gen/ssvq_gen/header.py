@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from . import format
 from .config import MAX_BURST_BEATS, CoreConfig, WeightFormat
 from .manifest import digest_text
-from .profile import PROFILE_FIELDS, PROFILE_WORDS
-from .registers import CORE_ID, CORE_VERSION, REGISTERS
+from .profile import PROFILE_FIELDS, PROFILE_STORED, PROFILE_WORDS
+from .registers import (
+    AXIL_ADDR_WIDTH,
+    CORE_ID,
+    CORE_VERSION,
+    COUNTERS,
+    MEMORY_BASE_ALIGNMENT,
+    REGISTERS,
+    TRAFFIC_COUNTERS,
+)
 
 _ACCESSORS = """\
 /* Value in place of a register field: SSVQ_FIELD(SSVQ_REG_IRQ_ENABLE_DONE, 1). */
@@ -38,7 +48,7 @@ def _define(name: str, value: str, doc: str = "") -> str:
 
 
 def _configuration(config: CoreConfig) -> list[str]:
-    numbers = {key.upper(): value for key, value in config.to_dict().items() if isinstance(value, int)}
+    numbers = {key.upper(): int(value) for key, value in config.to_dict().items() if isinstance(value, int)}
     numbers |= {
         "WORD_BYTES": config.word_bytes,
         "ACTIVATION_DEPTH": config.activation_depth,
@@ -47,6 +57,8 @@ def _configuration(config: CoreConfig) -> list[str]:
         "MAX_VECTOR_DIM": config.max_vector_dim,
         "MAX_BURST_BEATS": MAX_BURST_BEATS,
         "DRAM_ALIGNMENT": format.DRAM_ALIGNMENT,
+        "MEMORY_BASE_ALIGNMENT": MEMORY_BASE_ALIGNMENT,
+        "REGISTER_BYTES": 1 << AXIL_ADDR_WIDTH,
         "PROFILE_WORDS": PROFILE_WORDS,
     }
     lines = [
@@ -94,6 +106,22 @@ def _enum(name: str, members: list[tuple[str, int, str]]) -> list[str]:
     return [f"enum {name} {{", *rows, "};"]
 
 
+def _list(name: str, members: Iterable[str]) -> list[str]:
+    """A macro that names every member of a table: X(A) X(B)."""
+    return [_define(f"SSVQ_{name}(X)", " \\\n    ".join(f"X({member})" for member in members))]
+
+
+def _lists() -> list[str]:
+    return [
+        *_list("CYCLE_COUNTERS", (name for name, _ in COUNTERS)),
+        *_list("TRAFFIC_COUNTERS", (name for name, _ in TRAFFIC_COUNTERS)),
+        *_list("PROFILE_STORED", PROFILE_STORED),
+        *_list("OPCODES", (o.name for o in format.Opcode)),
+        *_list("MATRIX_OPCODES", (o.name for o in format.MATRIX_OPCODES)),
+        *_list("ERROR_CODES", (f'{e.name}, "{e.meaning}"' for e in format.ErrorCode)),
+    ]
+
+
 def header_text(config: CoreConfig) -> str:
     """The header; it needs C99 and `<stdint.h>` only, and C++ takes it too."""
     sections = [
@@ -111,6 +139,11 @@ def header_text(config: CoreConfig) -> str:
             _enum(
                 "ssvq_profile_word", [(f"PROFILE_WORD_{name}", n, doc) for n, (name, doc) in enumerate(PROFILE_FIELDS)]
             ),
+        ),
+        (
+            "Lists for software that has a line for each member, as X(NAME); the total of cycles is the first counter,"
+            "\n   those in a profile follow its times, and X of ERROR_CODES also takes the meaning",
+            _lists(),
         ),
     ]
     parts = [

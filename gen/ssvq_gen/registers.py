@@ -10,6 +10,8 @@ CORE_ID = 0x53535651
 CORE_VERSION = 0x0001_0001
 """Major version in the upper half, minor in the lower."""
 AXIL_ADDR_WIDTH = 12
+MEMORY_BASE_ALIGNMENT = 4096
+"""Bytes to which the DRAM window is aligned; the address bits below do not exist."""
 
 
 class Access(Enum):

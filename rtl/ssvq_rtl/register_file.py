@@ -8,6 +8,7 @@ from ssvq_gen.config import CoreConfig
 from ssvq_gen.registers import (
     AXIL_ADDR_WIDTH,
     COUNTERS,
+    MEMORY_BASE_ALIGNMENT,
     REGISTER_BY_NAME,
     REGISTERS,
     TRAFFIC_COUNTERS,
@@ -17,9 +18,6 @@ from ssvq_gen.registers import (
 
 from .bus import ERROR_CODE_WIDTH, TAG_WIDTH, RegisterBusSignature
 from .checks import require_config
-
-MEMORY_BASE_ALIGNMENT = 4096
-"""Bytes to which the job's DRAM window is aligned; the address bits below do not exist."""
 
 _ALWAYS_WRITABLE = ("IRQ_ENABLE",)
 

@@ -45,7 +45,7 @@ async def run_jobs(dut: Any) -> None:
     config = read_config(folder)
     memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
     registers = AxiLiteMaster(dut)
-    _set_ports(dut, Behaviour().ports(config.beat_bytes, 0))
+    set_ports(dut, Behaviour().ports(config.beat_bytes, 0))
     Clock(dut.aclk, CLOCK_NS, unit="ns").start()
     await reset(dut)
     for line in sys.stdin:
@@ -53,7 +53,8 @@ async def run_jobs(dut: Any) -> None:
         write_result(folder, index, await _run(dut, config, registers, memory, read_job(folder, index)))
 
 
-def _set_ports(dut: Any, values: dict[str, int]) -> None:
+def set_ports(dut: Any, values: dict[str, int]) -> None:
+    """Drive ports of the bench, by name."""
     for name, value in values.items():
         getattr(dut, name).value = value
 
@@ -63,12 +64,12 @@ async def _run(
 ) -> JobResult:
     seen = memory[: job.program.memory_bytes + GUARD_BYTES]
     seen[:] = FILL
-    _set_ports(dut, job.behaviour.ports(config.beat_bytes, job.memory_base))
+    set_ports(dut, job.behaviour.ports(config.beat_bytes, job.memory_base))
     await Timer(CLOCK_NS, unit="ns")
     start, wall = current_cycle(), time.monotonic()
     helpers: list[Task[None]] = []
     if job.behaviour.hang:
-        helpers.append(cocotb.start_soon(_hang(dut, job.behaviour.hang)))
+        helpers.append(cocotb.start_soon(hang_channels(dut, job.behaviour.hang)))
     if job.abort_after is not None:
         helpers.append(cocotb.start_soon(_abort(registers, job.abort_after)))
     result, error = await bridge(drive)(SimulationBus(dut, registers, seen, job.memory_base), config, job)
@@ -94,7 +95,8 @@ def current_cycle() -> int:
     return int(get_sim_time("ns")) // CLOCK_NS
 
 
-async def _hang(dut: Any, hang: Hang) -> None:
+async def hang_channels(dut: Any, hang: Hang) -> None:
+    """Stop channels of the memory, after and for some cycles from now."""
     if hang.after:
         await Timer(hang.after * CLOCK_NS, unit="ns")
     dut.bus_hang.value = sum(1 << CHANNELS.index(name) for name in hang.channels)

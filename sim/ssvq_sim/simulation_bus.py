@@ -99,6 +99,11 @@ class SimulationBus:
         """Address of the DRAM window on the core's bus."""
         return self._memory_base
 
+    @property
+    def memory_bytes(self) -> int:
+        """Size of the DRAM window."""
+        return self._memory.size
+
     def read32(self, offset: int) -> int:
         """A register, by its byte offset."""
         return resume(self._registers.read)(offset)

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +101,7 @@ def _header(text: bytes) -> dict[str, Any]:
 def _jobs(data: Any) -> tuple[Job, ...]:
     try:
         return tuple(_job(entry) for entry in data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise BadHeader(f"the jobs of the program are malformed: {error!r}") from error
 
 
@@ -136,7 +136,9 @@ def _integer(value: object) -> int:
 
 
 def _pair(values: Any) -> tuple[int, int]:
-    return cast("tuple[int, int]", tuple(_integer(v) for v in (values[0], values[1])))
+    if not isinstance(values, list) or len(values) != 2:
+        raise TypeError(f"{values!r} is not a pair")
+    return _integer(values[0]), _integer(values[1])
 
 
 def save_program(program: Program, path: Path) -> None:

@@ -18,13 +18,13 @@ from ssvq_gen.__main__ import main
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.docs import formats_markdown
 from ssvq_gen.docs import main as docs_main
-from ssvq_gen.format import DESCRIPTOR_FIELDS, ErrorCode, Opcode, pack_descriptor
+from ssvq_gen.format import DESCRIPTOR_FIELDS, MATRIX_OPCODES, ErrorCode, Opcode, pack_descriptor
 from ssvq_gen.generate import core_files, generate, write_files
 from ssvq_gen.header import header_text
 from ssvq_gen.packaging.constraints import EXAMPLES
-from ssvq_gen.profile import PROFILE_WORD, PROFILE_WORDS
+from ssvq_gen.profile import PROFILE_STORED, PROFILE_WORD, PROFILE_WORDS
 from ssvq_gen.rdl import rdl_text
-from ssvq_gen.registers import REGISTERS
+from ssvq_gen.registers import COUNTERS, REGISTERS, TRAFFIC_COUNTERS
 from ssvq_gen.synth import TARGETS
 from ssvq_gen.verilog import core_ports, without_zero_memories
 
@@ -140,6 +140,13 @@ def test_header_compiles_and_packs_a_descriptor_as_python_does(
         for r in REGISTERS
     )
     checks += "".join(f'_Static_assert(SSVQ_PROFILE_WORD_{w} == {n}, "{w}");\n' for w, n in PROFILE_WORD.items())
+    lists = {
+        "CYCLE_COUNTERS": [name for name, _ in COUNTERS],
+        "TRAFFIC_COUNTERS": [name for name, _ in TRAFFIC_COUNTERS],
+        "PROFILE_STORED": PROFILE_STORED,
+        "OPCODES": [o.name for o in Opcode],
+        "MATRIX_OPCODES": [o.name for o in MATRIX_OPCODES],
+    }
     (tmp_path / "ssvq_core.h").write_text(header_text(config))
     (tmp_path / "main.c").write_text(
         f"""
@@ -150,11 +157,16 @@ def test_header_compiles_and_packs_a_descriptor_as_python_does(
 _Static_assert(SSVQ_CONFIG_DIGEST == 0x{config.digest:x}u, "digest");
 _Static_assert(SSVQ_ERROR_CODE_ABORTED == {ErrorCode.ABORTED.value}, "error");
 _Static_assert(SSVQ_FORMAT_VQ == {WeightFormat.VQ.value}, "format");
+_Static_assert(SSVQ_ATTENTION == {int(config.attention)} && SSVQ_VECTOR == {int(config.vector)}, "flags");
+#define TEXT(name) #name " "
+#define CODE(name, meaning) #name ": " meaning "\\n"
+static const char *const lists[] = {{{", ".join(f"SSVQ_{name}(TEXT)" for name in lists)}, SSVQ_ERROR_CODES(CODE)}};
 _Static_assert(SSVQ_PROFILE_WORDS == {PROFILE_WORDS} && SSVQ_PROFILE_DEPTH == {config.profile_depth}, "profile");
 int main(void) {{
     ssvq_descriptor_t d = {{{{0xffffffffu}}}};
     SSVQ_DESCRIPTOR_SET(&d, MAGIC, SSVQ_DESCRIPTOR_MAGIC);
     {assignments}
+    for (unsigned i = 0; i < sizeof lists / sizeof *lists; ++i) fprintf(stderr, "%s\\n", lists[i]);
     if (SSVQ_DESCRIPTOR_GET(&d, TOKENS) != {values["tokens"]}u) return 1;
     return fwrite(d.words, sizeof d, 1, stdout) == 1 ? 0 : 1;
 }}
@@ -162,8 +174,10 @@ int main(void) {{
     )
     flags = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     subprocess.run(["cc", *flags, "main.c", "-o", "main"], cwd=tmp_path, check=True)
-    packed = subprocess.run([tmp_path / "main"], capture_output=True, check=True).stdout
-    assert packed == pack_descriptor(values)
+    ran = subprocess.run([tmp_path / "main"], capture_output=True, check=True)
+    assert ran.stdout == pack_descriptor(values)
+    said = "".join(" ".join(names) + " \n" for names in lists.values())
+    assert ran.stderr.decode() == said + "".join(f"{e.name}: {e.meaning}\n" for e in ErrorCode) + "\n"
 
 
 def test_header_is_cplusplus_too(tmp_path: Path) -> None:

@@ -42,19 +42,24 @@ class Faults:
 
 
 class FakeBus:
-    """Implements `ssvq.driver.Bus`; time advances by one microsecond with every access. A job ends while waiting."""
+    """Implements `ssvq.driver.Bus`; time advances by `access_seconds` with every access. A job ends while waiting."""
 
     def __init__(self, config: CoreConfig, *, memory_bytes: int = 1 << 20) -> None:
         self.memory = np.zeros(memory_bytes, dtype=np.uint8)
         self.memory_base = 0x1_4000_0000
         self.faults = Faults()
         self.time = 0.0
+        self.access_seconds = 1e-6
         self.model = CoreModel(config)
         self.registers = {r.name: r.init for r in REGISTERS}
         self.registers["DIGEST_LO"] = config.digest & 0xFFFF_FFFF
         self.registers["DIGEST_HI"] = config.digest >> 32
         self.profile: dict[int, int] = {}
         self._draining = 0
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.memory.size
 
     def elapsed(self) -> float:
         return self.time
@@ -72,7 +77,7 @@ class FakeBus:
             raise ValueError(f"{size} bytes at {offset} are outside the DRAM window")
 
     def read32(self, offset: int) -> int:
-        self.time += 1e-6
+        self.time += self.access_seconds
         register = _BY_OFFSET[offset]
         if register is _STATUS and self._draining:
             self._draining -= 1
@@ -84,7 +89,7 @@ class FakeBus:
         return 0 if register.access is Access.W else self.registers[register.name]
 
     def write32(self, offset: int, value: int) -> None:
-        self.time += 1e-6
+        self.time += self.access_seconds
         if not 0 <= value < 1 << 32:
             raise ValueError(f"{value} is no 32-bit value")
         register = _BY_OFFSET[offset]
@@ -100,12 +105,12 @@ class FakeBus:
     def wait_for_interrupt(self, timeout_s: float) -> bool:
         if self.faults.spurious_interrupts:
             self.faults.spurious_interrupts -= 1
-            self.time += 1e-6
+            self.time += self.access_seconds
             return True
         if self._is("BUSY") and not self.faults.hangs:
             self._execute()
         raised = bool(self.registers["IRQ_STATUS"] & self.registers["IRQ_ENABLE"])
-        self.time += 1e-6 if raised else timeout_s
+        self.time += self.access_seconds if raised else timeout_s
         return raised
 
     def _is(self, *names: str) -> bool:

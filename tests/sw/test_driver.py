@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from core_model import CoreFault
+from driver_programs import CONFIG, INPUTS, LAYERS, PROGRAM, with_descriptor
 from fake_device import FakeBus, Faults
-from layers import random_input, random_layer
 
-from ssvq.compile import compile_layers
 from ssvq.driver import (
     JOB_ERRORS,
     Bus,
@@ -28,28 +27,10 @@ from ssvq.driver import (
     WrongDevice,
     WrongVersion,
 )
-from ssvq.program import Program, ProgramError
-from ssvq_gen.config import PRESETS, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_BYTES, FIELD_BY_NAME, ErrorCode, pack_descriptor
+from ssvq.program import ProgramError
+from ssvq_gen.config import PRESETS
+from ssvq_gen.format import ErrorCode
 from ssvq_gen.registers import COUNTERS, TRAFFIC_COUNTERS
-
-CONFIG = PRESETS["tiny"].replace(axi_addr_width=40)
-LAYERS = [
-    (
-        random_layer(
-            np.random.default_rng(0), weight_format=WeightFormat.SSVQ, out_channels=20, in_channels=30, name="up"
-        ),
-        5,
-    ),
-    (
-        random_layer(
-            np.random.default_rng(1), weight_format=WeightFormat.INT8, out_channels=9, in_channels=8, name="down"
-        ),
-        70,
-    ),
-]
-PROGRAM = compile_layers(CONFIG, LAYERS)
-INPUTS = {layer.name: random_input(np.random.default_rng(2), tokens, layer) for layer, tokens in LAYERS}
 
 
 @pytest.fixture
@@ -148,16 +129,6 @@ def test_unknown_error_code_and_descriptor(device: Device, bus: FakeBus) -> None
     assert caught.value.layer is None
 
 
-def with_descriptor(index: int, **changes: int) -> Program:
-    image = PROGRAM.image.copy()
-    start = PROGRAM.descriptor_offset + index * DESCRIPTOR_BYTES
-    values = {**PROGRAM.descriptor(index), **changes}
-    owned = {name: value for name, value in values.items() if FIELD_BY_NAME[name].belongs_to(values["opcode"])}
-    changed = pack_descriptor(owned)
-    image[start : start + DESCRIPTOR_BYTES] = np.frombuffer(changed, dtype=np.uint8)
-    return replace(PROGRAM, image=image)
-
-
 @pytest.mark.parametrize(
     ("changes", "kind", "message"),
     [
@@ -222,6 +193,19 @@ def test_a_window_beyond_the_address_bus(device: Device, bus: FakeBus) -> None:
         device.run(PROGRAM, INPUTS)
     bus.memory_base -= 4096
     check_run(device)
+
+
+def test_a_window_that_is_too_small(bus: FakeBus) -> None:
+    bus.memory = bus.memory[: PROGRAM.memory_bytes - 1]
+    device = Device(bus, CONFIG)
+    message = f"the program needs a window of {PROGRAM.memory_bytes} bytes, this one has {PROGRAM.memory_bytes - 1}"
+    with pytest.raises(ProgramError, match=message):
+        device.run(PROGRAM, INPUTS)
+    with pytest.raises(ProgramError, match=message):
+        device.load(PROGRAM, INPUTS)
+    with pytest.raises(ProgramError, match=message):
+        device.start(PROGRAM)
+    assert not bus.memory.any()
 
 
 def test_spurious_interrupts(device: Device, bus: FakeBus) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layers import random_input, random_layer
+from layers import random_input
+from program_files import BAD_HEADERS, DATA, LAYER, PROGRAM, rewritten
 
-from ssvq.compile import compile_layer
 from ssvq.program import Program, ProgramError, input_pieces, place_input, read_output
 from ssvq.program_file import (
     VERSION,
@@ -30,22 +29,6 @@ from ssvq.program_file import (
     program_to_bytes,
     save_program,
 )
-from ssvq_gen.config import PRESETS, WeightFormat
-
-LAYER = random_layer(np.random.default_rng(0), weight_format=WeightFormat.SSVQ, out_channels=20, in_channels=30)
-PROGRAM = compile_layer(PRESETS["tiny"], LAYER, 100)
-DATA = program_to_bytes(PROGRAM)
-
-
-def rewritten(change: Any, *, image: bytes | None = None) -> bytes:
-    """A file with a changed header and a correct digest."""
-    header_bytes = struct.unpack_from("<I", DATA, 12)[0]
-    header = json.loads(DATA[24 : 24 + header_bytes])
-    change(header)
-    text = json.dumps(header).encode()
-    content = PROGRAM.image.tobytes() if image is None else image
-    body = struct.pack("<8sIIQ", b"SSVQPROG", VERSION, len(text), len(content)) + text + content
-    return body + hashlib.sha256(body).digest()
 
 
 def test_file_round_trip(tmp_path: Path) -> None:
@@ -94,52 +77,20 @@ def test_any_changed_byte_is_noticed(position: int, change: int) -> None:
         program_from_bytes(DATA[:position] + bytes([DATA[position] ^ change]) + DATA[position + 1 :])
 
 
-def _set(**values: Any) -> Any:
-    return lambda header: header.update(values)
-
-
-def _job(**values: Any) -> Any:
-    return lambda header: header["jobs"][0].update(values)
-
-
-def _input(**values: Any) -> Any:
-    return lambda header: header["jobs"][0]["input"].update(values)
-
-
-def _piece(**values: Any) -> Any:
-    return lambda header: header["jobs"][0]["input"]["pieces"][0].update(values)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
-    [
-        (_set(extra=1), "must have exactly"),
-        (lambda header: header.pop("jobs"), "must have exactly"),
-        (_set(word_bytes="8"), "word_bytes must be an integer, not '8'"),
-        (_set(word_bytes=7), "word_bytes must be a power of two from 4 to 128, not 7"),
-        (_set(config_digest=1 << 64), "config_digest must be 64 bits"),
-        (_set(memory_bytes=1 << 33), "memory_bytes must be from"),
-        (_set(memory_bytes=64), "memory_bytes must be from"),
-        (_set(descriptor_offset=32), "are not in the image"),
-        (_set(descriptor_count=60000), "are not in the image"),
-        (_set(descriptor_count=0), "are not in the image"),
-        (_set(jobs=3), "the jobs of the program are malformed"),
-        (_set(jobs=[{}]), "the jobs of the program are malformed"),
-        (_job(first_descriptor=100), "descriptors 100 to"),
-        (_job(descriptor_count=1.5), r"1.5 is not an integer"),
-        (_input(tokens=99), "its pieces do not cover 99 x 30 exactly once"),
-        (_input(tokens=1000), "its pieces do not cover 1000 x 30 exactly once"),
-        (_input(scale={"scale": -1, "zero_point": 0, "gains": []}), "scale must be positive"),
-        (_piece(offset=1), "not aligned or not within the window"),
-        (_piece(offset=1 << 40), "not aligned or not within the window"),
-        (_piece(offset=0), "not aligned or not within the window"),
-        (_piece(tokens=[50, 100]), "its pieces do not cover 100 x 30 exactly once"),
-        (_piece(tokens=[50, 50]), "a piece is empty"),
-        (lambda header: header["jobs"].append(header["jobs"][0]), "two jobs have the same name"),
-    ],
+    BAD_HEADERS,
 )
 def test_bad_headers(change: Any, message: str) -> None:
     with pytest.raises(BadHeader, match=message):
+        program_from_bytes(rewritten(change))
+
+
+def test_scale_beyond_floating_point() -> None:
+    def change(header: dict[str, Any]) -> None:
+        header["jobs"][0]["input"]["scale"]["scale"] = 10**400
+
+    with pytest.raises(BadHeader, match="the jobs of the program are malformed"):
         program_from_bytes(rewritten(change))
 
 

@@ -1,4 +1,4 @@
-"""The driver: a `Device` speaks register names over a `Bus`, which a simulation or a real machine implements."""
+"""The driver: a `Device` speaks register names over a `Bus`, which a simulation or a machine implements."""
 
 from .bus import Bus
 from .device import Device, RunResult
@@ -22,6 +22,8 @@ from .errors import (
     WrongVersion,
 )
 from .profile import Profile, ProfileRow
+from .pynq_bus import PynqBus
+from .uio_bus import UioBus
 
 __all__ = [
     "JOB_ERRORS",
@@ -41,8 +43,10 @@ __all__ = [
     "MemoryRangeError",
     "Profile",
     "ProfileRow",
+    "PynqBus",
     "RecoveryFailed",
     "RunResult",
+    "UioBus",
     "WeightLengthError",
     "WrongDevice",
     "WrongVersion",

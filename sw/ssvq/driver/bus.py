@@ -20,6 +20,11 @@ class Bus(Protocol):
         """Address of the DRAM window as the core sees it, a multiple of 4096."""
         ...
 
+    @property
+    def memory_bytes(self) -> int:
+        """Size of the DRAM window."""
+        ...
+
     def read32(self, offset: int) -> int:
         """A register, by its byte offset."""
         ...

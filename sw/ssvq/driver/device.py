@@ -8,27 +8,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import ErrorCode, Opcode
-from ssvq_gen.registers import CORE_ID, CORE_VERSION, COUNTERS, REGISTER_BY_NAME, TRAFFIC_COUNTERS
+from ssvq_gen.registers import (
+    CORE_ID,
+    CORE_VERSION,
+    COUNTERS,
+    MEMORY_BASE_ALIGNMENT,
+    REGISTER_BY_NAME,
+    TRAFFIC_COUNTERS,
+)
 
 from ..program import Memory, Program, ProgramError, input_pieces, output_from_pieces
 from ..reference import Int8Array
 from .bus import Bus
 from .errors import (
-    JOB_ERRORS,
     CounterMismatch,
     DeviceBusy,
     DigestMismatch,
     DriverError,
-    JobFailed,
     JobTimeout,
     RecoveryFailed,
     WrongDevice,
     WrongVersion,
 )
+from .job_failure import failure_of_job
 from .profile import Profile, check_profile, read_profile, require_profile
 
-MEMORY_BASE_ALIGNMENT = 4096
 COUNTER_LIMIT = (1 << 32) - 1
 """Where counters stop; from there on their sum says nothing."""
 WATCHDOG_CYCLES_DEFAULT = 1 << 20
@@ -131,6 +135,7 @@ class Device:
 
     def load(self, program: Program, inputs: Mapping[str, Int8Array]) -> None:
         """Write the image and the inputs to DRAM. Raises ProgramError, DeviceBusy."""
+        self._require_window(program)
         pieces = [entry for name, x in inputs.items() for entry in input_pieces(program, x, job=name)]
         self._require_not_busy()
         self.recover()
@@ -141,14 +146,9 @@ class Device:
     def start(self, program: Program, *, watchdog_cycles: int = WATCHDOG_CYCLES_DEFAULT) -> None:
         """Start a loaded program. Leftovers of an earlier job are cleared.
 
-        Raises DeviceBusy when a job is running, ProgramError when the window is not addressable.
+        Raises DeviceBusy when a job is running, ProgramError when the window is too small or not addressable.
         """
-        window_end = self._bus.memory_base + program.memory_bytes
-        if window_end > 1 << self._config.axi_addr_width:
-            raise ProgramError(
-                f"the program's window ends at {window_end:#x}, beyond the core's {self._config.axi_addr_width}-bit "
-                "addresses"
-            )
+        self._require_window(program)
         self._require_not_busy()
         self.recover()
         self.write("IRQ_STATUS", _EVENTS)
@@ -168,7 +168,7 @@ class Device:
             if status & _DONE:
                 return
             if status & _ERROR:
-                failure = self._failure(program)
+                failure = failure_of_job(self.read, program)
                 self._recover_after(failure)
                 raise failure
             left = deadline - self._bus.elapsed()
@@ -237,26 +237,18 @@ class Device:
         except RecoveryFailed as failed:
             raise failed from error
 
+    def _require_window(self, program: Program) -> None:
+        """Beyond its window a core would write to memory that belongs to others."""
+        base, size, bits = self._bus.memory_base, program.memory_bytes, self._config.axi_addr_width
+        if size > self._bus.memory_bytes:
+            raise ProgramError(f"the program needs a window of {size} bytes, this one has {self._bus.memory_bytes}")
+        if base + size > 1 << bits:
+            raise ProgramError(f"the program's window ends at {base + size:#x}, beyond the core's {bits}-bit addresses")
+
     def _require_not_busy(self) -> None:
         status = self.read("STATUS")
         if status & _BUSY:
             raise DeviceBusy("a job is running that was not started here; recover() aborts it")
-
-    def _failure(self, program: Program) -> JobFailed:
-        number, descriptor = self.read("ERROR_CODE"), self.read("ERROR_DESCRIPTOR")
-        address = self._read_pair("ERROR_ADDR")
-        job = program.job_of_descriptor(descriptor)
-        layer = job.name if job else None
-        what = f"descriptor {descriptor}"
-        if job:
-            opcode = program.descriptor(descriptor)["opcode"]
-            name = Opcode(opcode).name if opcode in list(Opcode) else f"opcode {opcode}"
-            what += f" ({name} of layer {job.name!r})"
-        code: ErrorCode | int = ErrorCode(number) if number in list(ErrorCode) else number
-        meaning = f"{code.meaning} ({code.name})" if isinstance(code, ErrorCode) else f"unknown error code {number}"
-        kind = JOB_ERRORS.get(code, JobFailed) if isinstance(code, ErrorCode) else JobFailed
-        message = f"{what} failed: {meaning}, address {address:#x}"
-        return kind(message, code=code, descriptor=descriptor, address=address, layer=layer)
 
     def _read_pair(self, name: str) -> int:
         return self.read(f"{name}_LO") | self.read(f"{name}_HI") << 32
