@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
 
 from ..config import PRESETS, ConfigError, CoreConfig
-from ..generate import generate
+from ..generate import Generated, generate
 from ..toolbox import ToolError
 from .command import chosen, target_argument
 from .limits import LIMITS, Limits, LimitsError, read_limits, regressions, renewed, write_limits
@@ -38,15 +39,21 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("config", help=f"a preset ({', '.join(PRESETS)}) or a TOML file")
     target_argument(result)
     result.add_argument("--output", type=Path, default=Path("build"), help="folder to write to (default: build)")
+    result.add_argument("--jobs", type=int, default=2, help="targets at the same time, about 1 GB each (default: 2)")
     result.add_argument("--every-block", action="store_true", help="show the blocks below 1 %% of the LUTs as well")
     result.add_argument("--limits", type=Path, default=LIMITS, help=f"table of limits (default: {LIMITS})")
     result.add_argument("--renew-limits", action="store_true", help="write this run's counts into the table of limits")
     return result
 
 
-def _synthesize(config: CoreConfig, target: Target, verilog: Path) -> Report:
-    with Stage(f"{config.name} on {target.title}") as stage:
-        return synthesize(config, target, verilog, progress=stage.step("synthesis"))
+def _synthesize(core: Generated, targets: Sequence[Target], jobs: int) -> list[Report]:
+    """Reports in the order of the targets, `jobs` of them at the same time."""
+    with Stage(f"synthesis of {core.config.name}") as stage, ThreadPoolExecutor(jobs) as pool:
+        return list(
+            pool.map(
+                lambda target: synthesize(core.config, target, core.verilog, progress=stage.step(target.title)), targets
+            )
+        )
 
 
 def _limits(options: argparse.Namespace) -> Limits:
@@ -61,10 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 120)
     try:
+        if options.jobs < 1:
+            raise ConfigError(f"--jobs must be 1 or more, not {options.jobs}")
         config = CoreConfig.load(options.config)
         limits = _limits(options)
         core = generate(config, options.output)
-        reports = [_synthesize(config, target, core.verilog) for target in chosen(options.target)]
+        reports = _synthesize(core, chosen(options.target), options.jobs)
         write_reports(config, reports, core.folder / "synth.json")
         if options.renew_limits:
             write_limits(renewed(config.name, reports, limits), options.limits)

@@ -58,6 +58,8 @@ def test_bad_arguments(limits: Path, capsys: pytest.CaptureFixture[str]) -> None
     limits.unlink()
     assert run(limits, "tiny") == 2
     assert f"error: {limits}" in capsys.readouterr().err
+    assert run(limits, "tiny", "--jobs", "0") == 2
+    assert capsys.readouterr().err == "error: --jobs must be 1 or more, not 0\n"
     with pytest.raises(SystemExit):
         run(limits, "tiny", "--target", "spartan")
 
