@@ -20,6 +20,11 @@ CLOCK = "clock"
 CORE = "core"
 """Instance name of the core in the harness: names of its signals begin with it."""
 CORE_CLOCK = "aclk"
+STIMULUS = "harness_shift_register_of_all_inputs"
+RESPONSE = "harness_exclusive_or_of_all_outputs"
+OUTPUTS = "harness_wires_of_all_outputs"
+"""Names in the harness. They are long: Yosys names a look-up table after the shortest of the wires beside it, and the
+core's names are the ones to see on a critical path."""
 FOLD = 4
 """Bits that one flip-flop of the tree takes: as many as a look-up table has inputs on the smaller families."""
 
@@ -46,25 +51,25 @@ def harness_text(ports: Sequence[Port]) -> str:
     folds = [out_width, *fold_widths(out_width)]
     lines = [
         f"module {HARNESS}(input {CLOCK}, input serial_in, output serial_out);",
-        f"  reg [{in_width - 1}:0] stimulus;",
-        f"  wire [{out_width - 1}:0] response;",
-        *(f"  reg [{width - 1}:0] fold{level};" for level, width in enumerate(folds)),
-        f"  assign serial_out = fold{len(folds) - 1}[0];",
+        f"  reg [{in_width - 1}:0] {STIMULUS};",
+        f"  wire [{out_width - 1}:0] {OUTPUTS};",
+        *(f"  reg [{width - 1}:0] {RESPONSE}{level};" for level, width in enumerate(folds)),
+        f"  assign serial_out = {RESPONSE}{len(folds) - 1}[0];",
         f"  always @(posedge {CLOCK}) begin",
-        f"    stimulus <= {{stimulus[{in_width - 2}:0], serial_in}};" if in_width > 1 else "    stimulus <= serial_in;",
-        "    fold0 <= response;",
+        f"    {STIMULUS} <= {{{STIMULUS}, serial_in}};",
+        f"    {RESPONSE}0 <= {OUTPUTS};",
     ]
     for level, (width, narrower) in enumerate(pairwise(folds)):
         for bit in range(narrower):
             top = min((bit + 1) * FOLD, width) - 1
-            lines.append(f"    fold{level + 1}[{bit}] <= ^fold{level}[{top}:{bit * FOLD}];")
+            lines.append(f"    {RESPONSE}{level + 1}[{bit}] <= ^{RESPONSE}{level}[{top}:{bit * FOLD}];")
     lines += ["  end", f"  {TOP} {CORE} (", *_connections(inputs, outputs), "  );", "endmodule"]
     return "\n".join(lines) + "\n"
 
 
 def _connections(inputs: Sequence[Port], outputs: Sequence[Port]) -> list[str]:
     connections = [f"    .{CORE_CLOCK}({CLOCK})"]
-    for register, side in (("stimulus", inputs), ("response", outputs)):
+    for register, side in ((STIMULUS, inputs), (OUTPUTS, outputs)):
         low = 0
         for port in side:
             connections.append(f"    .{port.name}({register}[{low + port.width - 1}:{low}])")
