@@ -75,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         core = generate(config, options.output)
         reports = _synthesize(core, chosen(options.target), options.jobs)
         write_reports(config, reports, core.folder / "synth.json")
-        if options.renew_limits:
+        faults = [f"{TARGETS[r.target].title}: {fault}" for r in reports for fault in r.faults]
+        if options.renew_limits and not faults:
             write_limits(renewed(config.name, reports, limits), options.limits)
     except (ConfigError, LimitsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -88,7 +89,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(report_table(config, reports))
     for line in shortages(config, reports):
         console.print(line)
-    faults = [f"{TARGETS[r.target].title}: {fault}" for r in reports for fault in r.faults]
     if not options.renew_limits:
         faults += regressions(config.name, reports, limits)
     for fault in faults:

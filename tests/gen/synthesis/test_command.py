@@ -69,6 +69,8 @@ def test_faults_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     path.write_text("{}")
     assert run(path, "tiny", "--target", "xc7") == 1, "the stub has no MAC"
     assert "FAIL Xilinx 7: 0 DSP blocks in the array instead of 64" in capsys.readouterr().err
+    assert run(path, "tiny", "--target", "xc7", "--renew-limits") == 1
+    assert path.read_text() == "{}", "a core with a fault sets no limits"
 
 
 def test_targets_in_order() -> None:
