@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -30,8 +31,9 @@ def count_dsps(target: Target, cells: Iterable[Cell]) -> dict[str, int]:
     """DSP blocks by the part of the core that their instance path names: array, requantizer, vector or elsewhere."""
     parts = (ARRAY_PART, REQUANTIZER_PART, VECTOR_PART)
     counts = {ARRAY_PART: 0, REQUANTIZER_PART: 0}
+    weight = functools.cache(lambda cell_type: target.count({cell_type: 1})["dsp"])
     for cell in cells:
-        if number := target.count({cell.type: 1})["dsp"]:
+        if number := weight(cell.type):
             path = steps(plain_path(cell.name))
             part = next((part for part in parts if any(step.startswith(part) for step in path)), "rest of the core")
             counts[part] = counts.get(part, 0) + number
