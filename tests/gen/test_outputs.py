@@ -25,7 +25,7 @@ from ssvq_gen.packaging.constraints import EXAMPLES
 from ssvq_gen.profile import PROFILE_STORED, PROFILE_WORD, PROFILE_WORDS
 from ssvq_gen.rdl import rdl_text
 from ssvq_gen.registers import COUNTERS, REGISTERS, TRAFFIC_COUNTERS
-from ssvq_gen.synth import TARGETS
+from ssvq_gen.synthesis.targets import TARGETS
 from ssvq_gen.verilog import core_ports, without_zero_memories
 
 FILES = [

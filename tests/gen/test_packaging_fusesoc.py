@@ -13,7 +13,7 @@ from ssvq_gen.generate import core_files, generate, write_files
 from ssvq_gen.packaging.archive import content, packed
 from ssvq_gen.packaging.fusesoc import core_file_text, core_name
 from ssvq_gen.packaging.run_fusesoc import main, run_target
-from ssvq_gen.synth import TARGETS
+from ssvq_gen.synthesis.targets import TARGETS
 from ssvq_gen.toolbox import ToolError
 from ssvq_sim.core_verilog import core_verilog
 from ssvq_sim.smoke.files import smoke_files

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..config import CoreConfig
 from ..manifest import digest_text
 from ..registers import CORE_VERSION
+from ..synthesis.script import CHECK_SCRIPT
+from ..synthesis.targets import TARGETS, Target
 from ..verilog import TOP
 from .simulation import EXPECTED_FILE, MEMORY_FILE, PARAMETERS_FILE, TEST_BENCH, TEST_BENCH_FILE
-
-if TYPE_CHECKING:
-    from ..synth import Target
 
 CORE_FILE = f"{TOP}.core"
 WAIVER_FILE = f"{TOP}.vlt"
@@ -137,8 +134,6 @@ def core_file_text(config: CoreConfig) -> str:
 
 def synthesis_files() -> dict[str, str]:
     """The Yosys scripts by their names below the core's folder, and the command that runs them."""
-    from ..synth import CHECK_SCRIPT
-
     scripts = {}
     for name, target in _synthesis_targets().items():
         lines = [
@@ -147,7 +142,7 @@ def synthesis_files() -> dict[str, str]:
             "design -save raw",
             *CHECK_SCRIPT.split("; "),
             "design -load raw",
-            target.command,
+            f"{target.command} -top {TOP}",
             "check -assert -noinit",
             "stat",
             f"write_json {name}.json",
@@ -158,6 +153,4 @@ def synthesis_files() -> dict[str, str]:
 
 def _synthesis_targets() -> dict[str, Target]:
     """FPGA family by the name of the FuseSoC target."""
-    from ..synth import TARGETS  # which imports the generator
-
     return {f"synth_{name}": target for name, target in TARGETS.items()}
