@@ -37,7 +37,8 @@ def synthesis_script(target: Target, verilog: str) -> str:
             run(target.flipflop_label, "check"),
             f"hierarchy -check -top {TOP}",
             "check -assert -noinit",
-            "autoname",
+            # Cells that still have the name of the module they were written in keep it.
+            "autoname t:* c:$flatten* %d",
             f"dump -o {CELLS_FILE} t:*",
         ]
     )
