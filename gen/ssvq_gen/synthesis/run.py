@@ -22,7 +22,7 @@ def expected_dsps(config: CoreConfig, target: Target) -> dict[str, int]:
     if target.dsps_per_mac is None or target.dsps_per_requantize_lane is None:
         return {}
     return {
-        ARRAY_PART: target.dsps_per_mac * config.rows * config.cols,
+        ARRAY_PART: target.dsps_per_mac * config.rows * config.cols // (2 if config.packed_macs else 1),
         REQUANTIZER_PART: target.dsps_per_requantize_lane * config.requantize_lanes,
     }
 

@@ -65,6 +65,12 @@ def test_resources_are_counted(tmp_path: Path, target: str) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["ssvq_core.v"]
 
 
+def test_packed_arrays_take_half_of_the_dsps() -> None:
+    packed = TINY.replace(target="xc7", packed_macs=True)
+    assert expected_dsps(TINY, TARGETS["xc7"])["array"] == 64
+    assert expected_dsps(packed, TARGETS["xc7"])["array"] == 32
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_memory_in_flipflops_is_found(tmp_path: Path, target: str) -> None:
     report = synth_text(RESETTABLE_MEMORY, tmp_path, target)
