@@ -27,15 +27,26 @@ def expected_dsps(config: CoreConfig, target: Target) -> dict[str, int]:
     }
 
 
+_PARTS = {
+    ARRAY_PART: ARRAY_PART,
+    "accumulator": ARRAY_PART,
+    REQUANTIZER_PART: REQUANTIZER_PART,
+    VECTOR_PART: VECTOR_PART,
+}
+"""Parts by the modules of a cell's path. An accumulator has no multiplier: its adder may be in the DSP block of the
+array's last row, which is then called after it."""
+
+
 def count_dsps(target: Target, cells: Iterable[Cell]) -> dict[str, int]:
     """DSP blocks by the part of the core that their instance path names: array, requantizer, vector or elsewhere."""
-    parts = (ARRAY_PART, REQUANTIZER_PART, VECTOR_PART)
     counts = {ARRAY_PART: 0, REQUANTIZER_PART: 0}
     weight = functools.cache(lambda cell_type: target.count({cell_type: 1})["dsp"])
     for cell in cells:
         if number := weight(cell.type):
             path = steps(plain_path(cell.name))
-            part = next((part for part in parts if any(step.startswith(part) for step in path)), "rest of the core")
+            part = next(
+                (_PARTS[name] for name in _PARTS if any(step.startswith(name) for step in path)), "rest of the core"
+            )
             counts[part] = counts.get(part, 0) + number
     return counts
 

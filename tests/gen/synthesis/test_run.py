@@ -93,11 +93,12 @@ def test_dsps_by_part() -> None:
     names = [
         "$flatten\\array.\\column0.$mul$ssvq_core.v:2933$6661",
         "$flatten\\drain.\\requantizer.$mul$ssvq_core.v:4088$7207.sliceA.last",
+        "\\matmul.accumulator.after0_DSP48E1_C",
         "$flatten\\sequencer.$mul$ssvq_core.v:1$1",
     ]
     cells = [Cell(type="DSP48E1", name=name) for name in names]
     counts = count_dsps(TARGETS["xc7"], [*cells, Cell(type="LUT6", name="\\array.x")])
-    assert counts == {"array": 1, "requantizer": 1, "rest of the core": 1}
+    assert counts == {"array": 2, "requantizer": 1, "rest of the core": 1}
     vector = Cell(type="MULT18X18", name="\\vector.lanes.product")
     assert count_dsps(TARGETS["gowin"], [vector]) == {"array": 0, "requantizer": 0, "vector": 2}
 
