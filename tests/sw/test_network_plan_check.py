@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from convolutional_networks import compiled
+from convolutional_networks import compiled, samples_of, seeded
 from test_network_file import TINY, transformer
-from test_network_images import NETWORKS, samples_of, seeded
+from test_network_images import NETWORKS
 
 from ssvq.network import GraphError
 from ssvq.network.files.network_check import check_network
