@@ -39,6 +39,10 @@ def test_a_trained_model_on_the_golden_model(norm: bool, tmp_path: Path) -> None
     file = tmp_path / "net.ssvqnet"
     result = run("compile", *model, *weights, "--samples", tmp_path / "images.npy", "--config", "tiny", "-o", file)
     assert result.exit_code == 0, result.output
+    line = "ranges of what 3 layers read and write are those of their training"
+    assert f"{line}\n" in result.output
+    bare = run("compile", *model, *weights[:2], "--config", "tiny", "-o", tmp_path / "bare.ssvqnet")
+    assert f"{line}; --checkpoint would give the model what else was trained" in bare.output
     network = load_network(file).network
     found = torch.cat([network.run_reference((image[None],))["output"] for image in images])
     integers = deployed(ready(recipe, option, brief=True).trainer.model)

@@ -108,6 +108,7 @@ def compile(
             ranges = calibrate(graph, _each(given, step), clip=cast("Clip", clip), percentile=percentile)
         compressed = _stored(graph, core, layers) if layers else _compressed(graph, core, rules)
         ranges = with_stored_ranges(graph, ranges, compressed)
+        trained = sum(layer.input_scale is not None for layer in compressed.values())
         made = _assemble(read, core, ranges, compressed, given[0], strict=strict)
         save_network(made, output)
         pictures = save_pictures(made, output) if explain else []
@@ -119,6 +120,7 @@ def compile(
         from ssvq.network.report.explain import explain as explained
 
         about: dict[str, object] = {"file": str(output), "file_bytes": output.stat().st_size, "hint": hint}
+        about["trained_layers"] = trained
         if explain:
             steps = {part.name: explained(part.compiled, core) for part in made.network.core_parts}
             about |= {"steps": {name: [asdict(row) for row in rows] for name, rows in steps.items()}}
@@ -130,6 +132,9 @@ def compile(
         typer.echo(hint)
     if layers is None and (note := rules.note(graph)) is not None:
         typer.echo(note)
+    if trained:
+        rest = "" if checkpoint else "; --checkpoint would give the model what else was trained"
+        typer.echo(f"ranges of what {trained} layers read and write are those of their training{rest}")
     for picture in pictures:
         typer.echo(f"{picture}: the activation memory over time")
     typer.echo(f"{output}: {output.stat().st_size:,} bytes")
