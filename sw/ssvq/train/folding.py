@@ -21,11 +21,14 @@ def folded(layer: L, norm: nn.Module) -> L:
     `y = gain * (W x + b - mean) / sqrt(variance + eps) + shift` is `y = W' x + b'` with a weight of the same shape.
 
     Raises:
-        ValueError: the batch norm has no running statistics.
+        ValueError: the batch norm has no running statistics, or a `forward` of its own.
     """
     mean, variance = getattr(norm, "running_mean", None), getattr(norm, "running_var", None)
     if not (isinstance(norm, Norm) and mean is not None and variance is not None):
         raise ValueError(f"a batch norm without running statistics cannot be folded: {norm}")
+    if type(norm).forward is not nn.BatchNorm2d.forward:  # of 1d as well; what else it does would be lost
+        kind = type(norm).__name__
+        raise ValueError(f"a batch norm must do nothing else to be folded, and {kind} has a forward of its own: {norm}")
     gain = (variance + norm.eps).rsqrt() * (norm.weight if norm.affine else 1.0)
     shift = norm.bias if norm.affine else torch.zeros_like(gain)
     result = copy.deepcopy(layer)
