@@ -114,6 +114,12 @@ def test_an_onnx_file(tmp_path: Path) -> None:
         run(*given, *twice)
     )
     assert "y: input_shapes must be for inputs of the file (x)" in refused(run(*given, "--input-shape", "y=1,6"))
+    for shape, where in (("1,6:int64", path), ("x=1,6:float32", "x")):
+        line = refused(run(*given, "--input-shape", shape))
+        assert line == f"error: {where}: an ONNX file has the types of its inputs: an input shape must be without " + (
+            f":{shape.partition(':')[2]}"
+        )
+    assert not file.exists()
     assert run(*given, "--input-shape", "1,6").exit_code == 0
     bare = file.read_bytes()
     assert "takes neither a checkpoint nor options" in refused(run(*given, "--option", "a=1"))

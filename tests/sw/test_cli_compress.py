@@ -83,6 +83,7 @@ def test_options_of_the_model(tmp_path: Path) -> None:
         (["--rule", "head"], "a rule must be PATTERN=FORMAT[:CODEBOOK_SIZE:VECTOR_DIM[:KEEP:GROUP]], not 'head'"),
         (["--rule", "head=ssvq:16"], "weights must be FORMAT[:SIZE:DIM[:KEEP:GROUP]], FORMAT of ssvq, vq, "),
         (["--option", "classes"], "an option must be KEY=VALUE, not 'classes'"),
+        (["--option", "norm=False"], "an option's value must be JSON, or text: norm=false, not norm=False"),
         (["--option", "width=3"], "must be of checkpoint, classes, not 'width'"),
         (["--checkpoint", "none.pt"], "checkpoint must be a file, not 'none.pt'"),
         (["--input-shape", "1,x"], "an input shape must be [NAME=]1,3,224,224[:DTYPE], DTYPE of float32, "),

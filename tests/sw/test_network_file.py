@@ -174,6 +174,7 @@ CHANGES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda tree: core_network(tree)["steps"][0]["LinearStep"]["source"]["Block"].update(tensor="x"), "no tensor 'x'"),
     (lambda tree: core_network(tree)["steps"][0]["LinearStep"]["source"]["Block"].update(tokens=99), "is not within"),
     (lambda tree: core_network(tree)["steps"][0]["LinearStep"]["source"]["Block"].update(token=-1), "is not within"),
+    (lambda tree: tree["CompiledModel"]["layers"][0]["LayerSummary"].update(weights=0), "a layer must have weights"),
     (lambda tree: core_network(tree).update(outputs={"map": []}), "an output must be an input or a result"),
     (lambda tree: first_of(tree, "ProductStep")["product"]["IntegerProduct"].update(batch_count=1 << 40), "at most"),
     (

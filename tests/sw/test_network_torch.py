@@ -104,6 +104,8 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[int, ...], list[str]]] = {
     "addmm with a bias": (lambda x: torch.addmm(MATRIX[0], x, MATRIX), ROW, ["Linear"]),
     "bmm": (lambda x: torch.bmm(x, x.mT), TOKENS, ["Transpose", "MatMul"]),
     "scaled operands": (lambda x: (x * 0.5) @ (x.transpose(1, 2) * 0.25), TOKENS, ["Transpose", "MatMul", "Multiply"]),
+    "a sum that begins with 0": (lambda x: sum((x @ MATRIX, x @ MATRIX)), TOKENS, ["Linear", "Linear", "Add"]),
+    "a number added to a product": (lambda x: x @ MATRIX + 2, TOKENS, ["Linear", "Add"]),
     "reshape": (lambda x: x.reshape(5, -1), TOKENS, ["Reshape"]),
     "flatten": (lambda x: x.flatten(1), IMAGE, ["Reshape"]),
     "unflatten": (lambda x: x.unflatten(-1, (2, -1)), ROW, ["Reshape"]),

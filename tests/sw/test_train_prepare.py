@@ -4,8 +4,8 @@ import copy
 
 import pytest
 import torch
-from torch import nn
-from trained_models import FORMATS, INT4, LAYER_NAMES, SSVQ, VQ, images, mixed, rules
+from torch import Tensor, nn
+from trained_models import FORMATS, INT4, INT8, LAYER_NAMES, SSVQ, VQ, images, mixed, rules
 
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq.quantize.rules import Rule
@@ -81,6 +81,21 @@ def test_batch_norms_fold_and_the_model_computes_the_same() -> None:
     assert isinstance(model.norm, nn.Identity)
     assert isinstance(model.depthwise_norm, nn.Identity)
     assert torch.allclose(model(x), expected, atol=0.05 * float(expected.abs().max()))
+
+
+class ClampedNorm(nn.BatchNorm2d):
+    """With an activation, as some packages have them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any images."""
+        return super().forward(x).relu()
+
+
+def test_a_batch_norm_that_does_more_is_refused_and_nothing_changes() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), ClampedNorm(8)).eval()
+    with pytest.raises(ValueError, match="must do nothing else to be folded, and ClampedNorm has a forward of its own"):
+        prepare(model, rules(INT8), example_inputs=(images(),), progress=False)
+    assert not prepared_layers(model)
 
 
 def test_a_tensor_has_one_range_and_a_clamp_belongs_to_it() -> None:

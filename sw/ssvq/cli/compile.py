@@ -29,6 +29,7 @@ HELP = """Compile a model for a core: one file with everything that `ssvq run` n
 \b
     ssvq compile deit_tiny --config base -o deit.ssvqnet
     ssvq compile fashion_vit --layers vit.ssvq --samples images.npy --config edge -o vit.ssvqnet
+    ssvq compile fashion_vit --layers run/model.ssvq --checkpoint run/model.safetensors -o vit.ssvqnet
     ssvq compile model.onnx --format int8 --samples photos/ -o model.ssvqnet --strict
     ssvq compile file:model.py:build --input-shape 1,16 --config tiny -o model.ssvqnet --explain
 
@@ -42,8 +43,12 @@ sample and the float model's outputs for it go into the file, so that `ssvq run`
 --explain shows what every step reads and writes, at which words of the activation memory, what moves on the bus for it,
 and how full the memory is; and writes net.memory.svg, a picture of the memory over time.
 
-Weights are those of --layers, a container from `ssvq compress` or `ssvq train`, or are compressed now. Cycles are the
-least that arithmetic and bytes allow, without vector operations; `ssvq run --backend sim` counts the real ones.
+Weights are those of --layers, a container from `ssvq compress` or `ssvq train`, or are compressed now. A trained
+container has ranges of activations, too: those of what its layers read and write are taken in place of the samples'.
+What else was trained, such as norms and positions, comes with --checkpoint, model.safetensors beside the container.
+
+Cycles are the least that arithmetic and bytes allow, without vector operations; `ssvq run --backend sim` counts the
+real ones.
 """
 
 
@@ -81,6 +86,7 @@ def compile(
         from ssvq.network.files.samples import noise, read_samples
         from ssvq.network.hosting.backend import bus_rate
         from ssvq.network.hosting.partition import batch_hint
+        from ssvq.network.integer.stored_ranges import with_stored_ranges
         from ssvq_gen.config import CoreConfig
 
         require_folder(output)
@@ -101,6 +107,8 @@ def compile(
         with progress("calibrate", len(given)) as step:
             ranges = calibrate(graph, _each(given, step), clip=cast("Clip", clip), percentile=percentile)
         compressed = _stored(graph, core, layers) if layers else _compressed(graph, core, rules)
+        ranges = with_stored_ranges(graph, ranges, compressed)
+        trained = sum(layer.input_scale is not None for layer in compressed.values())
         made = _assemble(read, core, ranges, compressed, given[0], strict=strict)
         save_network(made, output)
         pictures = save_pictures(made, output) if explain else []
@@ -112,6 +120,7 @@ def compile(
         from ssvq.network.report.explain import explain as explained
 
         about: dict[str, object] = {"file": str(output), "file_bytes": output.stat().st_size, "hint": hint}
+        about["trained_layers"] = trained
         if explain:
             steps = {part.name: explained(part.compiled, core) for part in made.network.core_parts}
             about |= {"steps": {name: [asdict(row) for row in rows] for name, rows in steps.items()}}
@@ -123,6 +132,9 @@ def compile(
         typer.echo(hint)
     if layers is None and (note := rules.note(graph)) is not None:
         typer.echo(note)
+    if trained:
+        rest = "" if checkpoint else "; --checkpoint would give the model what else was trained"
+        typer.echo(f"ranges of what {trained} layers read and write are those of their training{rest}")
     for picture in pictures:
         typer.echo(f"{picture}: the activation memory over time")
     typer.echo(f"{output}: {output.stat().st_size:,} bytes")

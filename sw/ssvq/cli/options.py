@@ -18,7 +18,9 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 Checkpoint = Annotated[Path | None, typer.Option(help="Weights of the model, .safetensors or of torch.save.")]
 ModelOptions = Annotated[
     list[str] | None,
-    typer.Option("--option", metavar="KEY=VALUE", help="Argument of the model's factory, as classes=10; repeatable."),
+    typer.Option(
+        "--option", metavar="KEY=VALUE", help="Argument of the model's factory in JSON, as classes=10; repeatable."
+    ),
 ]
 InputShapes = Annotated[
     list[str] | None,
@@ -63,10 +65,15 @@ def read(
     return read_model(source)
 
 
+_PYTHON = {"True": "true", "False": "false", "None": "null"}
+
+
 def _option(text: str) -> tuple[str, object]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise ValueError(f"an option must be KEY=VALUE, not {text!r}")
+    if value in _PYTHON:  # as text it would count as true
+        raise ValueError(f"an option's value must be JSON, or text: {key}={_PYTHON[value]}, not {text}")
     try:
         return key, json.loads(value)
     except ValueError:

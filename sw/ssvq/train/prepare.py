@@ -17,7 +17,7 @@ from ssvq.quantize.model import CompressionResult, compress_layers
 from ssvq.quantize.rules import ROOT_NAME, Layer, Rule, select_layers
 from ssvq.train.activations import ActivationConfig, ActivationQuantizer, Channels
 from ssvq.train.codebook_weight import CodebookWeight
-from ssvq.train.folding import folded
+from ssvq.train.folding import FoldedNorm, Norm, folded
 from ssvq.train.parametrization import WeightParametrization
 from ssvq.train.ssvq_weight import SsvqWeight
 from ssvq.train.uniform_weight import FlexRoundWeight, LearnedStepWeight
@@ -113,10 +113,11 @@ def prepare(
     weights = {name: config.weights for name, config in configs.items()}
     result = compress_layers(layers, weights, importance=importance, progress=progress, console=console)
     for name, norm in norms.items():
+        left = FoldedNorm(cast(Norm, model.get_submodule(norm)), name, moves_bias=chosen[name][0].bias is None)
         chosen[name][0].weight.data = layers[name].weight.data
         chosen[name][0].bias = layers[name].bias
         parent, _, child = norm.rpartition(".")
-        setattr(model.get_submodule(parent), child, nn.Identity())
+        setattr(model.get_submodule(parent), child, left)
     for name, (layer, config) in chosen.items():
         _parametrize(layer, result.layers[name], config)
     _add_quantizers({name: layer for name, (layer, _) in chosen.items()}, configs, wiring)

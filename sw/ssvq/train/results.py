@@ -14,6 +14,7 @@ from ssvq.files import write_atomically
 from ssvq.train.convert import compressed_layers
 from ssvq.train.deploy import runs_in_integers
 from ssvq.train.loop import evaluate
+from ssvq.train.plain_state import plain_state
 from ssvq.train.prepare import prepared_layers
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Results:
 def write_results(run: Run) -> Results:
     """Evaluate a trained model and write `result.json`, `model.safetensors` and, of compressed layers, `model.ssvq`.
 
-    `model.safetensors` has the model's state dict: for a float model, a checkpoint for the next recipe.
+    `model.safetensors` has the state dict of the model that the recipe names, with the weights as they are stored: a
+    checkpoint for the next recipe, and for `ssvq compile` beside the container.
 
     Raises:
         OSError: a file cannot be written.
@@ -59,9 +61,7 @@ def write_results(run: Run) -> Results:
     if trainer.processes.is_first:
         if layers:
             save(folder / CONTAINER_NAME, layers)
-        # copies, as safetensors takes no tensors that share memory
-        state = {name: tensor.detach().cpu().clone() for name, tensor in trainer.model.state_dict().items()}
-        write_atomically(folder / WEIGHTS_NAME, safetensors.torch.save(state))
+        write_atomically(folder / WEIGHTS_NAME, safetensors.torch.save(plain_state(trainer.model)))
         text = json.dumps(_report(run, results), indent=2)
         write_atomically(folder / RESULT_NAME, f"{text}\n".encode())
     run.display.results(metrics, bits)

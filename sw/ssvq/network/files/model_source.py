@@ -28,12 +28,12 @@ class InputShape:
     Attributes:
         name: of an ONNX file's input; "" for its only one, and for other models.
         shape: of the input.
-        dtype: of the input.
+        dtype: of the input; None where the text has none.
     """
 
     name: str
     shape: Shape
-    dtype: torch.dtype
+    dtype: torch.dtype | None
 
     @classmethod
     def parse(cls, text: str) -> InputShape:
@@ -47,7 +47,7 @@ class InputShape:
         ):
             known = ", ".join(dtypes)
             raise ValueError(f"an input shape must be [NAME=]1,3,224,224[:DTYPE], DTYPE of {known}, not {text!r}")
-        return cls(name=name, shape=tuple(map(int, numbers)), dtype=dtypes[dtype] if colon else torch.float32)
+        return cls(name=name, shape=tuple(map(int, numbers)), dtype=dtypes[dtype] if colon else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +121,10 @@ def _onnx_graph(source: ModelSource) -> Graph:
         raise GraphError(
             source.spec, f"an ONNX file's input shapes must each have the name of another input, not {names}"
         )
+    for own in source.input_shapes:
+        if own.dtype is not None:
+            rule = f"an ONNX file has the types of its inputs: an input shape must be without :{short(own.dtype)}"
+            raise GraphError(own.name or source.spec, rule)
     graph: Graph = from_onnx.graph_of_onnx(Path(source.spec), input_shapes=shapes)
     return graph
 
@@ -133,7 +137,7 @@ def _inputs(source: ModelSource, model: nn.Module) -> ModelInputs:
     if source.input_shapes:
         return ModelInputs(
             shapes=tuple(own.shape for own in source.input_shapes),
-            dtypes=tuple(short(own.dtype) for own in source.input_shapes),
+            dtypes=tuple(short(own.dtype or torch.float32) for own in source.input_shapes),
             preparation=known.preparation if known else _preparation(source.input_shapes[0].shape),
         )
     if known is not None:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import math
 
+from ssvq.convolution_geometry import ConvolutionGeometry
 from ssvq.network.errors import GraphError
-from ssvq.network.integer.integer_network import IntegerNetwork, NetworkInput, ProductStep, VectorStep, moved
+from ssvq.network.integer.integer_network import (
+    ImageStep,
+    IntegerNetwork,
+    NetworkInput,
+    ProductStep,
+    VectorStep,
+    moved,
+)
 from ssvq.network.integer.strided import Block, View
 from ssvq_gen.format import FIELD_BY_NAME
 
@@ -28,6 +36,8 @@ def check_network(network: IntegerNetwork) -> None:
             targets += moved(step.source, step.source_stride, last), moved(step.operand, step.operand_stride, last)
         else:
             sources = step.sources
+        if isinstance(step, ImageStep):
+            _check_image(step)
         for block in sources:
             _check_block(network, step.name, block, repeated=isinstance(step, VectorStep))
         for block in targets:
@@ -50,8 +60,31 @@ def _stored_size(own: NetworkInput) -> int:
         return math.prod(own.shape)
     if len(own.shape) != 3:
         raise GraphError(own.name, f"windows are of an image (H, W, C), not {own.shape}")
+    _check_padding(own.name, own.windows)
     height, width, channels = (own.shape[axis] for axis in own.permutation)
     return math.prod(own.windows.output_size(height, width)) * own.windows.positions * channels
+
+
+def _check_image(step: ImageStep) -> None:
+    """Before anything is computed, which of numbers out of reach could take any memory and time."""
+    geometry = step.operation.geometry
+    _check_padding(step.name, geometry)
+    for what in ("stride", "dilation"):
+        if max(values := getattr(geometry, what)) > (most := FIELD_BY_NAME[f"{what}_x"].bounds[1]):
+            raise GraphError(step.name, f"{what} must be at most {most}, not {values}")
+    (start, stop), most = step.rows, FIELD_BY_NAME["input_height"].bounds[1]
+    if not 1 <= min(step.height, step.width) <= max(step.height, step.width) <= most:
+        raise GraphError(
+            step.name, f"an image must have 1 to {most} rows and columns, not {step.height} x {step.width}"
+        )
+    rows, columns = geometry.output_size(step.height, step.width)
+    if not 0 <= start < stop <= rows or step.target.tokens != (stop - start) * columns:
+        raise GraphError(step.name, f"rows {start} to {stop} of {rows} x {columns} must be its {step.target}")
+
+
+def _check_padding(name: str, geometry: ConvolutionGeometry) -> None:
+    if max(geometry.padding) > (most := FIELD_BY_NAME["origin_x"].bounds[1]):
+        raise GraphError(name, f"padding must be at most {most}, not {geometry.padding}")
 
 
 def _check_block(network: IntegerNetwork, step: str, block: Block, *, repeated: bool = False) -> None:

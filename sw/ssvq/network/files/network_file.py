@@ -31,6 +31,7 @@ from ssvq.network import operators as ops
 from ssvq.network.errors import GraphError
 from ssvq.network.files import host_functions
 from ssvq.network.files.network_check import check_network
+from ssvq.network.files.plan_check import check_plan
 from ssvq.network.files.tree_codec import Array, Codec, CodecError
 from ssvq.network.graph import Graph, Node
 from ssvq.network.hosting.partitioned_network import CorePart, HostPart, PartitionedNetwork
@@ -144,6 +145,7 @@ def network_from_bytes(content: bytes) -> CompiledModel:
         model: CompiledModel = CODEC.decode(json.loads(text), arrays, CompiledModel)
         for core in model.network.core_parts:
             check_network(core.compiled.network)
+            check_plan(core.compiled, model.config)
         for host in model.network.host_parts:
             host_functions.require_known_functions(host.graph)
     except Exception as error:  # whatever a class, whose values may be any here, makes of them

@@ -43,7 +43,9 @@ def integers(value: Value, what: str) -> list[int]:
 
 
 def add(b: GraphBuilder, x: Term, y: Term) -> Value:
-    """x + y."""
+    """x + y; nothing where y is the number 0, with which Python's `sum` begins."""
+    if not isinstance(y, Value) and y == 0 and (value := as_value(b, x)).dtype is torch.float32:
+        return value
     return b.apply(ops.Add(), as_value(b, x), as_value(b, y))
 
 

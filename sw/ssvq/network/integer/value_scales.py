@@ -15,6 +15,8 @@ from ssvq.network.integer.channel_gains import channel_gains
 from ssvq.reference import ActivationScale
 from ssvq_gen.vector_arithmetic import GAIN_SHIFT_MAX
 
+MOVING = (*ops.MOVEMENT, ops.MaxPool)
+"""Operators whose results are some of their operands' values."""
 _SYMMETRIC_LEVELS = 127
 _SMALLEST_RANGE = 1e-9
 _FINEST = 4
@@ -28,11 +30,7 @@ def value_scales(graph: Graph, ranges: Mapping[str, ValueRange]) -> dict[str, Ac
     zero point 0, and so has what they are moved or scaled from; a softmax's shares are from 0 to their largest. Where
     channels differ much, see `channel_gains`.
     """
-    groups = _Groups()
-    for node in graph.nodes:
-        if isinstance(node.operator, (*ops.MOVEMENT, ops.MaxPool)):
-            for operand in node.operands:
-                groups.join(node.name, operand)
+    groups = storage_groups(graph)
     symmetric: set[str] = set()
     for node in reversed(graph.nodes):
         if isinstance(node.operator, ops.MatMul):
@@ -56,6 +54,16 @@ def value_scales(graph: Graph, ranges: Mapping[str, ValueRange]) -> dict[str, Ac
         if isinstance(node.operator, ops.Add) and scale is not None and scale.gains:
             found[node.name] = _coarser(scale, [found[operand] for operand in node.operands if operand in found])
     return found
+
+
+def storage_groups(graph: Graph) -> Groups:
+    """Which values share one scale, as movement joins them."""
+    groups = Groups()
+    for node in graph.nodes:
+        if isinstance(node.operator, MOVING):
+            for operand in node.operands:
+                groups.join(node.name, operand)
+    return groups
 
 
 def constant_factor(graph: Graph, node: Node) -> float | None:
@@ -89,16 +97,18 @@ def _coarser(scale: ActivationScale, operands: Sequence[ActivationScale]) -> Act
     return replace(scale, gains=tuple(np.minimum(gains, 1 << GAIN_SHIFT_MAX).tolist()))
 
 
-class _Groups:
+class Groups:
     """Names that are joined in pairs, each with the name of its group."""
 
     def __init__(self) -> None:
         self._parents: dict[str, str] = {}
 
     def of(self, name: str) -> str:
+        """The name of its group."""
         while self._parents.get(name, name) != name:
             name = self._parents[name]
         return name
 
     def join(self, a: str, b: str) -> None:
+        """Make the groups of both one."""
         self._parents[self.of(a)] = self.of(b)

@@ -38,6 +38,12 @@ class LayerSummary:
     storage_bits: int
     sqnr_db: float
 
+    def __post_init__(self) -> None:
+        if self.weights < 1 or self.storage_bits < 0:
+            raise ValueError(
+                f"{self.name}: a layer must have weights, and bits, not {self.weights}, {self.storage_bits}"
+            )
+
     @property
     def bits_per_weight(self) -> float:
         """All bits for each weight."""

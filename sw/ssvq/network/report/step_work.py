@@ -95,7 +95,7 @@ class StepWork:
     @property
     def bits_per_weight(self) -> float | None:
         """As the bytes of the streams say, biases and multipliers included; None without weights."""
-        return 8 * self.weight_bytes / self.weights if self.streams else None
+        return 8 * self.weight_bytes / self.weights if self.weights else None
 
     @property
     def codes(self) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ def fold_bias(graph: Graph) -> Graph:
                 continue
             channels = linear.type.shape[-1]
             if (
-                bias.numel() == bias.shape[-1] == channels
+                bias.shape[-1:] == (channels,)
+                and bias.numel() == channels
                 and len(linear.operands) == 2
                 and rewrite.is_used_once(product)
             ):
