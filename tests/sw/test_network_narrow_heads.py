@@ -27,16 +27,17 @@ WEIGHTS = {"int8": INT8, "ssvq": SSVQ}
 
 
 class Heads(nn.Module):
-    """Packed projections, attention of three heads, and a layer."""
+    """Packed projections, attention, and a layer."""
 
-    def __init__(self, size: int, causal: bool = False) -> None:
+    def __init__(self, size: int, causal: bool = False, count: int = HEADS) -> None:
         super().__init__()
-        width = HEADS * size
+        width = count * size
         self.packed, self.out, self.causal = nn.Linear(width, 3 * width), nn.Linear(width, width), causal
+        self.count = count
 
     def forward(self, x: Tensor) -> Tensor:
         """(1, T, C) to the same."""
-        q, k, v = self.packed(x).unflatten(2, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.packed(x).unflatten(2, (3, self.count, -1)).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(4 * q, k, v, is_causal=self.causal)
         found: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return found
@@ -76,6 +77,18 @@ def test_heads_of_any_size(size: int, causal: bool, weights: str, preset: str) -
         with torch.no_grad():
             expected = model(x).numpy()
         assert abs(found - expected).max() <= 0.05 * abs(expected).max()
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 5), (2, 33), (3, 7), (5, 2), (5, 13), (9, 3)])
+def test_heads_anywhere_in_words(count: int, size: int) -> None:
+    model, x = seeded(Heads, size, False, count), tokens(count * size)
+    graph = graph_of(model, (x,))
+    ranges, layers = calibrate(graph, [(x,)]), compress_graph(graph, lambda _node: INT8)
+    (plain,) = outputs_of(lower(graph, ranges, layers, word_bytes=1), (x,)).values()
+    for preset in ("tiny", "edge", "base"):
+        made = compile_network(graph, ranges, layers, PRESETS[preset])
+        run_program(made, (x,), PRESETS[preset])
+        assert (outputs_of(made.network, (x,))["output"] == plain).all()
 
 
 def small(preset: str, words: int, depth: int) -> CoreConfig:
