@@ -80,6 +80,23 @@ class Padded(nn.Module):
         return self.layer.norm2(x + self.layer.linear2(torch.relu(self.layer.linear1(x))))
 
 
+@pytest.mark.slow
+@pytest.mark.cosim
+@pytest.mark.parametrize("weights", [INT8, SSVQ], ids=["int8", "ssvq"])
+def test_heads_that_share_memory_words(weights: QuantizeConfig) -> None:
+    """Of 12 channels: in a word of 16 are channels of one head, or of two."""
+    torch.manual_seed(0)
+    model, config = nn.TransformerEncoderLayer(48, 4, 48, batch_first=True).eval(), PRESETS["edge"]
+    sample, left_out = torch.randn(1, 13, 48), torch.arange(13)[None] >= 9
+    graph = graph_of(Padded(model), (sample, ~left_out))
+    layers = compress_graph(graph, lambda node: weights)
+    made = compile_network(graph, calibrate(graph, [(sample, ~left_out)]), layers, config)
+    names = [step.name for step in made.network.steps]
+    assert sum(".own." in name for name in names) == 3
+    assert sum(name.endswith(".merge") for name in names) == 3
+    require_exact(made, sample, config, ~left_out)
+
+
 class Images(nn.Module):
     """A first layer, pools, a depthwise and a strided convolution, a residual, a concatenation, and a larger image."""
 

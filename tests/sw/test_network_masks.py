@@ -243,10 +243,8 @@ def test_bad_masks() -> None:
 
 @pytest.mark.parametrize(("heads", "preset"), [(4, "tiny"), (4, "base"), (2, "base")])
 def test_a_layer_of_pytorch_with_a_padding_mask(heads: int, preset: str) -> None:
-    """Heads of 16 channels are no whole words on `base`: their products are on the host, by name."""
+    """Heads of 16 channels are no whole words on `base`, and are there all the same."""
     x = torch.randn(1, 12, 64, generator=torch.Generator().manual_seed(1))
     cosine, reasons = similarity(seeded(Layer, heads), (x, ~KEPT), preset)
     assert cosine > 0.99
-    assert not any("softmax" in name for name in reasons) or (heads, preset) == (4, "base")
-    narrow = [reason for reason in reasons.values() if "must begin with a memory word of 32 channels" in reason]
-    assert bool(narrow) == ((heads, preset) == (4, "base"))
+    assert set(reasons) == {"layer.self_attn.not"}

@@ -42,6 +42,16 @@ def test_movements_are_those_of_numpy(lengths: list[int], seed: int) -> None:
         assert (view.read(stored) == expected).all()
 
 
+def test_matrices_are_the_last_two_axes() -> None:
+    stored = np.arange(120, dtype=np.int8)
+    view = View.whole("t", (5, 2, 3, 4)).transposed((2, 1, 0, 3)).expanded((2, 3, 2, 5, 4))
+    expected = np.broadcast_to(stored.reshape(5, 2, 3, 4).transpose(2, 1, 0, 3), (2, 3, 2, 5, 4)).reshape(12, 5, 4)
+    found = view.matrices()
+    assert [matrix.shape for matrix in found] == [(5, 4)] * 12
+    assert all((matrix.read(stored) == own).all() for matrix, own in zip(found, expected, strict=True))
+    assert View.whole("t", (5, 24)).matrices() == [View.whole("t", (5, 24))]
+
+
 def test_a_reshape_that_needs_a_copy_is_none() -> None:
     view = View.whole("t", (2, 3, 4)).transposed((1, 0, 2))
     assert view.reshaped((6, 4)) is None

@@ -125,7 +125,7 @@ def _refused(graph: Graph, ranges: Ranges, layers: Layers, config: CoreConfig) -
         if error.where not in graph.by_name:
             raise
         return {error.where: error.problem}
-    return _without_unit(graph, network, config) or _not_stored(network)
+    return _without_unit(graph, network, config) or _not_stored(network, config)
 
 
 def _without_unit(graph: Graph, network: IntegerNetwork, config: CoreConfig) -> dict[str, str]:
@@ -165,12 +165,12 @@ def _lacking(step: Step, config: CoreConfig) -> str | None:
     return None
 
 
-def _not_stored(network: IntegerNetwork) -> dict[str, str]:
+def _not_stored(network: IntegerNetwork, config: CoreConfig) -> dict[str, str]:
     """Results that cross to the host, but are not stored so that the core can hand them over."""
     found = {}
     for name in network.outputs:
         try:
-            output_block(network, name)
+            output_block(network, name, word_bytes=config.word_bytes)
         except GraphError as error:
             found[name] = error.problem
     return found

@@ -52,6 +52,15 @@ class View:
         wider = tuple(0 if old != new else stride for old, new, stride in zip(lengths, shape, strides, strict=True))
         return replace(self, shape=shape, strides=wider)
 
+    def matrices(self) -> list[View]:
+        """The last two axes, for each place of those before."""
+        batch = self.shape[:-2]
+        found = []
+        for places in np.ndindex(*batch):
+            steps = sum(place * stride for place, stride in zip(places, self.strides, strict=False))
+            found.append(replace(self, offset=self.offset + steps, shape=self.shape[-2:], strides=self.strides[-2:]))
+        return found
+
     def reshaped(self, shape: Shape) -> View | None:
         """The same elements in the same order in another shape; None when no strides give that."""
         axes = [(length, stride) for length, stride in zip(self.shape, self.strides, strict=True) if length != 1]

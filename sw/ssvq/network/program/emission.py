@@ -139,7 +139,7 @@ class _Emitter:
                 raise GraphError(step.name, error.rule) from error
         for name, view in network.outputs.items():
             if not network.tensors[view.tensor].in_dram:
-                block = output_block(network, name)
+                block = output_block(network, name, word_bytes=self._config.word_bytes)
                 builder.store(f"{OUTPUT}{name}", self._tensor(block), network.output_scales[name])
         return builder.build()
 

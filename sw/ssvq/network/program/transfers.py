@@ -11,12 +11,15 @@ INPUT, OUTPUT = "input ", "output "
 """What the names of jobs begin with that move a network's inputs and outputs; all others are those of its steps."""
 
 
-def output_block(network: IntegerNetwork, name: str) -> Block:
-    """Where an output is. Raises GraphError when it is not activations of channels."""
+def output_block(network: IntegerNetwork, name: str, *, word_bytes: int) -> Block:
+    """Where an output is. Raises GraphError when it is not activations of channels, from the first of a word on."""
     view = network.outputs[name]
     block = block_of(view.transposed(network.output_order(name)), network.tensors[view.tensor].channels)
     if block is None:
         raise GraphError(name, "an output must be activations of channels as they are stored")
+    if block.channel % word_bytes:
+        rule = f"an output must begin with a memory word of {word_bytes} channels, not with channel {block.channel}"
+        raise GraphError(name, rule)
     return block
 
 

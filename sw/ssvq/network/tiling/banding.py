@@ -87,8 +87,11 @@ def _may_move(steps: StepMap, name: str) -> bool:
     outputs = [output for output, view in steps.network.outputs.items() if view.tensor == name]
     is_input = any(own.tensor == name for own in steps.network.inputs)
     tensor = steps.tensors[name]
+    if not outputs:
+        return True
     whole = Block(tensor=name, tokens=tensor.tokens, channels=tensor.channels)
-    return not outputs or (len(outputs) == 1 and not is_input and output_block(steps.network, outputs[0]) == whole)
+    block = output_block(steps.network, outputs[0], word_bytes=steps.config.word_bytes)
+    return len(outputs) == 1 and not is_input and block == whole
 
 
 def _assembled(network: IntegerNetwork, segments: list[Segment]) -> IntegerNetwork:

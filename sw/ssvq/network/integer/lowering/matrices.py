@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 from ssvq.integer_layer import IntegerLayer
 from ssvq.network import operators as ops
 from ssvq.network.graph import Graph, Node
 from ssvq.network.integer.integer_network import LinearStep, ProductStep
+from ssvq.network.integer.lowering.partial_words import (
+    beside_each_other,
+    is_within_words,
+    products_of_columns,
+    products_of_rows,
+)
 from ssvq.network.integer.lowering.state import Lowering, refuse
 from ssvq.network.integer.strided import Block, View
 from ssvq.network.integer.value_scales import constant_factor
@@ -17,12 +24,47 @@ from ssvq.quantize.layer import CompressedLayer
 
 
 def linear(low: Lowering, node: Node, _operator: ops.Linear) -> None:
-    """A product with weights."""
-    matrix(low, node, low.layer(node), low.view(node, node.operands[0]))
+    """A product with weights; its outputs part by part where something takes parts that begin within a word."""
+    layer, view = low.layer(node), low.view(node, node.operands[0])
+    if parts := _parts_within_words(low, node):
+        source, made = _layer(low, node, layer, view)
+        for number, (part, start, stop) in enumerate(parts):
+            target = low.store(part.name, source.tokens, stop - start, low.scales[node.name])
+            weights = made.select_channels(start, stop)
+            low.steps.append(LinearStep(name=f"{node.name}.{number}", layer=weights, source=source, target=target))
+            low.views[part.name], low.scales[part.name] = View.whole(part.name, part.type.shape), low.scales[node.name]
+        return
+    matrix(low, node, layer, view)
+
+
+def _parts_within_words(low: Lowering, node: Node) -> list[tuple[Node, int, int]]:
+    """Slices that are all that takes a layer's outputs, with their channels; none where all begin with words.
+
+    None either where parts overlap, or have a step.
+    """
+    users, last = low.graph.users.get(node.name, ()), len(node.type.shape) - 1
+    parts = []
+    for user in users:
+        own = user.operator
+        if not isinstance(own, ops.Slice) or own.axis != last or own.step != 1:
+            return []
+        parts.append((user, own.start, own.stop))
+    ordered = sorted(parts, key=lambda part: part[1:])
+    overlap = any(before[2] > after[1] for before, after in pairwise(ordered))
+    within = any(start % low.word_bytes for _, start, _ in ordered)
+    return ordered if within and not overlap and node.name not in low.graph.outputs.values() else []
 
 
 def matrix(low: Lowering, node: Node, layer: CompressedLayer, view: View) -> None:
     """A product of a matrix of weights with a view's last axis, with the clamp that follows."""
+    source, made = _layer(low, node, layer, view)
+    target = low.store(node.name, source.tokens, made.out_channels, low.result_scale(node))
+    low.steps.append(LinearStep(name=node.name, layer=made, source=source, target=target))
+    low.views[node.name] = View.whole(node.name, (*view.shape[:-1], made.out_channels))
+
+
+def _layer(low: Lowering, node: Node, layer: CompressedLayer, view: View) -> tuple[Block, IntegerLayer]:
+    """What a layer reads, and its integers."""
     source = low.block(node, view)
     made = IntegerLayer.from_compressed(
         layer,
@@ -32,19 +74,23 @@ def matrix(low: Lowering, node: Node, layer: CompressedLayer, view: View) -> Non
     )
     if made.in_channels != source.channels:
         refuse(node, f"its compressed layer must have {source.channels} inputs, not {made.in_channels}")
-    target = low.store(node.name, source.tokens, made.out_channels, low.result_scale(node))
-    low.steps.append(LinearStep(name=node.name, layer=made, source=source, target=target))
-    low.views[node.name] = View.whole(node.name, (*view.shape[:-1], made.out_channels))
+    return source, made
 
 
 def product(low: Lowering, node: Node, _operator: ops.MatMul) -> None:
     """All products of a batch."""
     left, right = (low.view(node, operand) for operand in node.operands)
     batch = math.prod(node.type.shape[:-2])
-    inputs, source_stride = _batch(low, node, left, batch)
     transposed = right.strides[-1] != 1
     if transposed:
         right = right.transposed((*range(len(right.shape) - 2), len(right.shape) - 1, len(right.shape) - 2))
+    if is_within_words(low, left) or is_within_words(low, right):
+        if transposed:
+            products_of_columns(low, node, left, right, _store_products(low, node, batch))
+        else:
+            products_of_rows(low, node, left, right)
+        return
+    inputs, source_stride = _batch(low, node, left, batch)
     operand, operand_stride = _batch(low, node, right, batch)
     made = IntegerProduct.from_scales(
         name=node.name,
@@ -94,15 +140,13 @@ def _store_products(low: Lowering, node: Node, batch: int) -> tuple[Block, tuple
     first product, and activations and channels to the next.
     """
     shape = node.type.shape
-    (tokens, channels), count, scale = shape[-2:], len(node.type.shape), low.scales[node.name]
+    (tokens, channels), scale = shape[-2:], low.scales[node.name]
     if channels % low.word_bytes or _are_scores(low.graph, node):
         whole = low.store(node.name, batch * tokens, channels, scale)
         low.views[node.name] = View.whole(node.name, shape)
         return replace(whole, tokens=tokens), (tokens, 0)
     whole = low.store(node.name, tokens, batch * channels, scale)
-    heads_last = View.whole(node.name, (*shape[:-3], tokens, *shape[-3:-2], channels))
-    axes = (*range(count - 3), count - 2, count - 3, count - 1) if count > 2 else (0, 1)
-    low.views[node.name] = heads_last.transposed(axes)
+    low.views[node.name] = beside_each_other(node.name, shape)
     return replace(whole, channels=channels), (0, channels)
 
 

@@ -16,6 +16,8 @@ from ssvq.vector_scales import rescaled_sum
 
 def move(low: Lowering, node: Node, operator: ops.Reshape | ops.Transpose | ops.Slice | ops.Expand) -> None:
     """The same stored values, seen in another way; a factor before may have changed what they mean."""
+    if node.name in low.views:  # a layer has stored it by itself
+        return
     view = low.view(node, node.operands[0])
     moved: View | None
     if isinstance(operator, ops.Reshape):

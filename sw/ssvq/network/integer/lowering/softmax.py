@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from ssvq import vector_scales
@@ -12,7 +11,7 @@ from ssvq.network.graph import Node
 from ssvq.network.integer.integer_network import VectorStep
 from ssvq.network.integer.lowering.arithmetic import SOFTMAX_STEP_MAX, vector
 from ssvq.network.integer.lowering.state import Lowering, refuse
-from ssvq.network.integer.strided import Block, View
+from ssvq.network.integer.strided import Block
 from ssvq.reference import ActivationScale
 
 
@@ -33,7 +32,7 @@ def softmax(low: Lowering, node: Node, operator: ops.Softmax) -> None:
     _require_resolution(node, made.scores_scale)
     masked = low.store(f"{node.name}.mask", block.tokens, block.channels, made.scores_scale)
     mask = low.view(node, keep[0]).expanded(view.shape).transposed(order)
-    for number, matrix in enumerate(_matrices(mask)):
+    for number, matrix in enumerate(mask.matrices()):
         kept = low.block(node, matrix, repeated=True)
         sources = (_part(block, number, kept.tokens), kept)
         target = _part(masked, number, kept.tokens)
@@ -46,19 +45,6 @@ def _require_resolution(node: Node, scale: ActivationScale) -> None:
     if scale.scale > SOFTMAX_STEP_MAX:
         rule = f"a step of what a softmax takes must be at most {SOFTMAX_STEP_MAX:g}"
         refuse(node, f"{rule}, not {scale.scale:.3g}")
-
-
-def _matrices(mask: View) -> list[View]:
-    """The last two axes, for each place of those before."""
-    batch = mask.shape[:-2]
-    found = []
-    for number in range(math.prod(batch)):
-        offset = mask.offset
-        for length, stride in zip(reversed(batch), reversed(mask.strides[: len(batch)]), strict=True):
-            number, place = divmod(number, length)
-            offset += place * stride
-        found.append(replace(mask, offset=offset, shape=mask.shape[-2:], strides=mask.strides[-2:]))
-    return found
 
 
 def _part(block: Block, number: int, tokens: int) -> Block:
