@@ -1,6 +1,6 @@
 """What becomes of the channels of an activation in a vector operation, a lane for each channel."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -232,19 +232,18 @@ class VectorLanes(wiring.Component):
     def _rescaled(self, m: Module, lane: int, value: Value, beside: Value, parameters: Value) -> Signal:
         """`ssvq_gen.vector_arithmetic.rescale`."""
         command = self.command
-        product = Signal(signed(value_width(self._config) + MULTIPLIER_WIDTH), reset_less=True, name=f"rescaled{lane}")
-        m.d.sync += product.eq(value * parameters.multiplier)
-        total = Signal(signed(value_width(self._config) + MULTIPLIER_WIDTH + 1), reset_less=True, name=f"total{lane}")
-        m.d.sync += total.eq(product + parameters.offset + self._delayed(m, beside, 1, f"beside{lane}"))
-        doubled = Signal(signed(len(total)), name=f"halves{lane}")
-        with m.Switch(command.shift_code):
-            for code, shift in enumerate(SHIFTS):
-                with m.Case(code):
-                    m.d.comb += doubled.eq(total >> (shift - 1))
+        width = value_width(self._config) + MULTIPLIER_WIDTH
+        product = Signal(signed(width), reset_less=True, name=f"rescaled{lane}")
+        addend = Signal(signed(OFFSET_WIDTH + 1), reset_less=True, name=f"addend{lane}")
+        # One sum after the product, which the multiplier's DSP block takes.
+        total = Signal(signed(width + 1), reset_less=True, name=f"total{lane}")
+        m.d.sync += [
+            product.eq(value * parameters.multiplier),
+            addend.eq(parameters.offset + beside),
+            total.eq(product + addend),
+        ]
         window = Signal(signed(_WINDOW_WIDTH), reset_less=True, name=f"window{lane}")
-        overflows = doubled[_WINDOW_WIDTH - 1 :] != doubled[-1].replicate(len(doubled) - _WINDOW_WIDTH + 1)
-        limit = Mux(doubled[-1], -(1 << (_WINDOW_WIDTH - 1)), (1 << (_WINDOW_WIDTH - 1)) - 1)
-        m.d.sync += window.eq(Mux(overflows, limit, doubled))
+        m.d.sync += window.eq(self._window(m, lane, total))
         rounded = Signal(signed(_WINDOW_WIDTH + 1), name=f"rounded{lane}")
         output = Signal(8, reset_less=True, name=f"output{lane}")
         m.d.comb += rounded.eq(((window + 1) >> 1) + command.zero_point)
@@ -255,6 +254,28 @@ class VectorLanes(wiring.Component):
         with m.Else():
             m.d.sync += output.eq(rounded)
         return output
+
+    def _window(self, m: Module, lane: int, total: Value) -> Value:
+        """Twice the shifted total, saturated to `_WINDOW_WIDTH` bits.
+
+        Of the bits above the window it matters only whether one differs from the sign: no shifter is made for them.
+        """
+        sign = total[-1]
+        shifted, overflows = Signal(_WINDOW_WIDTH, name=f"shifted{lane}"), Signal(name=f"overflows{lane}")
+        differs: dict[int, Value] = {}
+        above: Value = Const(0)
+        end = len(total)
+        for shift in sorted(SHIFTS, reverse=True):
+            begin = shift - 1 + _WINDOW_WIDTH - 1
+            here = Signal(name=f"differs{shift}_{lane}")
+            m.d.comb += here.eq(above | (total[begin:end] ^ sign.replicate(end - begin)).any())
+            differs[shift], above, end = here, here, begin
+        with m.Switch(self.command.shift_code):
+            for code, shift in enumerate(SHIFTS):
+                with m.Case(code):
+                    m.d.comb += [shifted.eq(total >> (shift - 1)), overflows.eq(differs[shift])]
+        limit = Cat((~sign).replicate(_WINDOW_WIDTH - 1), sign)
+        return Mux(overflows, limit, shifted)
 
     def _parameters(self, m: Module, lane: int, part: Value) -> "data.View[LaneParameters]":
         """The lane's parameters: the descriptor's, or the bytes that have arrived since."""
