@@ -87,15 +87,23 @@ class LitexBus:
     client : what reaches the SoC's bus
     registers : address of the core's registers
     memory_base : address of the DRAM window, a multiple of 4096
+    memory_bytes : its size
     clock : seconds, by which the driver's time-outs count; the host's unless the SoC is simulated
     """
 
     def __init__(
-        self, client: Client, *, registers: int, memory_base: int, clock: Callable[[], float] = time.monotonic
+        self,
+        client: Client,
+        *,
+        registers: int,
+        memory_base: int,
+        memory_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._registers = registers
         self._memory_base = memory_base
+        self._memory_bytes = memory_bytes
         self._clock = clock
 
     @property
@@ -110,6 +118,11 @@ class LitexBus:
     def write32(self, offset: int, value: int) -> None:
         """Write a register, by its byte offset."""
         self._client.write(self._registers + offset, [value])
+
+    @property
+    def memory_bytes(self) -> int:
+        """Size of the DRAM window."""
+        return self._memory_bytes
 
     def read_memory(self, offset: int, size: int) -> bytes:
         """A copy of a part of the DRAM window."""

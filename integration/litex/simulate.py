@@ -25,7 +25,7 @@ from ssvq_sim.smoke.job import smoke_job
 
 HERE = Path(__file__).resolve().parent
 TOP = "bridge_bench"
-_RAM, _REGISTERS = 0x40000000, 0x30000000
+_RAM, _RAM_BYTES, _REGISTERS = 0x40000000, 0x10000, 0x30000000
 """Addresses in `simulated_soc.py`, which only Python with LiteX can import."""
 _BYTE_SECONDS = 64 * 10e-9
 """`ANSWER_CYCLES` of the bench and its clock's period."""
@@ -106,7 +106,9 @@ def run(config: CoreConfig, simulator: Path) -> int:
     with subprocess.Popen([simulator], cwd=folder, stdout=subprocess.DEVNULL) as process:
         with (folder / "commands").open("wb") as commands, (folder / "answers").open("rb") as answers:
             pipes = Pipes(commands, answers)
-            bus = LitexBus(Uartbone(pipes), registers=_REGISTERS, memory_base=_RAM, clock=pipes.elapsed)
+            bus = LitexBus(
+                Uartbone(pipes), registers=_REGISTERS, memory_base=_RAM, memory_bytes=_RAM_BYTES, clock=pipes.elapsed
+            )
             outputs = Device(bus, config).run(job.program, job.inputs, timeout_s=_TIMEOUT_S).outputs
         process.wait()
     found = outputs[job.program.jobs[0].name]

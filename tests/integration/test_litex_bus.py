@@ -43,7 +43,7 @@ def bridge() -> Bridge:
 
 @pytest.fixture
 def bus(bridge: Bridge) -> LitexBus:
-    return LitexBus(Uartbone(bridge), registers=REGISTERS, memory_base=MEMORY)
+    return LitexBus(Uartbone(bridge), registers=REGISTERS, memory_base=MEMORY, memory_bytes=1 << 16)
 
 
 def test_registers(bus: LitexBus, bridge: Bridge) -> None:
@@ -99,7 +99,9 @@ def test_interrupt_is_an_enabled_event(bus: LitexBus) -> None:
 
 def test_clock_that_is_given(bridge: Bridge) -> None:
     ticks = iter(range(100))
-    bus = LitexBus(Uartbone(bridge), registers=REGISTERS, memory_base=MEMORY, clock=lambda: next(ticks))
+    bus = LitexBus(
+        Uartbone(bridge), registers=REGISTERS, memory_base=MEMORY, memory_bytes=1 << 16, clock=lambda: next(ticks)
+    )
     assert bus.elapsed() == 0
     assert not bus.wait_for_interrupt(50.0)
     assert bus.elapsed() >= 50
