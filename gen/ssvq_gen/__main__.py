@@ -6,12 +6,12 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from .config import PRESETS, ConfigError, CoreConfig
+from .command import config_argument, output_argument, reports_errors, table_console
+from .config import CoreConfig
 from .generate import Generated, generate
 from .manifest import digest_text
 
@@ -19,8 +19,8 @@ from .manifest import digest_text
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(prog="ssvq_gen", description="Generate the Verilog of an SSVQ core.")
-    result.add_argument("config", help=f"a preset ({', '.join(PRESETS)}) or a TOML file")
-    result.add_argument("--output", type=Path, default=Path("build"), help="folder to write to (default: build)")
+    config_argument(result)
+    output_argument(result)
     return result
 
 
@@ -38,18 +38,15 @@ def _summary(core: Generated, seconds: float) -> Table:
     return table
 
 
+@reports_errors()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 when the files are written, 2 with one line when the configuration or the folder is bad."""
     options = parser().parse_args(arguments)
     begin = time.monotonic()
-    try:
-        config = CoreConfig.load(options.config)
-        with Console(stderr=True).status(f"elaborating {config.name} ({config.rows} x {config.cols})"):
-            core = generate(config, options.output)
-    except (ConfigError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    Console(width=None if sys.stdout.isatty() else 120).print(_summary(core, time.monotonic() - begin))
+    config = CoreConfig.load(options.config)
+    with Console(stderr=True).status(f"elaborating {config.name} ({config.rows} x {config.cols})"):
+        core = generate(config, options.output)
+    table_console().print(_summary(core, time.monotonic() - begin))
     return 0
 
 

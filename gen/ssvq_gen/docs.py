@@ -8,6 +8,7 @@ from pathlib import Path
 
 from . import format
 from .config import CODEBOOK_PAGES, CoreConfig, WeightFormat
+from .files import write_whole
 from .manifest import digest_text
 from .profile import PROFILE_FIELDS, PROFILE_WORDS
 from .registers import CONTROL_REGISTERS, CORE_ID, CORE_VERSION, COUNTERS, REGISTERS, TRAFFIC_COUNTERS, Register
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(given) != 1:
         print("usage: python -m ssvq_gen.docs FILE", file=sys.stderr)
         return 2
-    Path(given[0]).write_text(registers_markdown(), encoding="utf-8")
+    write_whole(Path(given[0]), registers_markdown())
     return 0
 
 

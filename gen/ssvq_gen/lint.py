@@ -16,10 +16,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .config import ConfigError, CoreConfig
+from .command import reports_errors
+from .config import CoreConfig
 from .generate import generate
 from .synthesis.script import CHECK_SCRIPT
-from .toolbox import ToolError, run_verilator, run_yosys
+from .toolbox import run_verilator, run_yosys
 from .verilog import TOP
 
 WAIVERS = Path(__file__).with_name(f"{TOP}.vlt")
@@ -121,17 +122,11 @@ def _lint(options: argparse.Namespace, console: Console) -> list[str]:
     return faults + [f"{options.waivers}: waiver {w.rule} is not needed" for w in waivers if not needed[w.rule]]
 
 
+@reports_errors(WaiverError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 when something is found, 2 when a configuration or the waiver file is bad."""
     options = parser().parse_args(arguments)
-    try:
-        faults = _lint(options, Console(stderr=True))
-    except (ConfigError, WaiverError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except ToolError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    faults = _lint(options, Console(stderr=True))
     for fault in faults[:40]:
         print(f"FAIL {fault}", file=sys.stderr)
     if len(faults) > 40:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
-from ..config import PRESETS, ConfigError, CoreConfig
+from ..command import output_argument, reports_errors, table_console
+from ..config import PRESETS, CoreConfig
+from ..files import write_whole
 from .archive import SUMS_FILE, ArchiveError, content, packed, sums
 
 _DISTRIBUTION = "ssvq-core"
@@ -26,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
         "with their sums. The same files give the same bytes.",
     )
     result.add_argument("config", nargs="*", help=f"presets or TOML files (default: {' '.join(PRESETS)})")
-    result.add_argument("--output", type=Path, default=Path("build"), help="folder of the cores (default: build)")
+    output_argument(result)
     result.add_argument("--project", type=Path, default=Path(), help="the project's folder (default: this one)")
     return result
 
@@ -39,26 +40,22 @@ def release() -> str:
         raise ArchiveError(f"{_DISTRIBUTION} is not installed, so its version is not known: run make setup") from None
 
 
+@reports_errors(ArchiveError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 when all archives are written, 2 with one line when something is missing: then none is."""
     options = parser().parse_args(arguments)
-    try:
-        stem = f"{_DISTRIBUTION}-{release()}"
-        configs = [CoreConfig.load(name) for name in options.config] or list(PRESETS.values())
-        contents = {f"{stem}-{c.name}": content(options.output / c.name, options.project) for c in configs}
-        archives = {f"{name}.tar.gz": packed(files, name) for name, files in contents.items()}
-        folder = options.output / _FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in archives.items():
-            (folder / name).write_bytes(data)
-        (folder / SUMS_FILE).write_text(sums(archives), encoding="utf-8")
-    except (ArchiveError, ConfigError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    stem = f"{_DISTRIBUTION}-{release()}"
+    configs = [CoreConfig.load(name) for name in options.config] or list(PRESETS.values())
+    contents = {f"{stem}-{c.name}": content(options.output / c.name, options.project) for c in configs}
+    archives = {f"{name}.tar.gz": packed(files, name) for name, files in contents.items()}
+    folder = options.output / _FOLDER
+    for name, data in archives.items():
+        write_whole(folder / name, data)
+    write_whole(folder / SUMS_FILE, sums(archives))
     table = Table("archive", "files", "bytes", title=str(folder), title_justify="left")
     for (name, data), files in zip(archives.items(), contents.values(), strict=True):
         table.add_row(name, str(len(files)), f"{len(data):,}")
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    table_console().print(table)
     return 0
 
 

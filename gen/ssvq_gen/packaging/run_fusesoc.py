@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..config import PRESETS, ConfigError, CoreConfig
+from ..command import config_argument, output_argument, reports_errors
+from ..config import CoreConfig
 from ..toolbox import ToolError, verilator_environment
 from .fusesoc import core_name
 
@@ -52,28 +53,22 @@ def run_target(config: CoreConfig, target: str, *, core: Path, work: Path) -> st
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(prog="ssvq_gen.packaging.run_fusesoc", description=__doc__)
-    result.add_argument("config", help=f"a preset ({', '.join(PRESETS)}) or a TOML file, already generated")
+    config_argument(result, note=", already generated")
     result.add_argument("--target", nargs="+", default=["lint", "sim"], help="FuseSoC targets (default: lint sim)")
-    result.add_argument("--output", type=Path, default=Path("build"), help="folder of the cores (default: build)")
+    output_argument(result)
     return result
 
 
+@reports_errors()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 when a target fails, 2 when the configuration is bad."""
     options = parser().parse_args(arguments)
-    try:
-        config = CoreConfig.load(options.config)
-        core = options.output / config.name
-        for target in options.target:
-            log = run_target(config, target, core=core, work=core / "fusesoc")
-            passed = [line for line in log.splitlines() if line.startswith("PASS")]
-            print(f"{target}: {passed[-1] if passed else 'done'}")
-    except (ConfigError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except ToolError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    config = CoreConfig.load(options.config)
+    core = options.output / config.name
+    for target in options.target:
+        log = run_target(config, target, core=core, work=core / "fusesoc")
+        passed = [line for line in log.splitlines() if line.startswith("PASS")]
+        print(f"{target}: {passed[-1] if passed else 'done'}")
     return 0
 
 

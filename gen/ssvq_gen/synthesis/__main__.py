@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rich.console import Console
-
-from ..config import PRESETS, ConfigError, CoreConfig
+from ..command import config_argument, output_argument, reports_errors, require_least, table_console
+from ..config import PRESETS, CoreConfig
 from ..generate import Generated, generate
-from ..toolbox import ToolError
-from .command import chosen, target_argument
 from .limits import LIMITS, Limits, LimitsError, read_limits, regressions, renewed, write_limits
 from .report import Report, blocks_table, report_table, shortages, write_reports
 from .run import synthesize
 from .show import Stage
+from .target_argument import chosen, target_argument
 from .targets import TARGETS, Target
 
 EXAMPLES = """examples:
@@ -36,9 +34,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    result.add_argument("config", help=f"a preset ({', '.join(PRESETS)}) or a TOML file")
+    config_argument(result)
     target_argument(result)
-    result.add_argument("--output", type=Path, default=Path("build"), help="folder to write to (default: build)")
+    output_argument(result)
     result.add_argument("--jobs", type=int, default=2, help="targets at the same time, about 1 GB each (default: 2)")
     result.add_argument("--every-block", action="store_true", help="show the blocks below 1 %% of the LUTs as well")
     result.add_argument("--limits", type=Path, default=LIMITS, help=f"table of limits (default: {LIMITS})")
@@ -63,27 +61,20 @@ def _limits(options: argparse.Namespace) -> Limits:
     return read_limits(options.limits) if options.config in PRESETS or options.renew_limits else {}
 
 
+@reports_errors(LimitsError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 when the core has a fault, 2 when the configuration or the table of limits is bad."""
     options = parser().parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    try:
-        if options.jobs < 1:
-            raise ConfigError(f"--jobs must be 1 or more, not {options.jobs}")
-        config = CoreConfig.load(options.config)
-        limits = _limits(options)
-        core = generate(config, options.output)
-        reports = _synthesize(core, chosen(options.target), options.jobs)
-        write_reports(config, reports, core.folder / "synth.json")
-        faults = [f"{TARGETS[r.target].title}: {fault}" for r in reports for fault in r.faults]
-        if options.renew_limits and not faults:
-            write_limits(renewed(config.name, reports, limits), options.limits)
-    except (ConfigError, LimitsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except ToolError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    require_least(options, "jobs", 1)
+    config = CoreConfig.load(options.config)
+    limits = _limits(options)
+    core = generate(config, options.output)
+    reports = _synthesize(core, chosen(options.target), options.jobs)
+    write_reports(config, reports, core.folder / "synth.json")
+    faults = [f"{TARGETS[r.target].title}: {fault}" for r in reports for fault in r.faults]
+    if options.renew_limits and not faults:
+        write_limits(renewed(config.name, reports, limits), options.limits)
+    console = table_console()
     for report in reports:
         console.print(blocks_table(config, report, every=options.every_block))
     console.print(report_table(config, reports))

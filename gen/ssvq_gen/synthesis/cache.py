@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from ..files import write_whole
 
 
 def key_of(*parts: str) -> str:
@@ -26,14 +27,6 @@ def read_cached(path: Path, key: str) -> Any:
     except (OSError, ValueError):
         return None
     return data.get("value") if isinstance(data, dict) and data.get("key") == key else None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all, whenever the run breaks off."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
 
 
 def cached(path: Path, key: str, make: Callable[[], Any]) -> Any:

@@ -13,15 +13,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import ConfigError, CoreConfig, WeightFormat
+from ..command import output_argument, reports_errors, require_least
+from ..config import CoreConfig, WeightFormat
+from ..files import write_whole
 from ..generate import Generated, generate
 from ..toolbox import ToolError, find_yosys
-from .cache import cached, key_of, write_whole
-from .command import chosen, target_argument
+from .cache import cached, key_of
 from .pnr import place_and_route
 from .run import synthesize
 from .script import synthesis_script
 from .show import Stage
+from .target_argument import chosen, target_argument
 from .targets import TARGETS, Target
 
 CONFIGS = ("tiny", "edge", "base")
@@ -175,25 +177,18 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--config", nargs="+", default=CONFIGS, help=f"presets or TOML files (default: {default})")
     target_argument(result)
     result.add_argument("--seeds", type=int, default=5, help="seeds for each frequency; 0 for none (default: 5)")
-    result.add_argument("--output", type=Path, default=Path("build"), help="folder to write to (default: build)")
+    output_argument(result)
     return result
 
 
+@reports_errors()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 when a tool fails, 2 when an argument is bad."""
     options = parser().parse_args(arguments)
-    try:
-        if options.seeds < 0:
-            raise ConfigError(f"--seeds must be 0 or more, not {options.seeds}")
-        configs = [CoreConfig.load(name) for name in options.config]
-        sheet = Sheet(options.output / FOLDER)
-        fill(sheet, configs, chosen(options.target), seeds=options.seeds, output=options.output)
-    except (ConfigError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except ToolError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    require_least(options, "seeds", 0)
+    configs = [CoreConfig.load(name) for name in options.config]
+    sheet = Sheet(options.output / FOLDER)
+    fill(sheet, configs, chosen(options.target), seeds=options.seeds, output=options.output)
     print((options.output / FOLDER / "datasheet.md").read_text(encoding="utf-8"), end="")
     return 0
 

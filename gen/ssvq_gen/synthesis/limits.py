@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..files import write_whole
 from .report import Report
 
 LIMITS = Path("lint") / "synthesis.json"
@@ -64,4 +65,4 @@ def renewed(config: str, reports: Sequence[Report], limits: Limits) -> dict[str,
 
 def write_limits(table: Limits, path: Path) -> None:
     """Write the table."""
-    path.write_text(json.dumps(table, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(table, indent=2, sort_keys=True) + "\n")

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..files import write_whole
 from ..generate import Generated
 from ..toolbox import ToolError, find_nextpnr, find_yosys, run_tool, run_yosys
-from .cache import cached, key_of, write_whole
+from .cache import cached, key_of
 from .harness import HARNESS, harness_text
 from .script import netlist_script
 from .targets import Device, Target

@@ -8,15 +8,15 @@ import statistics
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from ..config import PRESETS, ConfigError, CoreConfig
+from ..command import config_argument, output_argument, reports_errors, require_least, table_console
+from ..config import CoreConfig
+from ..files import write_whole
 from ..generate import Generated, generate
-from ..toolbox import ToolError, find_nextpnr, find_yosys
+from ..toolbox import find_nextpnr, find_yosys
 from .nextpnr import device_of, make_netlist, run_seed
 from .show import Stage
 from .targets import TARGETS, Target
@@ -92,36 +92,28 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    result.add_argument("config", help=f"a preset ({', '.join(PRESETS)}) or a TOML file")
+    config_argument(result)
     names = ", ".join(f"{name} ({TARGETS[name].title})" for name in ROUTABLE)
     result.add_argument("--target", choices=ROUTABLE, default="ecp5", metavar="TARGET", help=f"{names}; default: ecp5")
     result.add_argument("--seeds", type=int, default=5, help="seeds that are tried (default: 5)")
     result.add_argument("--jobs", type=int, default=1, help="seeds at the same time, about 1 GB each (default: 1)")
-    result.add_argument("--output", type=Path, default=Path("build"), help="folder to write to (default: build)")
+    output_argument(result)
     return result
 
 
+@reports_errors()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 when a tool fails or the core does not fit, 2 when an argument is bad."""
     options = parser().parse_args(arguments)
     target = TARGETS[options.target]
-    try:
-        for name in ("seeds", "jobs"):
-            if getattr(options, name) < 1:
-                raise ConfigError(f"--{name} must be 1 or more, not {getattr(options, name)}")
-        config = CoreConfig.load(options.config)
-        core = generate(config, options.output)
-        with Stage(f"{config.name} on {target.title}") as stage:
-            result = place_and_route(core, target, seeds=options.seeds, jobs=options.jobs, stage=stage)
-        path = core.folder / f"pnr-{target.name}.json"
-        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    except (ConfigError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except ToolError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    for name in ("seeds", "jobs"):
+        require_least(options, name, 1)
+    config = CoreConfig.load(options.config)
+    core = generate(config, options.output)
+    with Stage(f"{config.name} on {target.title}") as stage:
+        result = place_and_route(core, target, seeds=options.seeds, jobs=options.jobs, stage=stage)
+    write_whole(core.folder / f"pnr-{target.name}.json", json.dumps(result, indent=2) + "\n")
+    console = table_console()
     console.print(pnr_table(result))
     console.print(used_line(result))
     console.print(frequency_line(result))

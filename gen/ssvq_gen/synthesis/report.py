@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.table import Table
 
 from ..config import CoreConfig
+from ..files import write_whole
 from .blocks import Block
 from .memories import MEMORY_LIMIT_BITS, Memory
 from .targets import TARGETS
@@ -114,4 +115,4 @@ def write_reports(config: CoreConfig, reports: Sequence[Report], path: Path) -> 
         "macs": config.rows * config.cols,
         "targets": [{**asdict(r), "resources": r.resources, "faults": r.faults} for r in reports],
     }
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(data, indent=2) + "\n")

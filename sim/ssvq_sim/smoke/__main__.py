@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ssvq.compile import CompileError
-from ssvq_gen.config import PRESETS, ConfigError, CoreConfig
+from ssvq_gen.command import config_argument, output_argument, reports_errors
+from ssvq_gen.config import CoreConfig
 from ssvq_gen.generate import write_files
 
 from .files import smoke_files
@@ -21,20 +21,17 @@ def parser() -> argparse.ArgumentParser:
         description="Write a self-checking test bench, its memory image and the bytes that the core has to write: "
         "what `fusesoc run --target=sim` simulates.",
     )
-    result.add_argument("config", help=f"a preset ({', '.join(PRESETS)}) or a TOML file")
-    result.add_argument("--output", type=Path, default=Path("build"), help="folder of the cores (default: build)")
+    config_argument(result)
+    output_argument(result)
     return result
 
 
+@reports_errors(CompileError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 when the files are written, 2 with one line when the configuration or the folder is bad."""
     options = parser().parse_args(arguments)
-    try:
-        config = CoreConfig.load(options.config)
-        write_files(smoke_files(config), options.output / config.name)
-    except (CompileError, ConfigError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    config = CoreConfig.load(options.config)
+    write_files(smoke_files(config), options.output / config.name)
     return 0
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ssvq_gen.synthesis.cache import cached, key_of, write_whole
+from ssvq_gen.synthesis.cache import cached, key_of
 
 
 def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
@@ -24,11 +24,6 @@ def test_a_broken_run_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="broken"):
         cached(tmp_path / "result.json", "k", fails)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_files_are_whole(tmp_path: Path) -> None:
-    write_whole(tmp_path / "a", "text")
-    assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
 def test_keys_tell_parts_apart() -> None:

@@ -8,8 +8,8 @@ from reports import report
 
 from ssvq_gen.synthesis import __main__ as command
 from ssvq_gen.synthesis.__main__ import main
-from ssvq_gen.synthesis.command import chosen
 from ssvq_gen.synthesis.report import Report
+from ssvq_gen.synthesis.target_argument import chosen
 from ssvq_gen.synthesis.targets import Target
 
 pytestmark = pytest.mark.usefixtures("stub")

@@ -1,4 +1,4 @@
-"""What the command lines have in common."""
+"""The argument that names FPGA families."""
 
 from __future__ import annotations
 
