@@ -84,6 +84,7 @@ lint: $(STAMP) ## ruff, mypy, and Verilator and Yosys on the generated Verilog
 	@$(RUN) -m ruff check
 	@$(RUN) -m ruff format --check
 	@$(RUN) -m mypy
+	@$(RUN) -m mypy integration/litex/simulate.py
 	@$(RUN) -m ssvq_gen.lint
 
 synth synth-limits pnr: CONFIG = tiny

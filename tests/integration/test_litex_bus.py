@@ -50,7 +50,7 @@ def test_registers(bus: LitexBus, bridge: Bridge) -> None:
     bus.write32(0x2C, 0x1234_5678)
     assert bridge.words == {REGISTERS + 0x2C: 0x1234_5678}
     assert bus.read32(0x2C) == 0x1234_5678
-    assert bus.memory_base == MEMORY
+    assert (bus.memory_base, bus.memory_bytes) == (MEMORY, 1 << 16)
 
 
 @pytest.mark.parametrize(("offset", "size"), [(0, 8), (0, 4096), (1, 2), (3, 6), (2, 1022), (4, 1), (7, 1)])
