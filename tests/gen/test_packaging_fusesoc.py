@@ -6,17 +6,15 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from cached_core import write_core
 
-import ssvq_gen.generate
 from ssvq_gen.config import PRESETS
-from ssvq_gen.generate import core_files, generate, write_files
+from ssvq_gen.generate import generate
 from ssvq_gen.packaging.archive import content, packed
 from ssvq_gen.packaging.fusesoc import core_file_text, core_name
 from ssvq_gen.packaging.run_fusesoc import main, run_target
 from ssvq_gen.synthesis.targets import TARGETS
 from ssvq_gen.toolbox import ToolError
-from ssvq_sim.core_verilog import core_verilog
-from ssvq_sim.smoke.files import smoke_files
 
 TINY = PRESETS["tiny"]
 PROJECT = Path(__file__).parents[2]
@@ -26,10 +24,7 @@ PROJECT = Path(__file__).parents[2]
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unpacked archive of `tiny`."""
     core = tmp_path_factory.mktemp("core") / "tiny"
-    verilog = core_verilog(TINY).path.read_text()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ssvq_gen.generate, "emit_verilog", lambda _: verilog)
-        write_files({**core_files(TINY), **smoke_files(TINY)}, core)
+    write_core(TINY, core)
     out = tmp_path_factory.mktemp("released")
     with tarfile.open(fileobj=io.BytesIO(packed(content(core, PROJECT), "tiny"))) as archive:
         archive.extractall(out, filter="data")

@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from cached_core import write_core
 
-import ssvq_gen.generate
 from ssvq_gen.config import PRESETS
-from ssvq_gen.generate import core_files, write_files
 from ssvq_gen.toolbox import run_yosys
-from ssvq_sim.core_verilog import core_verilog
 
 pytestmark = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("litex", "litedram", "litex_boards")),
@@ -25,10 +23,7 @@ LITEX = Path(__file__).parents[2] / "integration" / "litex"
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("core") / "tiny"
-    verilog = core_verilog(TINY).path.read_text()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ssvq_gen.generate, "emit_verilog", lambda _: verilog)
-        write_files(core_files(TINY), folder)
+    write_core(TINY, folder)
     return folder
 
 
