@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from ssvq.network.calibration import calibrate
 from ssvq.network.compression import compress_graph
 from ssvq.network.hosting.assembly import Assembled, assemble, core_candidates
 from ssvq.network.hosting.partition import MOVED_BEFORE, ONLY_MOVEMENT, Partition, core_reason, partition
+from ssvq.network.tensor_type import TensorType
 from ssvq.network.work_report import host_reason
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq_gen.config import PRESETS, CoreConfig
@@ -218,3 +220,14 @@ def test_inputs_are_checked() -> None:
         network.run_reference((ROWS, ROWS))
     with pytest.raises(GraphError, match=r"^x: the input must be float32 \(1, 6, 8\), not float32 \(6, 8\)$"):
         network.run_reference((ROWS[0],))
+
+
+@pytest.mark.parametrize("value", [ROWS.long(), ROWS[:, :3]], ids=["whole numbers", "fewer"])
+def test_what_the_core_is_given_is_checked(value: Tensor) -> None:
+    """A file may claim that its input is anything."""
+    network = assembled(graph(lambda m, x: m.a(x))).network
+    claimed = replace(network, inputs={"x": TensorType.of(value)})
+    with pytest.raises(
+        GraphError, match=r"^core 0: x must have the numbers of float32 \(\d, 6, 8\), or as many bools, not"
+    ):
+        claimed.run_reference((value,))
