@@ -70,14 +70,14 @@ def _weight(weights: Mapping[str, int], cell: str) -> int:
     return next((weight for pattern, weight in weights.items() if re.fullmatch(pattern, name)), 0)
 
 
-_LATCHES = {r"\$_?[AS]?DLATCH(SR)?\w*": 1}
+_LATCHES = {r"(?i)\$_?a?dlatch(sr)?\w*": 1}
 
 _XILINX_MEMORY = {
     r"RAM(32M16|64M8)": 8,
     r"RAM(32M|64M|128X1D|256X1[SD])": 4,
     r"RAM(32X1D|64X1D|128X1S)(_1)?": 2,
     r"RAM(512X1S)": 8,
-    r"RAM\w+|SRL\w+": 1,
+    r"RAM(?!B)\w+|SRL\w+": 1,
 }
 """LUTs that one cell of distributed RAM, or one shift register, takes: what the vendors' guides to their CLBs say."""
 
