@@ -7,6 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 
+SEEDS = 3
+"""Values of a parameter `seed` that need to occur: more of them only look for what is rare."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-case",
@@ -19,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without `--every-case`, deselects cases whose parameters' values are all in the cases of the test that remain.
 
-    Cases that were asked for by name all run.
+    Of a parameter `seed`, the first `SEEDS` values are enough. Cases that were asked for by name all run.
     """
     if config.getoption("--every-case") or any("[" in argument for argument in config.args):
         return
@@ -35,9 +39,11 @@ def covering(cases: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Cases of one test, in their order, in which every value of every parameter occurs: each time the case that has
     most of the missing ones."""
     values = [_values(case) for case in cases]
-    missing = frozenset[tuple[str, str]]().union(*values)
-    if not missing:
+    wanted = frozenset[tuple[str, str]]().union(*values)
+    if not wanted:
         return list(cases)
+    seeds = dict.fromkeys(value for case in values for value in case if value[0] == "seed")
+    missing = wanted - set(list(seeds)[SEEDS:])
     chosen: set[int] = set()
     while missing:
         best = max(range(len(cases)), key=lambda number: len(values[number] & missing))

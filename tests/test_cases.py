@@ -17,6 +17,9 @@ def test_two(a, b, c): pass
 @pytest.mark.parametrize("a", range(5))
 def test_one(a): pass
 
+@pytest.mark.parametrize("seed", range(9))
+def test_seeds(seed): pass
+
 def test_none(): pass
 """
 
@@ -24,9 +27,9 @@ def test_none(): pass
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), "10 passed, 8 deselected"),
-        (("--every-case",), "18 passed"),
-        (("-k", "test_two and 2-x"), "4 passed, 14 deselected"),
+        ((), "13 passed, 14 deselected"),
+        (("--every-case",), "27 passed"),
+        (("-k", "test_two and 2-x"), "4 passed, 23 deselected"),
         (("test_subject.py::test_two[0-x-3]",), "1 passed"),
     ],
 )
