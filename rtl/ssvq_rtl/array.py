@@ -4,14 +4,26 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ssvq_gen.config import LANE_WEIGHTS, CoreConfig
+from ssvq_gen.config import ECP5, LANE_WEIGHTS, CoreConfig
 
-from .array_timing import array_latency, low_width, row_delays, segment_delay, segment_rows
+from .array_timing import (
+    activation_lead,
+    addition_delay,
+    array_latency,
+    low_width,
+    row_delays,
+    segment_delay,
+    segment_rows,
+)
 from .checks import require_config
 from .decoder import DecodedStep
 from .mac_row import LANE, MacRow
+from .mac_row_ecp5 import Ecp5MacRow
 from .packed_segment import PackedSegment
 from .row_shadow import RowShadow
+
+ROWS = {ECP5: Ecp5MacRow}
+"""Rows of targets that have their own; the others take `MacRow`."""
 
 
 class MacArray(wiring.Component):
@@ -51,8 +63,9 @@ class MacArray(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shadows = self._shadows(m)
+        lead = activation_lead(self._config)
         activations = [
-            self._delayed(m, self.activation.word_select(row, 8), delay, f"skew{row}")
+            self._delayed(m, self.activation.word_select(row, 8), delay - lead, f"skew{row}")
             for row, delay in enumerate(self._delays)
         ]
         if self._config.packed_macs:
@@ -85,14 +98,15 @@ class MacArray(wiring.Component):
 
     def _add_rows(self, m: Module, shadows: list[Value], activations: list[Value]) -> None:
         """One chain down every column."""
-        config = self._config
+        config, lead = self._config, activation_lead(self._config)
         sums: Value = Const(0, config.cols * LANE)
         for row, delay in enumerate(self._delays):
-            m.submodules[f"row{row}"] = mac_row = MacRow(config=config)
+            m.submodules[f"row{row}"] = mac_row = ROWS.get(config.target, MacRow)(config=config)
             m.d.comb += [
                 mac_row.swap.eq(self.enable & self.swaps[delay]),
-                mac_row.multiply.eq(self.enable & self.valids[delay]),
-                mac_row.add.eq(self.enable & self.valids[delay + 1]),
+                # Registers inside a block move together, and every enable of its own would be one less to share.
+                mac_row.multiply.eq(self.enable if lead else self.enable & self.valids[delay]),
+                mac_row.add.eq(self.enable & self.valids[delay + addition_delay(config)]),
                 mac_row.activation.eq(activations[row]),
                 mac_row.shadow.eq(shadows[row]),
                 mac_row.above.eq(sums),

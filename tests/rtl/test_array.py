@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_configs import CONFIGS, PACKED, SQUARE, TALL, name_of
+from small_configs import CONFIGS, ON_ECP5, PACKED, SQUARE, TALL, name_of
 
 from ssvq_gen.config import LANE_WEIGHTS, PRESETS, CoreConfig
 from ssvq_rtl.array import MacArray
@@ -165,7 +165,7 @@ def random_work(
     return tiles, activations
 
 
-@pytest.mark.parametrize("config", [*CONFIGS, *PACKED], ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, *PACKED, *ON_ECP5], ids=name_of)
 @pytest.mark.parametrize(
     ("freeze", "idle", "slow"), [(0.0, 0.0, 0.0), (0.4, 0.0, 0.0), (0.0, 0.5, 0.2), (0.3, 0.1, 0.7)]
 )
@@ -178,7 +178,7 @@ def test_against_numpy(config: CoreConfig, freeze: float, idle: float, slow: flo
     assert len(bench.starts) == len(tokens)
 
 
-@pytest.mark.parametrize("config", [SQUARE, TALL, *PACKED], ids=name_of)
+@pytest.mark.parametrize("config", [SQUARE, TALL, *PACKED, *ON_ECP5], ids=name_of)
 @pytest.mark.parametrize("value", [-128, 127])
 def test_extremes(config: CoreConfig, value: int) -> None:
     """The largest sums, of either sign, fit the partial sums."""
