@@ -34,6 +34,11 @@ def activation_lead(config: CoreConfig) -> int:
     return 1 if config.target == ECP5 else 0
 
 
+def input_delay(config: CoreConfig) -> int:
+    """Cycles, enabled or not, that the array is behind what it is given: registers at its inputs."""
+    return 1 if config.target == ECP5 else 0
+
+
 def addition_delay(config: CoreConfig) -> int:
     """Enabled cycles from a multiplication to the addition of its product."""
     return 2 if config.target == ECP5 else 1

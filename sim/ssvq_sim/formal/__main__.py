@@ -42,7 +42,7 @@ def chosen(names: Sequence[str]) -> list[Proof]:
 
 
 def _how(proof: Proof) -> str:
-    return f"first {proof.depth} cycles" if proof.bounded else f"induction over {proof.depth}"
+    return str(proof.depth) if proof.bounded else "all, by induction"
 
 
 def results_table(results: Sequence[tuple[Proof, Verdict]]) -> Table:

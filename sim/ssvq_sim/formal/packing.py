@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Two columns in a multiplier block have the sums that each of them would have alone, in four steps.
 
 A packed value is ``(upper << s) + lower``. A product of packed weights is the packed products, the lower with 128 times

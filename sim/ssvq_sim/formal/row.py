@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The row of an ECP5 computes what the generic row does, in two steps.
 
 `ProductEquivalence` compares the multipliers alone. `RowEquivalence` is about everything else, registers and enables,
