@@ -13,12 +13,14 @@ from .mac_row import LANE, mac_row_members, sums_of
 class Ecp5MacRow(wiring.Component):
     """What `MacRow` computes, with weights, activation and products in the registers of the multiplier blocks.
 
-    The activation comes at the time of `swap`, an enabled cycle before the products: a register of each block takes it
-    over. That register is the last of the row's skew, and its copies are beside the multipliers.
+    The activation comes at the time of `swap`, an enabled cycle before it is multiplied: a register of each block takes
+    it over. That register is the last of the row's skew, and its copies are beside the multipliers. The products have
+    one more register in front of the adders, as it is a long way there: they are added two enabled cycles after the
+    multiplication.
 
     Members
     -------
-    multiply : In, the activation is taken over, and the products of the one before
+    multiply : In, in every enabled cycle: activation, products and their copies are taken over
     others : see `MacRow`
     """
 
