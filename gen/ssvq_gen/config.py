@@ -33,10 +33,13 @@ DEFAULT_DEPTHWISE_TAPS = 3
 MAX_VECTOR_DIM = 32
 
 GENERIC = "generic"
+ECP5 = "ecp5"
 PACKING_PORTS = {"xc7": 25, "xcup": 27}
 """Bits of the signed operand of a DSP block's multiplier that takes the weights of two MACs, by target."""
-TARGETS = (GENERIC, *PACKING_PORTS)
+TARGETS = (GENERIC, *PACKING_PORTS, ECP5)
 """FPGA families with cells of their own; every other takes the generic ones."""
+CELL_TARGETS = (ECP5,)
+"""Those whose cells are instantiated: such a core is for no other family."""
 
 MAX_BURST_BEATS = 16
 """Longest AXI burst the core issues: what AXI3 ports (Zynq-7000 HP) accept without a converter."""

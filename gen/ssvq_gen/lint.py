@@ -17,9 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from .command import reports_errors
-from .config import CoreConfig
+from .config import GENERIC, CoreConfig
 from .generate import generate
+from .packaging.simulation import cell_model_files
 from .synthesis.script import CHECK_SCRIPT
+from .synthesis.targets import TARGETS
 from .toolbox import run_verilator, run_yosys
 from .verilog import TOP
 
@@ -71,25 +73,35 @@ def count_messages(log: str) -> Counter[str]:
     return Counter(match[1] or "ERROR" for match in _MESSAGE.finditer(log))
 
 
-def lint_verilog(verilog: Path, waivers: Sequence[Waiver]) -> tuple[Counter[str], list[str]]:
-    """Messages of one Verilog file by rule, and the text of those that no waiver covers."""
-    arguments = ["--lint-only", "-Wall", "-Wno-fatal", "--error-limit", "0", "--top-module", TOP, verilog.name]
+def lint_verilog(
+    verilog: Path, waivers: Sequence[Waiver], models: Sequence[str] = ()
+) -> tuple[Counter[str], list[str]]:
+    """Messages of one Verilog file by rule, and the text of those that no waiver covers.
+
+    `models` are files of vendors' cells below the same folder.
+    """
+    arguments = ["--lint-only", "-Wall", "-Wno-fatal", "--error-limit", "0", "--top-module", TOP, verilog.name, *models]
     log = run_verilator(arguments, cwd=verilog.parent).stdout
     waived = {waiver.rule for waiver in waivers}
     faults = [match[0] for match in _MESSAGE.finditer(log) if match[1] not in waived]
     return count_messages(log), faults
 
 
-def verify_waived(verilog: Path, waivers: Path) -> str:
+def verify_waived(verilog: Path, waivers: Path, models: Sequence[str] = ()) -> str:
     """What Verilator prints with the waiver file; empty when it accepts the Verilog as it is meant to be used."""
-    relative = [str(waivers.resolve()), str(verilog.resolve())]
+    relative = [str(waivers.resolve()), str(verilog.resolve()), *models]
     result = run_verilator(["--lint-only", "-Wall", "--quiet", "--top-module", TOP, *relative], cwd=verilog.parent)
     return result.stdout if result.returncode else ""
 
 
-def check_structure(verilog: Path) -> None:
-    """Raise ToolError for several drivers of a net, combinational loops or latches."""
-    run_yosys(f"read_verilog {verilog.name}; {CHECK_SCRIPT}; {LATCH_SCRIPT}", cwd=verilog.parent)
+def check_structure(verilog: Path, target: str = GENERIC) -> None:
+    """Raise ToolError for several drivers of a net, combinational loops or latches.
+
+    target : whose cells the core is made of
+    """
+    library = TARGETS[target].reads_library if target in TARGETS else ()
+    script = [*library, f"read_verilog {verilog.name}", CHECK_SCRIPT, LATCH_SCRIPT]
+    run_yosys("; ".join(script), cwd=verilog.parent)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -110,9 +122,10 @@ def _lint(options: argparse.Namespace, console: Console) -> list[str]:
         config = CoreConfig.load(name)
         with console.status(f"linting {config.name}"):
             verilog = generate(config, options.output).verilog
-            counts, found = lint_verilog(verilog, waivers)
-            refused = "" if found else verify_waived(verilog, options.waivers)
-            check_structure(verilog)
+            models = list(cell_model_files(config))
+            counts, found = lint_verilog(verilog, waivers, models)
+            refused = "" if found else verify_waived(verilog, options.waivers, models)
+            check_structure(verilog, config.target)
         needed += counts
         faults += [f"{config.name}: {fault}" for fault in found]
         if refused:

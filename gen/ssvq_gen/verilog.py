@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
 
-from .config import CoreConfig
+from .config import ECP5, CoreConfig
 
 TOP = "ssvq_core"
 """Name of the top module."""
+
+_CELL_MODELS = {ECP5: ("MULT18X18D.v",)}
+"""Files beside this one, by target."""
+CELL_MODEL_NAMES = tuple(name for names in _CELL_MODELS.values() for name in names)
 
 _ZERO_WORD = r"\s*\[\d+\] = \d+'[hdb]0+;\n"
 _ZERO_MEMORY = re.compile(rf"^  initial begin\n    (\S+){_ZERO_WORD}(?:    \1{_ZERO_WORD})*  end\n", re.MULTILINE)
@@ -54,6 +59,15 @@ def emit_verilog(core: Any) -> str:
 
     text: str = verilog.convert(core, name=TOP, emit_src=False, strip_internal_attrs=True)
     return without_zero_memories(text)
+
+
+def cell_models(config: CoreConfig) -> dict[str, str]:
+    """Verilog by file name of the vendor's cells that a core is made of, as far as it uses them: for simulation only.
+
+    A core that every family takes has none.
+    """
+    names = _CELL_MODELS.get(config.target, ())
+    return {name: files("ssvq_gen").joinpath(name).read_text(encoding="utf-8") for name in names}
 
 
 def without_zero_memories(verilog: str) -> str:

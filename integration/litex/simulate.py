@@ -21,6 +21,7 @@ from litex_bus import BridgeError, LitexBus, Uartbone
 from ssvq.driver import Device, DriverError
 from ssvq_gen.config import ConfigError, CoreConfig
 from ssvq_gen.toolbox import ToolError, run_verilator
+from ssvq_gen.verilog import CELL_MODEL_NAMES
 from ssvq_sim.smoke.job import smoke_job
 
 HERE = Path(__file__).resolve().parent
@@ -87,7 +88,8 @@ def make_soc(core: Path, folder: Path) -> None:
 
 def build(core: Path, folder: Path) -> Path:
     """Build the simulator of a SoC that `make_soc` wrote. Raises ToolError."""
-    sources = [HERE / f"{TOP}.v", folder / "simulated_soc.v", core.resolve() / "ssvq_core.v"]
+    models = [path for name in CELL_MODEL_NAMES if (path := core.resolve() / "sim" / name).is_file()]
+    sources = [HERE / f"{TOP}.v", folder / "simulated_soc.v", core.resolve() / "ssvq_core.v", *models]
     result = run_verilator([*_VERILATOR, *map(str, sources)], cwd=folder)
     if result.returncode:
         raise ToolError("Verilator failed:\n" + "\n".join(result.stdout.splitlines()[-12:]))

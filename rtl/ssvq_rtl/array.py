@@ -4,14 +4,27 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ssvq_gen.config import LANE_WEIGHTS, CoreConfig
+from ssvq_gen.config import ECP5, LANE_WEIGHTS, CoreConfig
 
-from .array_timing import array_latency, low_width, row_delays, segment_delay, segment_rows
+from .array_timing import (
+    activation_lead,
+    addition_delay,
+    array_latency,
+    low_width,
+    row_delays,
+    segment_delay,
+    segment_rows,
+)
 from .checks import require_config
 from .decoder import DecodedStep
+from .input_delay import input_delayed
 from .mac_row import LANE, MacRow
+from .mac_row_ecp5 import Ecp5MacRow
 from .packed_segment import PackedSegment
 from .row_shadow import RowShadow
+
+ROWS = {ECP5: Ecp5MacRow}
+"""Rows of targets that have their own; the others take `MacRow`."""
 
 
 class MacArray(wiring.Component):
@@ -22,6 +35,7 @@ class MacArray(wiring.Component):
 
     Latency: `array_latency` enabled cycles from `activation` to `sums`. A row with delay d takes its shadow weights
     over in the enabled cycle in which ``swaps[d]`` is set, which is the cycle before its activation is multiplied.
+    All of that is `input_delay` cycles late, whether they are enabled or not.
 
     Members
     -------
@@ -51,8 +65,10 @@ class MacArray(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shadows = self._shadows(m)
+        lead = activation_lead(self._config)
+        activation = self._taken(m, self.activation, "given")
         activations = [
-            self._delayed(m, self.activation.word_select(row, 8), delay, f"skew{row}")
+            self._delayed(m, activation.word_select(row, 8), delay - lead, f"skew{row}")
             for row, delay in enumerate(self._delays)
         ]
         if self._config.packed_macs:
@@ -72,27 +88,31 @@ class MacArray(wiring.Component):
         ]
         # The lower of two packed weights is stored with 128 added.
         offset = Const(0x80 if config.packed_macs else 0, 16).replicate(config.decode_lanes // 2)
+        loaded = [
+            self._taken(m, step.weights[number].as_value() ^ offset, f"loaded{number}")
+            for number in range(LANE_WEIGHTS)
+        ]
         shadows: list[Value] = []
         for row in range(config.rows):
             m.submodules[f"shadow{row}"] = registers = RowShadow(config=config)
             block, number = divmod(row, LANE_WEIGHTS)
-            m.d.comb += [
-                registers.load.eq(writes[block] & step.row_mask[number].replicate(groups)),
-                registers.loaded.eq(step.weights[number].as_value() ^ offset),
-            ]
+            load = writes[block] & step.row_mask[number].replicate(groups)
+            m.d.comb += [registers.load.eq(self._taken(m, load, f"load{row}")), registers.loaded.eq(loaded[number])]
             shadows.append(registers.shadow)
         return shadows
 
     def _add_rows(self, m: Module, shadows: list[Value], activations: list[Value]) -> None:
         """One chain down every column."""
-        config = self._config
+        config, lead, addition = self._config, activation_lead(self._config), addition_delay(self._config)
+        enable = self._taken(m, self.enable, "advance")
         sums: Value = Const(0, config.cols * LANE)
         for row, delay in enumerate(self._delays):
-            m.submodules[f"row{row}"] = mac_row = MacRow(config=config)
+            m.submodules[f"row{row}"] = mac_row = ROWS.get(config.target, MacRow)(config=config)
             m.d.comb += [
-                mac_row.swap.eq(self.enable & self.swaps[delay]),
-                mac_row.multiply.eq(self.enable & self.valids[delay]),
-                mac_row.add.eq(self.enable & self.valids[delay + 1]),
+                mac_row.swap.eq(self._taken(m, self.enable & self.swaps[delay], f"swap{row}")),
+                # Registers inside a block move together, and every enable of its own would be one less to share.
+                mac_row.multiply.eq(enable if lead else self.enable & self.valids[delay]),
+                mac_row.add.eq(self._taken(m, self.enable & self.valids[delay + addition], f"add{row}")),
                 mac_row.activation.eq(activations[row]),
                 mac_row.shadow.eq(shadows[row]),
                 mac_row.above.eq(sums),
@@ -147,6 +167,10 @@ class MacArray(wiring.Component):
         width = len(value)
         line = Signal(width * cycles, reset_less=True, name=name)
         if cycles:
-            with m.If(self.enable):
+            with m.If(self._taken(m, self.enable, f"{name}_advance")):
                 m.d.sync += line.eq(value | (line << width))
         return line[width * (cycles - 1) :] if cycles else value
+
+    def _taken(self, m: Module, value: Value, name: str) -> Value:
+        """What is taken at the inputs. What every row waits for then has a register of its own, near the row."""
+        return input_delayed(m, value, self._config, f"{name}_taken")

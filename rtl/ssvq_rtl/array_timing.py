@@ -1,6 +1,6 @@
 """When activations pass the rows of the MAC array, in enabled cycles after they enter it."""
 
-from ssvq_gen.config import LANE_WEIGHTS, PACKING_PORTS, CoreConfig
+from ssvq_gen.config import ECP5, LANE_WEIGHTS, PACKING_PORTS, CoreConfig
 
 WEIGHT_WIDTH = 8
 _PRODUCT_BITS = 15
@@ -29,14 +29,30 @@ def segment_delay(config: CoreConfig) -> int:
     return 1 if rows == LANE_WEIGHTS else rows
 
 
+def activation_lead(config: CoreConfig) -> int:
+    """Enabled cycles that a row takes its activation before it is multiplied: registers inside multiplier blocks."""
+    return 1 if config.target == ECP5 else 0
+
+
+def input_delay(config: CoreConfig) -> int:
+    """Cycles, enabled or not, that the array is behind what it is given: registers at its inputs."""
+    return 1 if config.target == ECP5 else 0
+
+
+def addition_delay(config: CoreConfig) -> int:
+    """Enabled cycles from a multiplication to the addition of its product."""
+    return 2 if config.target == ECP5 else 1
+
+
 def row_delays(config: CoreConfig) -> tuple[int, ...]:
-    """Enabled cycles after which an activation is multiplied in each row; sums are added in the cycle after that."""
+    """Enabled cycles after which an activation is multiplied in each row."""
     if not config.packed_macs:
-        return tuple(range(config.rows))
+        lead = activation_lead(config)
+        return tuple(range(lead, lead + config.rows))
     rows, apart = segment_rows(config), segment_delay(config)
     return tuple(CORRECTION_LATENCY - 1 + row % rows + row // rows * apart for row in range(config.rows))
 
 
 def array_latency(config: CoreConfig) -> int:
     """Enabled cycles from an activation to its sums."""
-    return row_delays(config)[-1] + (3 if config.packed_macs else 2)
+    return row_delays(config)[-1] + (3 if config.packed_macs else 1 + addition_delay(config))

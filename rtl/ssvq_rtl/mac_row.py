@@ -1,6 +1,8 @@
 """A row of the MAC array: a multiplier and an adder for each column."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +14,32 @@ LANE = 32
 """Bits of a column's field in the products and partial sums: one word of Verilator's wide signals, so that simulation
 packs and masks nothing. Synthesis drops the bits that nobody reads and packs what is left into the DSPs."""
 _PRODUCT_WIDTH = 16
+
+
+def mac_row_members(config: CoreConfig) -> dict[str, Any]:
+    """The members of every kind of row, as `MacRow` describes them."""
+    return {
+        "swap": In(1),
+        "multiply": In(1),
+        "add": In(1),
+        "activation": In(signed(8)),
+        "shadow": In(8 * config.cols),
+        "above": In(config.cols * LANE),
+        "partial": Out(config.cols * LANE),
+    }
+
+
+def products_of(activation: Value, weights: Value, columns: range) -> Value:
+    """An activation times the weights of a row, in fields of as many bits as both have."""
+    return Cat(activation * weights.word_select(c, 8).as_signed() for c in columns)
+
+
+def sums_of(products: Value, above: Value, columns: range) -> Value:
+    """Products and the sums of the row above, added in fields of `LANE` bits."""
+    return Cat(
+        products.word_select(c, LANE)[:_PRODUCT_WIDTH].as_signed() + above.word_select(c, LANE)[: LANE - 1].as_signed()
+        for c in columns
+    )
 
 
 class MacRow(wiring.Component):
@@ -28,17 +56,7 @@ class MacRow(wiring.Component):
 
     def __init__(self, *, config: CoreConfig) -> None:
         self._config = config = require_config(config)
-        super().__init__(
-            {
-                "swap": In(1),
-                "multiply": In(1),
-                "add": In(1),
-                "activation": In(signed(8)),
-                "shadow": In(8 * config.cols),
-                "above": In(config.cols * LANE),
-                "partial": Out(config.cols * LANE),
-            }
-        )
+        super().__init__(mac_row_members(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -52,16 +70,13 @@ class MacRow(wiring.Component):
         products = Signal(LANE * self._config.cols, reset_less=True)
         m.d.comb += activation.eq(self.activation)
         with m.If(self.multiply):
-            m.d.sync += products.eq(Cat(activation * weights.word_select(c, 8).as_signed() for c in columns))
+            m.d.sync += products.eq(self._products(activation, weights))
 
         partial = Signal(LANE * self._config.cols, reset_less=True)
         with m.If(self.add):
-            m.d.sync += partial.eq(
-                Cat(
-                    products.word_select(c, LANE)[:_PRODUCT_WIDTH].as_signed()
-                    + self.above.word_select(c, LANE)[: LANE - 1].as_signed()
-                    for c in columns
-                )
-            )
+            m.d.sync += partial.eq(sums_of(products, self.above, columns))
         m.d.comb += self.partial.eq(partial)
         return m
+
+    def _products(self, activation: Value, weights: Value) -> Value:
+        return products_of(activation, weights, range(self._config.cols))

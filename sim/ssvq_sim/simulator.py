@@ -101,6 +101,7 @@ def build_simulator(config: CoreConfig, *, trace: bool = False, bench: Bench = F
         {
             **{name: (_HERE / name).read_bytes() for name in bench.files},
             "verilog": verilog.path.read_bytes(),
+            **{path.name: path.read_bytes() for path in verilog.models},
             "flags": " ".join([bench.toplevel, *variables, *arguments, *(f"{k}={v}" for k, v in defines.items())]),
             "tools": tools,
         }
@@ -112,7 +113,7 @@ def build_simulator(config: CoreConfig, *, trace: bool = False, bench: Bench = F
         objects, log = folder / "objects", folder / "build.log"
         try:
             runner.build(
-                sources=[*bench.of_kind(".vlt"), verilog.path, *bench.of_kind(".sv")],
+                sources=[*bench.of_kind(".vlt"), verilog.path, *verilog.models, *bench.of_kind(".sv")],
                 defines=defines,
                 build_args=[*arguments, *map(str, bench.of_kind(".cpp"))],
                 hdl_toplevel=bench.toplevel,

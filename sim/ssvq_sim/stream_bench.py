@@ -5,8 +5,10 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from amaranth.hdl import Elaboratable
+from amaranth.hdl import Elaboratable, Fragment
 from amaranth.sim import Simulator
+
+from ssvq_rtl.cells import BehaviouralCells
 
 TRAILING_CYCLES = 40
 """Cycles after the last expected event in which nothing more may happen."""
@@ -28,13 +30,16 @@ def seeded(seed: int) -> random.Random:
 
 
 def run_benches(dut: Elaboratable, *benches: Bench, cycles: int, background: Iterable[Bench] = ()) -> None:
-    """Simulate until all `benches` have ended; raises BenchTimeoutError after `cycles`."""
+    """Simulate until all `benches` have ended; raises BenchTimeoutError after `cycles`.
+
+    Amaranth's simulator has no vendors' cells: what they do takes their place.
+    """
 
     async def watchdog(ctx: Any) -> None:
         await ctx.delay(cycles * _PERIOD)
         raise BenchTimeoutError(f"the bench has not ended after {cycles} cycles")
 
-    simulator = Simulator(dut)
+    simulator = Simulator(Fragment.get(dut, BehaviouralCells()))
     simulator.add_clock(_PERIOD)
     for bench in benches:
         simulator.add_testbench(_as_coroutine(bench))

@@ -18,7 +18,7 @@ from layers import geometries
 from ssvq.builder import ProgramBuilder
 from ssvq.compile import compile_layers
 from ssvq.program import Program
-from ssvq_gen.config import ACTIVATION_BANKS, GENERIC, PACKING_PORTS, CoreConfig, WeightFormat
+from ssvq_gen.config import ACTIVATION_BANKS, ECP5, GENERIC, PACKING_PORTS, CoreConfig, WeightFormat
 from ssvq_gen.format import FormatError
 from ssvq_gen.stream_format import StreamFormat
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
@@ -129,6 +129,7 @@ def _configuration(draw_value: st.DrawFn, index: int) -> CoreConfig:
     """What the index fixes makes sure that every choice is there; the rest is random."""
     rows, bus = (4, 8, 16)[index % 3], (32, 64, 128, 256, 512)[index % 5]
     cols = 32 if index in (6, 9) else (8, 16)[index // 2 % 2]
+    target = (GENERIC, *PACKING_PORTS, ECP5, GENERIC)[index // 3 % 5]
     fixed_codebooks = {0: 4096, 1: 2}
     fixed_formats = {2: ("int8",), 6: ("ssvq",), 7: ("vq",), 10: ("int8", "ssvq"), 11: ("ssvq", "vq")}
     base = CoreConfig(
@@ -146,8 +147,8 @@ def _configuration(draw_value: st.DrawFn, index: int) -> CoreConfig:
         attention=index % 4 != 1,
         convolution=index % 4 != 2,
         formats=fixed_formats.get(index, ("int8", "ssvq", "vq")),  # type: ignore[arg-type]
-        target=(GENERIC, *PACKING_PORTS)[index // 3 % 3],
-        packed_macs=index // 3 % 3 != 0,
+        target=target,
+        packed_macs=target in PACKING_PORTS,
     )
     choices = base.lane_choices
     return base.replace(

@@ -13,7 +13,7 @@ import pytest
 from outcome import beats_after, problems_of
 from system_cases import SystemCase, configurations, draw, system_cases
 
-from ssvq_gen.config import PACKING_PORTS, CoreConfig, WeightFormat
+from ssvq_gen.config import ECP5, PACKING_PORTS, CoreConfig, WeightFormat
 from ssvq_sim.behaviour import JobResult
 from ssvq_sim.runner import SimulationError, run_jobs
 from ssvq_sim.simulator import build_simulator
@@ -90,6 +90,7 @@ def test_configurations_cover_every_choice() -> None:
     assert {(config.target, config.rows) for config in configs if config.packed_macs} == {
         (target, rows) for target in PACKING_PORTS for rows in (4, 8, 16)
     }
+    assert {config.rows for config in configs if config.target == ECP5} == {4, 8, 16}
     assert {config.axi_data_width for config in configs} == {32, 64, 128, 256, 512}
     assert {config.column_groups for config in configs} == {1, 2, 4}
     assert {(f,) for f in WeightFormat} <= {config.formats for config in configs}

@@ -36,11 +36,15 @@ SMALL: dict[str, Any] = {"rows": 8, "cols": 8, "axi_data_width": 32, "activation
         ({"profile_depth": 8192}, "profile_depth must be a power of two from 2 to 4096, not 8192"),
         ({"attention": 1}, "attention must be true or false, not 1"),
         ({"convolution": "no"}, "convolution must be true or false, not 'no'"),
-        ({"target": "xc6"}, "target must be one of generic, xc7, xcup, not 'xc6'"),
+        ({"target": "xc6"}, "target must be one of generic, xc7, xcup, ecp5, not 'xc6'"),
         ({"packed_macs": 1}, "packed_macs must be true or false, not 1"),
         (
             {"packed_macs": True},
             "packed_macs must be false when target is 'generic'; DSP blocks for it have xc7, xcup",
+        ),
+        (
+            {"target": "ecp5", "packed_macs": True},
+            "packed_macs must be false when target is 'ecp5'; DSP blocks for it have xc7, xcup",
         ),
         ({"decode_lanes": 3}, "decode_lanes must be 8 when cols is 8, not 3"),
         ({"cols": 32, "decode_lanes": 4}, "decode_lanes must be 32 or 16 or 8 when cols is 32, not 4"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cached_core import write_core
 
-from ssvq_gen.config import PRESETS
+from ssvq_gen.config import ECP5, PRESETS
 from ssvq_gen.generate import generate
 from ssvq_gen.packaging.archive import content, packed
 from ssvq_gen.packaging.fusesoc import core_file_text, core_name
@@ -17,6 +17,7 @@ from ssvq_gen.synthesis.targets import TARGETS
 from ssvq_gen.toolbox import ToolError
 
 TINY = PRESETS["tiny"]
+ON_ECP5 = TINY.replace(name="tiny_ecp5", target=ECP5)
 PROJECT = Path(__file__).parents[2]
 
 
@@ -91,3 +92,33 @@ def test_core_file_names_every_family_and_its_version() -> None:
     assert core_name(TINY) == "ssvq:cores:ssvq_core_tiny:1.1.0"
     for name in TARGETS:
         assert f"\n  synth_{name}: &synth_{name}\n" in text
+
+
+def test_core_file_of_a_core_for_one_family() -> None:
+    """Models of cells are for Verilator and Icarus; Yosys, and cores that depend on this one, have their own."""
+    text = core_file_text(ON_ECP5)
+    assert "  models:\n    files: [sim/MULT18X18D.v]\n" in text
+    assert "    filesets_append: [models]\n    flow: lint" in text
+    assert "filesets_append: [models, simulation]" in text
+    assert "filesets: [rtl, waivers]\n" in text
+    assert "MULT18X18D" not in text.partition("  synthesis:\n")[2]
+    assert [name for name in TARGETS if f"synth_{name}" in text] == [ECP5]
+    assert "models" not in core_file_text(TINY)
+
+
+@pytest.fixture(scope="module")
+def released_for_ecp5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    core = tmp_path_factory.mktemp("core") / ON_ECP5.name
+    write_core(ON_ECP5, core)
+    out = tmp_path_factory.mktemp("released")
+    with tarfile.open(fileobj=io.BytesIO(packed(content(core, PROJECT), core.name))) as archive:
+        archive.extractall(out, filter="data")
+    return out / core.name
+
+
+@pytest.mark.slow
+@pytest.mark.cosim
+@pytest.mark.parametrize("target", ["lint", "sim"])
+def test_targets_of_a_release_for_ecp5(target: str, released_for_ecp5: Path, tmp_path: Path) -> None:
+    log = run_target(ON_ECP5, target, core=released_for_ecp5, work=tmp_path)
+    assert ("PASS: 32 bytes" in log) is (target == "sim")

@@ -1,6 +1,6 @@
 """Small configurations that between them have every relation of rows, columns, lanes and bus."""
 
-from ssvq_gen.config import PACKING_PORTS, CoreConfig, WeightFormat
+from ssvq_gen.config import ECP5, PACKING_PORTS, CoreConfig, WeightFormat
 
 SQUARE = CoreConfig(
     name="square",
@@ -90,6 +90,9 @@ PACKED = tuple(
     for target in PACKING_PORTS
 )
 """One segment and several, of 4, 8 and 16 rows."""
+
+ON_ECP5 = tuple(config.replace(name=f"{config.name}_ecp5", target=ECP5) for config in (SQUARE, WIDE, TALL))
+"""Rows with registers inside multiplier blocks."""
 
 CONFIGS = (SQUARE, WIDE, TALL, QUARTER, FULL)
 

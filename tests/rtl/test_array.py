@@ -3,11 +3,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_configs import CONFIGS, PACKED, SQUARE, TALL, name_of
+from small_configs import CONFIGS, ON_ECP5, PACKED, SQUARE, TALL, name_of
 
 from ssvq_gen.config import LANE_WEIGHTS, PRESETS, CoreConfig
 from ssvq_rtl.array import MacArray
-from ssvq_rtl.array_timing import array_latency, row_delays
+from ssvq_rtl.array_timing import array_latency, input_delay, row_delays
 from ssvq_rtl.feeder import MIN_TILE_CYCLES
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded
 
@@ -54,6 +54,7 @@ class ArrayBench:
         self._delays = row_delays(config)
         # Index 0: between memory and array; d + 1: rows with delay d multiply; the last: the sums are out.
         self._pipe: list[Activation | None] = [None] * (array_latency(config) + 2)
+        self._shown: list[Activation | None] = [None] * input_delay(config)
         self._shadow = [-1] * config.rows  # tile whose weights are complete in a row's shadow
         self._taken = [-1] * config.rows  # tile that a row has taken over
         self._writes = self._all_writes(by_halves)
@@ -141,9 +142,13 @@ class ArrayBench:
         return enable
 
     def _check_sums(self, raw: int) -> None:
-        """The sums of an activation are there `array_latency` enabled cycles after it, also in frozen cycles."""
+        """The sums of an activation are there `array_latency` enabled cycles after it, also in frozen cycles.
+
+        All of that is `input_delay` cycles late.
+        """
         config = self._config
-        done = self._pipe[1 + array_latency(config)]
+        self._shown.append(self._pipe[1 + array_latency(config)])
+        done = self._shown.pop(0)
         if done is None:
             return
         expected = done.values.astype(np.int64) @ self._tiles[done.tile].astype(np.int64)
@@ -165,7 +170,7 @@ def random_work(
     return tiles, activations
 
 
-@pytest.mark.parametrize("config", [*CONFIGS, *PACKED], ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, *PACKED, *ON_ECP5], ids=name_of)
 @pytest.mark.parametrize(
     ("freeze", "idle", "slow"), [(0.0, 0.0, 0.0), (0.4, 0.0, 0.0), (0.0, 0.5, 0.2), (0.3, 0.1, 0.7)]
 )
@@ -178,7 +183,7 @@ def test_against_numpy(config: CoreConfig, freeze: float, idle: float, slow: flo
     assert len(bench.starts) == len(tokens)
 
 
-@pytest.mark.parametrize("config", [SQUARE, TALL, *PACKED], ids=name_of)
+@pytest.mark.parametrize("config", [SQUARE, TALL, *PACKED, *ON_ECP5], ids=name_of)
 @pytest.mark.parametrize("value", [-128, 127])
 def test_extremes(config: CoreConfig, value: int) -> None:
     """The largest sums, of either sign, fit the partial sums."""

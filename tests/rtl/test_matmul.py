@@ -9,7 +9,7 @@ from matmul_bench import MatmulBench
 from matrix_programs import ALL_TILES, MatrixProgram, Step, random_words, with_words
 from placed_steps import matmul_between, product_of, side_by_side, small_matmul
 from random_steps import RandomSteps
-from small_configs import FULL, NO_CONVOLUTIONS, NO_PRODUCTS, QUARTER, SQUARE, TALL, WIDE, name_of
+from small_configs import FULL, NO_CONVOLUTIONS, NO_PRODUCTS, ON_ECP5, QUARTER, SQUARE, TALL, WIDE, name_of
 
 from ssvq.integer_layer import IntegerLayer
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
@@ -130,6 +130,17 @@ def test_random_configurations_and_steps(seed: int) -> None:
 @pytest.mark.parametrize("config", [NO_PRODUCTS, NO_CONVOLUTIONS], ids=name_of)
 def test_a_core_without_some_steps(config: CoreConfig) -> None:
     run(RandomSteps(config, seeded(3000), products=0.5, convolutions=0.5).program(6), denied=0.3)
+
+
+@pytest.mark.parametrize("config", ON_ECP5, ids=name_of)
+@pytest.mark.parametrize(("idle", "denied", "late"), [(0.0, 0.0, 0.0), (0.3, 0.0, 0.8), (0.2, 0.5, 0.0)])
+def test_multiplier_blocks_of_ecp5(config: CoreConfig, idle: float, denied: float, late: float) -> None:
+    """Random layers, products and convolutions, and layers of the largest sums, with pauses of all neighbours."""
+    rng = seeded(4000)
+    run(RandomSteps(config, rng, products=0.3, convolutions=0.3).program(5), idle=idle, denied=denied, late=late)
+    program = place_jobs(config, rng, [extreme_job(rng, config) for _ in range(2)], 1)
+    program.words[:] = rng.choice((-128, 127))
+    run(program, idle=idle, denied=denied, late=late)
 
 
 @pytest.mark.parametrize("config", [SQUARE, WIDE, TALL, QUARTER, FULL], ids=name_of)

@@ -2,7 +2,7 @@ import itertools
 from typing import Any
 
 import pytest
-from small_configs import CONFIGS, PACKED, SQUARE, name_of
+from small_configs import CONFIGS, ON_ECP5, PACKED, SQUARE, name_of
 
 from ssvq_gen.config import LANE_WEIGHTS, PRESETS, CoreConfig
 from ssvq_rtl.array_timing import array_latency, row_delays
@@ -114,7 +114,7 @@ def run(config: CoreConfig, rng: Any, *, tiles: int, tokens: int, idle: float, s
     return starts
 
 
-@pytest.mark.parametrize("config", [*CONFIGS, *PACKED], ids=name_of)
+@pytest.mark.parametrize("config", [*CONFIGS, *PACKED, *ON_ECP5], ids=name_of)
 @pytest.mark.parametrize(("idle", "slow"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.8), (0.5, 0.5), (0.9, 0.0)])
 @pytest.mark.parametrize("tokens", [1, 3, 7])
 def test_against_the_prose(config: CoreConfig, tokens: int, idle: float, slow: float) -> None:

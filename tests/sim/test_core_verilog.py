@@ -8,7 +8,7 @@ import pytest
 import ssvq_gen
 import ssvq_rtl
 import ssvq_sim.core_verilog
-from ssvq_gen.config import PRESETS, CoreConfig
+from ssvq_gen.config import ECP5, PRESETS, CoreConfig
 from ssvq_sim.cache import ROOT_VARIABLE
 from ssvq_sim.core_verilog import GENERATOR_MODULES, core_verilog
 
@@ -31,6 +31,14 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_core_has_its_own(other: CoreConfig) -> None:
     assert core_verilog(TINY).path.read_text() == repr(TINY)
     assert core_verilog(other).path.read_text() == repr(other)
+
+
+def test_models_of_cells_are_beside_it() -> None:
+    assert core_verilog(TINY).models == ()
+    verilog = core_verilog(TINY.replace(target=ECP5))
+    (model,) = verilog.models
+    assert model == verilog.path.parent / "MULT18X18D.v"
+    assert model.read_text() == (Path(ssvq_gen.__file__).parent / model.name).read_text()
 
 
 def test_a_name_changes_nothing() -> None:

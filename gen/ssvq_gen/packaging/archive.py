@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..verilog import TOP
+from ..verilog import CELL_MODEL_NAMES, TOP
 from .constraints import EXAMPLES
 from .fusesoc import CORE_FILE, WAIVER_FILE, YOSYS_COMMAND
 from .simulation import EXPECTED_FILE, MEMORY_FILE, PARAMETERS_FILE, TEST_BENCH_FILE
@@ -50,6 +50,7 @@ CONTENT: tuple[Rule, ...] = (
     Rule(source="registers.md"),
     Rule(source="formats.md"),
     *(Rule(source=name, target="sim") for name in (TEST_BENCH_FILE, PARAMETERS_FILE, MEMORY_FILE, EXPECTED_FILE)),
+    *(Rule(source=f"sim/{name}", target="sim", required=False) for name in CELL_MODEL_NAMES),
     Rule(source=YOSYS_COMMAND, target="synth"),
     Rule(source="synth/*.ys", target="synth"),
     Rule(source=SCRIPT_FILE, target="vivado"),

@@ -9,6 +9,7 @@ from ..config import CoreConfig
 from ..verilog import Port
 from .constraints import constraint_files
 from .fusesoc import CORE_FILE, WAIVER_FILE, core_file_text, synthesis_files
+from .simulation import cell_model_files
 from .vivado import SCRIPT_FILE, WRAPPER_FILE, script_text, wrapper_text
 
 
@@ -17,7 +18,8 @@ def packaging_files(config: CoreConfig, ports: Sequence[Port]) -> dict[str, str]
     return {
         CORE_FILE: core_file_text(config),
         WAIVER_FILE: files("ssvq_gen").joinpath(WAIVER_FILE).read_text(encoding="utf-8"),
-        **synthesis_files(),
+        **cell_model_files(config),
+        **synthesis_files(config),
         WRAPPER_FILE: wrapper_text(ports),
         SCRIPT_FILE: script_text(config, ports),
         **constraint_files(),

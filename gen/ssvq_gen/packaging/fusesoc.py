@@ -6,9 +6,9 @@ from ..config import CoreConfig
 from ..manifest import digest_text
 from ..registers import CORE_VERSION
 from ..synthesis.script import CHECK_SCRIPT
-from ..synthesis.targets import TARGETS, Target
+from ..synthesis.targets import Target, targets_of
 from ..verilog import TOP
-from .simulation import EXPECTED_FILE, MEMORY_FILE, PARAMETERS_FILE, TEST_BENCH, TEST_BENCH_FILE
+from .simulation import EXPECTED_FILE, MEMORY_FILE, PARAMETERS_FILE, TEST_BENCH, TEST_BENCH_FILE, cell_model_files
 
 CORE_FILE = f"{TOP}.core"
 WAIVER_FILE = f"{TOP}.vlt"
@@ -40,7 +40,7 @@ filesets:
   waivers:
     files: [{waivers}]
     file_type: vlt
-  simulation:
+{models}  simulation:
     files:
       - {bench}
       - {parameters}: {{is_include_file: true}}
@@ -65,6 +65,7 @@ targets:
   lint: &lint
     <<: *default
     description: Verilator's -Wall with the waivers that generated Verilog needs
+    filesets_append: [{append}]
     flow: lint
     flow_options:
       tool: verilator
@@ -73,7 +74,7 @@ targets:
   sim: &sim
     <<: *default
     description: read what identifies the core, run one job and compare its output (Verilator 5)
-    filesets_append: [simulation]
+    filesets_append: [{append_more}simulation]
     toplevel: {bench_top}
     flow: sim
     flow_options:
@@ -100,9 +101,17 @@ _SYNTHESIS = """
   {name}: &{name}
     <<: *lint
     description: lint, then Yosys for {title}; cells in {name}.json and {name}.log
-    filesets_append: [synthesis]
+    filesets_append: [{append_more}synthesis]
     hooks:
       post_build: [{name}]"""
+
+
+_MODELS = "models"
+_MODEL_FILES = """\
+  models:
+    files: [{files}]
+    file_type: verilogSource
+"""
 
 
 def core_name(config: CoreConfig) -> str:
@@ -112,13 +121,18 @@ def core_name(config: CoreConfig) -> str:
 
 def core_file_text(config: CoreConfig) -> str:
     """The core file."""
-    targets = _synthesis_targets()
+    targets = _synthesis_targets(config)
+    models = list(cell_model_files(config))
+    more = f"{_MODELS}, " if models else ""
     return _CORE.format(
         name=core_name(config),
         config=config.name,
         digest=digest_text(config),
         top=TOP,
         waivers=WAIVER_FILE,
+        models=_MODEL_FILES.format(files=", ".join(models)) if models else "",
+        append=_MODELS if models else "",
+        append_more=more,
         bench=TEST_BENCH_FILE,
         bench_top=TEST_BENCH,
         parameters=PARAMETERS_FILE,
@@ -128,16 +142,19 @@ def core_file_text(config: CoreConfig) -> str:
         scripts="\n".join(f"      - synth/{name}.ys: {{copyto: {name}.ys}}" for name in targets),
         commands="\n".join(f"  {name}: {{cmd: [sh, yosys.sh, {name}.ys]}}" for name in targets),
         first=next(iter(targets)),
-        targets="\n".join(_SYNTHESIS.format(name=name, title=target.title) for name, target in targets.items()),
+        targets="\n".join(
+            _SYNTHESIS.format(name=name, title=target.title, append_more=more) for name, target in targets.items()
+        ),
     )
 
 
-def synthesis_files() -> dict[str, str]:
+def synthesis_files(config: CoreConfig) -> dict[str, str]:
     """The Yosys scripts by their names below the core's folder, and the command that runs them."""
     scripts = {}
-    for name, target in _synthesis_targets().items():
+    for name, target in _synthesis_targets(config).items():
         lines = [
             f"# {target.title}. Generated: change the generator, not this file.",
+            *target.reads_library,
             f"read_verilog {TOP}.v",
             "design -save raw",
             *CHECK_SCRIPT.split("; "),
@@ -151,6 +168,6 @@ def synthesis_files() -> dict[str, str]:
     return {YOSYS_COMMAND: _YOSYS, **scripts}
 
 
-def _synthesis_targets() -> dict[str, Target]:
+def _synthesis_targets(config: CoreConfig) -> dict[str, Target]:
     """FPGA family by the name of the FuseSoC target."""
-    return {f"synth_{name}": target for name, target in TARGETS.items()}
+    return {f"synth_{name}": target for name, target in targets_of(config).items()}

@@ -15,7 +15,7 @@ from .limits import LIMITS, Limits, LimitsError, read_limits, regressions, renew
 from .report import Report, blocks_table, report_table, shortages, write_reports
 from .run import synthesize
 from .show import Stage
-from .target_argument import chosen, target_argument
+from .target_argument import chosen_for, target_argument
 from .targets import TARGETS, Target
 
 EXAMPLES = """examples:
@@ -68,8 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     require_least(options, "jobs", 1)
     config = CoreConfig.load(options.config)
     limits = _limits(options)
+    targets = chosen_for(config, options.target)
     core = generate(config, options.output)
-    reports = _synthesize(core, chosen(options.target), options.jobs)
+    reports = _synthesize(core, targets, options.jobs)
     write_reports(config, reports, core.folder / "synth.json")
     faults = [f"{TARGETS[r.target].title}: {fault}" for r in reports for fault in r.faults]
     if options.renew_limits and not faults:

@@ -24,7 +24,7 @@ from .run import synthesize
 from .script import synthesis_script
 from .show import Stage
 from .target_argument import chosen, target_argument
-from .targets import TARGETS, Target
+from .targets import TARGETS, Target, targets_of
 
 CONFIGS = ("tiny", "edge", "base")
 FOLDER = "datasheet"
@@ -150,7 +150,7 @@ def fill(sheet: Sheet, configs: Sequence[CoreConfig], targets: Sequence[Target],
     rows = []
     for config in configs:
         core = generate(config, output)
-        for target in targets:
+        for target in (t for t in targets if t.name in targets_of(config)):
             with Stage(f"{config.name} on {target.title}") as stage:
                 rows.append((core, target, sheet.put(area_row(config, target, area(core, target, output, stage)))))
     timed = []

@@ -19,7 +19,7 @@ from ..generate import Generated, generate
 from ..toolbox import find_nextpnr, find_yosys
 from .nextpnr import device_of, make_netlist, run_seed
 from .show import Stage
-from .targets import TARGETS, Target
+from .targets import TARGETS, Target, require_target
 
 ROUTABLE = [name for name, target in TARGETS.items() if target.device is not None]
 EXAMPLES = """examples:
@@ -109,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("seeds", "jobs"):
         require_least(options, name, 1)
     config = CoreConfig.load(options.config)
+    require_target(config, target)
     core = generate(config, options.output)
     with Stage(f"{config.name} on {target.title}") as stage:
         result = place_and_route(core, target, seeds=options.seeds, jobs=options.jobs, stage=stage)

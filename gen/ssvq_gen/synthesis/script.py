@@ -24,6 +24,7 @@ def synthesis_script(target: Target, verilog: str) -> str:
 
     return "; ".join(
         [
+            *target.reads_library,
             f"read_verilog {verilog}",
             "design -save raw",
             CHECK_SCRIPT,

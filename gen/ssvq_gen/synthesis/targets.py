@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..config import CELL_TARGETS, GENERIC, ConfigError, CoreConfig
+
 RESOURCES = ("lut", "lut_ram", "ff", "dsp", "block_ram", "latch")
 """What is counted. `lut` is every position of a look-up table that is taken, carry chains and distributed RAM included
 where they take one; `lut_ram` is how many of these are distributed RAM or shift registers."""
@@ -40,6 +42,7 @@ class Target:
         becomes flip-flops
     cells : for each of `RESOURCES`, regular expressions of cell types and what one such cell counts; of several that
         match the first holds
+    library : Yosys's declarations of the family's cells, for a core that is made of them
     dsp_unit, block_ram_unit : what `dsp` and `block_ram` count
     dsps_per_mac, dsps_per_requantize_lane : multipliers a core is meant to take; None where nothing is promised
     device : the chip that is placed and routed, or None when there is no nextpnr for the family
@@ -55,7 +58,13 @@ class Target:
     block_ram_unit: str
     dsps_per_mac: int | None = None
     dsps_per_requantize_lane: int | None = None
+    library: str = ""
     device: Device | None = None
+
+    @property
+    def reads_library(self) -> tuple[str, ...]:
+        """The Yosys command that declares the cells; none where no core has any."""
+        return (f"read_verilog -lib {self.library}",) if self.library else ()
 
     def count(self, cells: Mapping[str, int]) -> dict[str, int]:
         """Resources of a netlist, given its cells by type; cells of other types count nothing."""
@@ -122,6 +131,7 @@ TARGETS: dict[str, Target] = {
                 "block_ram": {"DP16KD|PDPW16KD": 1},
                 "latch": _LATCHES,
             },
+            library="+/lattice/cells_bb_ecp5.v",
             dsp_unit="MULT18X18D",
             block_ram_unit="18 Kbit",
             dsps_per_mac=1,
@@ -178,3 +188,17 @@ TARGETS: dict[str, Target] = {
         ),
     )
 }
+
+
+def targets_of(config: CoreConfig) -> dict[str, Target]:
+    """Families that a core can be synthesized for: all, or the one whose cells it is made of."""
+    return {name: t for name, t in TARGETS.items() if config.target not in CELL_TARGETS or name == config.target}
+
+
+def require_target(config: CoreConfig, target: Target) -> None:
+    """Raises ConfigError when a core is made of another family's cells."""
+    if target.name not in targets_of(config):
+        raise ConfigError(
+            f"target must be {GENERIC!r} or {target.name!r} for {target.title}, not {config.target!r}: "
+            f"{config.name} is made of that family's cells"
+        )

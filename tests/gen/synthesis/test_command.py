@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from reports import report
 
+from ssvq_gen.config import PRESETS
 from ssvq_gen.synthesis import __main__ as command
 from ssvq_gen.synthesis.__main__ import main
 from ssvq_gen.synthesis.report import Report
-from ssvq_gen.synthesis.target_argument import chosen
+from ssvq_gen.synthesis.target_argument import chosen, chosen_for
 from ssvq_gen.synthesis.targets import Target
 
 pytestmark = pytest.mark.usefixtures("stub")
@@ -76,3 +77,13 @@ def test_faults_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_targets_in_order() -> None:
     assert [target.name for target in chosen(["ecp5", "xc7", "ecp5"])] == ["xc7", "ecp5"]
     assert [target.name for target in chosen(["all"])] == ["xc7", "xcup", "ecp5", "gowin", "ice40"]
+
+
+def test_targets_of_a_core_for_one_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ecp5 = PRESETS["tiny"].replace(target="ecp5")
+    assert [target.name for target in chosen_for(ecp5, ["all"])] == ["ecp5"]
+    assert [target.name for target in chosen_for(PRESETS["tiny"], ["xc7", "ice40"])] == ["xc7", "ice40"]
+    own = tmp_path / "own.toml"
+    own.write_text('preset = "tiny"\ntarget = "ecp5"\n')
+    assert run(tmp_path / "limits.json", str(own), "--target", "xc7") == 2
+    assert "target must be 'generic' or 'xc7' for Xilinx 7, not 'ecp5'" in capsys.readouterr().err

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from ssvq_gen.synthesis.targets import RESOURCES, TARGETS
+from ssvq_gen.config import PRESETS, ConfigError
+from ssvq_gen.synthesis.targets import RESOURCES, TARGETS, require_target, targets_of
 
 
 def test_cells_by_kind() -> None:
@@ -41,3 +42,16 @@ def test_descriptions_are_whole(target: object) -> None:
     for patterns in description.cells.values():
         assert all(re.compile(pattern) and weight > 0 for pattern, weight in patterns.items())
     assert all(description.count({cell: 1})["latch"] for cell in ("$dlatch", "$_DLATCH_P_", "$_DLATCHSR_PPP_"))
+
+
+def test_a_core_of_one_familys_cells_is_for_that_family() -> None:
+    tiny = PRESETS["tiny"]
+    assert targets_of(tiny) == targets_of(tiny.replace(target="xc7")) == TARGETS
+    ecp5 = tiny.replace(target="ecp5")
+    assert list(targets_of(ecp5)) == ["ecp5"]
+    require_target(ecp5, TARGETS["ecp5"])
+    with pytest.raises(
+        ConfigError,
+        match=r"^target must be 'generic' or 'xc7' for Xilinx 7, not 'ecp5': tiny is made of that family's cells$",
+    ):
+        require_target(ecp5, TARGETS["xc7"])

@@ -1,0 +1,20 @@
+"""All proofs."""
+
+from ssvq_gen.config import ECP5, PRESETS
+
+from .packing import packing_proofs
+from .proof import Proof
+from .row import row_proofs
+
+ACTIVATIONS = range(-128, 128)
+_TINY, _EDGE = PRESETS["tiny"], PRESETS["edge"]
+"""The cells do not depend on the size of the array, but for the rows of a segment; UltraScale+ has room for 16."""
+
+
+def all_proofs() -> list[Proof]:
+    """Proofs of the rows for ECP5 and of the packed arrays for Xilinx 7 and UltraScale+."""
+    return [
+        *row_proofs(_TINY.replace(target=ECP5)),
+        *packing_proofs(_TINY.replace(target="xc7", packed_macs=True), ACTIVATIONS),
+        *packing_proofs(_EDGE.replace(target="xcup", packed_macs=True), ACTIVATIONS),
+    ]
