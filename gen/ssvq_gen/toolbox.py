@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,4 +156,13 @@ def run_yosys(script: str, *, cwd: Path, progress: Callable[[str], None] | None 
         if match and progress is not None:
             progress(match[1])
 
-    return run_tool("Yosys", [*find_yosys().command, "-p", script], cwd=cwd, follow=follow)
+    # A file, as the wheel's Yosys prints nothing more once ABC has run.
+    log = cwd / f".yosys-{uuid.uuid4().hex}.log"
+    try:
+        return run_tool("Yosys", [*find_yosys().command, "-l", log.name, "-p", script], cwd=cwd, follow=follow)
+    except ToolError as error:
+        lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+        message = "Yosys failed:\n" + "\n".join(lines[-LAST_LINES:])
+        raise ToolError(message if lines else str(error)) from error
+    finally:
+        log.unlink(missing_ok=True)

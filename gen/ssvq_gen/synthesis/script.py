@@ -12,6 +12,9 @@ MEMORIES_FILE = "memories.txt"
 LEFT_FILE = "left.txt"
 CELLS_FILE = "cells.txt"
 
+_LUT_LABEL = "map_luts"
+"""Label of the passes that are for nextpnr, before logic becomes look-up tables."""
+
 CHECK_SCRIPT = f"hierarchy -check -top {TOP}; proc; flatten; opt_clean; check -assert"
 """Fails for several drivers of a net and for combinational loops, in the whole design."""
 
@@ -47,4 +50,14 @@ def synthesis_script(target: Target, verilog: str) -> str:
 
 def netlist_script(target: Target, sources: Sequence[str], top: str, netlist: str) -> str:
     """Synthesis of Verilog files to a JSON netlist for nextpnr."""
-    return f"read_verilog {' '.join(sources)}; {target.command} -top {top}; write_json {netlist}"
+    command = f"{target.command} -top {top}"
+    return "; ".join(
+        [
+            f"read_verilog {' '.join(sources)}",
+            f"{command} -run :{_LUT_LABEL}",
+            # Wires that are aliases of parts of others make Yosys's `abc_ops_reintegrate` fail an assertion.
+            "opt_clean -purge; splitnets -ports; opt_clean",
+            f"{command} -run {_LUT_LABEL}:",
+            f"write_json {netlist}",
+        ]
+    )
