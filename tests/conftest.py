@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 
-
 SEEDS = 3
 """Values of a parameter `seed` that need to occur: more of them only look for what is rare."""
 

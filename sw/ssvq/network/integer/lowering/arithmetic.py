@@ -20,8 +20,8 @@ from ssvq.vector_operation import VectorOperation
 from ssvq.vector_scales import Function, layer_norm, look_up, product, rescaled_sum, scaled_shift
 
 SOFTMAX_STEP_MAX = 2.0
-"""Most that a step of scores may be. A ViT's own scores reach over steps of 1.2 with little loss; a mask of large numbers
-among them leaves steps of 4 and more, and nothing of the scores."""
+"""Most that a step of scores may be. A ViT's own scores reach over steps of 1.2 with little loss; a mask of large
+numbers among them leaves steps of 4 and more, and nothing of the scores."""
 
 
 def binary(low: Lowering, node: Node, operator: ops.Add | ops.Multiply) -> None:
