@@ -1,7 +1,5 @@
 """A row of the MAC array: a multiplier and an adder for each column."""
 
-from typing import Any
-
 from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -14,19 +12,6 @@ LANE = 32
 """Bits of a column's field in the products and partial sums: one word of Verilator's wide signals, so that simulation
 packs and masks nothing. Synthesis drops the bits that nobody reads and packs what is left into the DSPs."""
 _PRODUCT_WIDTH = 16
-
-
-def mac_row_members(config: CoreConfig) -> dict[str, Any]:
-    """The members of every kind of row, as `MacRow` describes them."""
-    return {
-        "swap": In(1),
-        "multiply": In(1),
-        "add": In(1),
-        "activation": In(signed(8)),
-        "shadow": In(8 * config.cols),
-        "above": In(config.cols * LANE),
-        "partial": Out(config.cols * LANE),
-    }
 
 
 def products_of(activation: Value, weights: Value, columns: range) -> Value:
@@ -56,27 +41,37 @@ class MacRow(wiring.Component):
 
     def __init__(self, *, config: CoreConfig) -> None:
         self._config = config = require_config(config)
-        super().__init__(mac_row_members(config))
+        self._columns = range(config.cols)
+        super().__init__(
+            {
+                "swap": In(1),
+                "multiply": In(1),
+                "add": In(1),
+                "activation": In(signed(8)),
+                "shadow": In(8 * config.cols),
+                "above": In(config.cols * LANE),
+                "partial": Out(config.cols * LANE),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        columns = range(self._config.cols)
-        weights = Signal(8 * self._config.cols, reset_less=True)
-        with m.If(self.swap):
-            m.d.sync += weights.eq(self.shadow)
-
-        # Operands as wide as it takes for every result to be one lane.
-        activation = Signal(signed(LANE - 8))
         products = Signal(LANE * self._config.cols, reset_less=True)
-        m.d.comb += activation.eq(self.activation)
+        fresh = self._products(m)
         with m.If(self.multiply):
-            m.d.sync += products.eq(self._products(activation, weights))
-
+            m.d.sync += products.eq(fresh)
         partial = Signal(LANE * self._config.cols, reset_less=True)
         with m.If(self.add):
-            m.d.sync += partial.eq(sums_of(products, self.above, columns))
+            m.d.sync += partial.eq(sums_of(products, self.above, self._columns))
         m.d.comb += self.partial.eq(partial)
         return m
 
-    def _products(self, activation: Value, weights: Value) -> Value:
-        return products_of(activation, weights, range(self._config.cols))
+    def _products(self, m: Module) -> Value:
+        """What the register of the products takes: other kinds of row make them in another way."""
+        weights = Signal(8 * self._config.cols, reset_less=True)
+        with m.If(self.swap):
+            m.d.sync += weights.eq(self.shadow)
+        # Operands as wide as it takes for every result to be one lane.
+        activation = Signal(signed(LANE - 8))
+        m.d.comb += activation.eq(self.activation)
+        return products_of(activation, weights, self._columns)

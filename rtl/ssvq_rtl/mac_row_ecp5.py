@@ -1,16 +1,12 @@
 """A row of the MAC array for ECP5: a multiplier block, with its registers in use, and an adder for each column."""
 
-from amaranth.hdl import Cat, Const, Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Const, Module, Value
 
-from ssvq_gen.config import CoreConfig
-
-from .checks import require_config
 from .ecp5_multiplier import Ecp5Multiplier
-from .mac_row import LANE, mac_row_members, sums_of
+from .mac_row import LANE, MacRow
 
 
-class Ecp5MacRow(wiring.Component):
+class Ecp5MacRow(MacRow):
     """What `MacRow` computes, with weights, activation and products in the registers of the multiplier blocks.
 
     The activation comes at the time of `swap`, an enabled cycle before it is multiplied: a register of each block takes
@@ -24,16 +20,9 @@ class Ecp5MacRow(wiring.Component):
     others : see `MacRow`
     """
 
-    def __init__(self, *, config: CoreConfig) -> None:
-        self._config = config = require_config(config)
-        super().__init__(mac_row_members(config))
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        columns = range(self._config.cols)
-        products = Signal(LANE * self._config.cols, reset_less=True)
-        fresh = []
-        for column in columns:
+    def _products(self, m: Module) -> Value:
+        products = []
+        for column in self._columns:
             m.submodules[f"multiplier{column}"] = multiplier = Ecp5Multiplier()
             m.d.comb += [
                 multiplier.load.eq(self.swap),
@@ -41,11 +30,5 @@ class Ecp5MacRow(wiring.Component):
                 multiplier.weight.eq(self.shadow.word_select(column, 8)),
                 multiplier.activation.eq(self.activation),
             ]
-            fresh.append(Cat(multiplier.product, Const(0, LANE - len(multiplier.product))))
-        with m.If(self.multiply):
-            m.d.sync += products.eq(Cat(fresh))
-        partial = Signal(LANE * self._config.cols, reset_less=True)
-        with m.If(self.add):
-            m.d.sync += partial.eq(sums_of(products, self.above, columns))
-        m.d.comb += self.partial.eq(partial)
-        return m
+            products.append(Cat(multiplier.product, Const(0, LANE - len(multiplier.product))))
+        return Cat(products)

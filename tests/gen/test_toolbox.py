@@ -50,6 +50,14 @@ def test_run_yosys(tmp_path: Path) -> None:
         run_yosys("read_verilog none.v", cwd=tmp_path)
 
 
+def test_what_yosys_says_after_abc(tmp_path: Path) -> None:
+    """The wheel prints nothing more then; no log file stays behind."""
+    (tmp_path / "a.v").write_text("module a(input b, c, output d); assign d = b & ~c; endmodule\n")
+    with pytest.raises(ToolError, match=r"(?s)^Yosys failed:\n.*ERROR: No such command: no_such_pass"):
+        run_yosys("read_verilog a.v; synth; abc9 -lut 4; no_such_pass", cwd=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.v"]
+
+
 def test_run_yosys_tells_its_passes(tmp_path: Path) -> None:
     (tmp_path / "a.v").write_text("module a(input b, output c); assign c = !b; endmodule\n")
     passes: list[str] = []

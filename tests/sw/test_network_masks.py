@@ -142,6 +142,21 @@ def seeded(kind: type[nn.Module], *arguments: object) -> nn.Module:
     return kind(*arguments).eval()
 
 
+class FarScores(nn.Module):
+    """Scores of a model itself that reach as far as a ViT's may."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (40 * x).softmax(-1)
+
+
+def test_scores_that_reach_far_stay_on_the_core() -> None:
+    x = torch.randn(1, 12, 32, generator=torch.Generator().manual_seed(3))
+    x *= 190 / (40 * x.abs().max())
+    cosine, reasons = similarity(FarScores(), (x,), "tiny")
+    assert not reasons
+    assert cosine > 0.95
+
+
 def test_a_mask_of_large_numbers_does_not_drown_the_scores() -> None:
     x = torch.randn(1, 12, 32, generator=torch.Generator().manual_seed(1))
     cosine, reasons = similarity(seeded(Attention, added_numbers), (x, KEPT.float()), "tiny")

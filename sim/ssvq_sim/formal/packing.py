@@ -8,6 +8,7 @@ than the sum of products, and the split takes the parts apart (`PackedSplit`). T
 by a solver: it is the sum of as many integers, each within the bounds that are assumed and proved here.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
 
@@ -54,7 +55,7 @@ class PackedProduct(Elaboratable):
         return m
 
 
-class _OneStep(Elaboratable):
+class _OneStep(Elaboratable, ABC):
     """A segment in which one thing happens, in the first cycle; `_relate` says what is known and what follows."""
 
     def __init__(self, config: CoreConfig) -> None:
@@ -79,8 +80,9 @@ class _OneStep(Elaboratable):
         self._relate(m, second)
         return m
 
+    @abstractmethod
     def _relate(self, m: Module, second: Signal) -> None:
-        raise NotImplementedError
+        """What is assumed, what happens in the first cycle, and what has to hold in the `second`."""
 
 
 class PackedAddition(_OneStep):

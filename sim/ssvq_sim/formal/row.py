@@ -53,7 +53,8 @@ class _RowOfAnyProducts(MacRow):
         super().__init__(config=config)
         self._any_products = any_products
 
-    def _products(self, activation: Value, weights: Value) -> Value:
+    def _products(self, m: Module) -> Value:
+        super()._products(m)  # the weights are still there
         return self._any_products
 
 
