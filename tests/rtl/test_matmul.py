@@ -9,7 +9,7 @@ from matmul_bench import MatmulBench
 from matrix_programs import ALL_TILES, MatrixProgram, Step, random_words, with_words
 from placed_steps import matmul_between, product_of, side_by_side, small_matmul
 from random_steps import RandomSteps
-from small_configs import FULL, NO_CONVOLUTIONS, NO_PRODUCTS, ON_ECP5, QUARTER, SQUARE, TALL, WIDE, name_of
+from small_configs import FULL, NO_CONVOLUTIONS, NO_PRODUCTS, ON_ECP5, PACKED, QUARTER, SQUARE, TALL, WIDE, name_of
 
 from ssvq.integer_layer import IntegerLayer
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
@@ -141,6 +141,26 @@ def test_multiplier_blocks_of_ecp5(config: CoreConfig, idle: float, denied: floa
     program = place_jobs(config, rng, [extreme_job(rng, config) for _ in range(2)], 1)
     program.words[:] = rng.choice((-128, 127))
     run(program, idle=idle, denied=denied, late=late)
+
+
+@pytest.mark.parametrize("config", [SQUARE, TALL, *ON_ECP5, *PACKED], ids=name_of)
+@pytest.mark.parametrize("idle", [0.0, 0.3])
+def test_sums_on_their_way_when_the_array_freezes(config: CoreConfig, idle: float) -> None:
+    """int8 weights come block by block, so that a tile begins and has to wait while the sums before it leave."""
+    config = config.replace(accumulator_depth=32)
+    rng = np.random.default_rng(7)
+    jobs = []
+    for tokens in (2, 4, 5, 6, 7, 8, 9, 10, 12, 16, 24):
+        layer = random_layer(
+            rng,
+            weight_format=WeightFormat.INT8,
+            out_channels=2 * config.cols,
+            in_channels=2 * config.rows,
+            codebook_size=256,
+            vector_dim=1,
+        )
+        jobs.append((layer, tokens))
+    run(place_jobs(config, seeded(7), jobs, 1), idle=idle)
 
 
 @pytest.mark.parametrize("config", [SQUARE, WIDE, TALL, QUARTER, FULL], ids=name_of)
