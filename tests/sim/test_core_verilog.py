@@ -41,6 +41,15 @@ def test_models_of_cells_are_beside_it() -> None:
     assert model.read_text() == (Path(ssvq_gen.__file__).parent / model.name).read_text()
 
 
+def test_another_model_is_another_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = TINY.replace(target=ECP5)
+    before = core_verilog(core)
+    monkeypatch.setattr(ssvq_sim.core_verilog, "cell_models", lambda config: {"MULT18X18D.v": "another"})
+    after = core_verilog(core)
+    assert after.path != before.path
+    assert [model.read_text() for model in after.models] == ["another"]
+
+
 def test_a_name_changes_nothing() -> None:
     assert core_verilog(TINY).path == core_verilog(TINY.replace(name="mine")).path
 

@@ -32,6 +32,14 @@ module ssvq_core(input aclk, r, input [4:0] wa, ra, input [31:0] d, output reg [
   end
 endmodule
 """
+PINS = ", ".join(
+    f".{port.upper()}{bit}({port}[{bit}])" for port, width in (("a", 18), ("b", 18), ("p", 36)) for bit in range(width)
+)
+CELL = f"""
+module ssvq_core(input aclk, input [17:0] a, b, output [35:0] p);
+  MULT18X18D #(.REG_INPUTA_CLK("CLK0")) cell(.CLK0(aclk), .SIGNEDA(1'b0), .SIGNEDB(1'b0), {PINS});
+endmodule
+"""
 LATCH = "module ssvq_core(input en, d, output reg q); always @* if (en) q = d; endmodule\n"
 TWO_DRIVERS = "module ssvq_core(input a, b, output y); wire n; assign n = a, n = b; assign y = n; endmodule\n"
 LOOP = "module ssvq_core(input a, output y); wire n; assign n = a ^ y; assign y = n; endmodule\n"
@@ -63,6 +71,13 @@ def test_resources_are_counted(tmp_path: Path, target: str) -> None:
     else:
         assert report.faults == []
     assert [p.name for p in tmp_path.iterdir()] == ["ssvq_core.v"]
+
+
+def test_cells_of_the_family_are_known(tmp_path: Path) -> None:
+    report = synth_text(CELL, tmp_path, "ecp5")
+    assert report.dsps == {"array": 0, "requantizer": 0, "rest of the core": 1}
+    with pytest.raises(ToolError, match="MULT18X18D"):
+        synth_text(CELL, tmp_path, "xc7")
 
 
 def test_packed_arrays_take_half_of_the_dsps() -> None:
