@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 from trained_models import FORMATS, INT8, LAYER_NAMES, SSVQ, images, mixed, rules
@@ -69,3 +72,13 @@ def test_a_layer_alone_and_a_model_that_was_never_prepared() -> None:
     prepare(layer, rules(INT8), progress=False)
     assert set(plain_state(layer)) == set(before)
     assert torch.equal(plain_state(layer)["bias"], before["bias"])
+
+
+@pytest.mark.parametrize("weights", [*FORMATS, INT8], ids=lambda weights: weights.format.value)
+@pytest.mark.parametrize("layer", [nn.Conv2d(16, 8, 3), nn.ConvTranspose2d(16, 8, 2), nn.Linear(16, 8)], ids=type)
+def test_it_is_kept_in_a_file(layer: nn.Module, weights: QuantizeConfig) -> None:
+    layer = copy.deepcopy(layer)
+    prepare(layer, rules(weights), progress=False)
+    state = plain_state(layer)
+    kept = safetensors.torch.load(safetensors.torch.save(state))
+    assert all(torch.equal(kept[name], value) for name, value in state.items())

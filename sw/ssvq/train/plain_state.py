@@ -35,8 +35,8 @@ def plain_state(model: nn.Module) -> dict[str, Tensor]:
                 del state[_within(norm.layer, "bias")]
             added = norm.state(bias if norm.moves_bias else torch.zeros_like(bias))
             state |= {_within(name, key): value for key, value in added.items()}
-    # copies, as safetensors takes no tensors that share memory
-    return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+    # copies in their own order, as safetensors takes none that share memory or are turned
+    return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
 
 
 def _is_form(name: str, layers: Iterable[str]) -> bool:
