@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from tiny_training import write_recipe
+from torch import nn
 
 from ssvq.accuracy.execute import begin
 from ssvq.accuracy.plan import full_plan, in_order, quick_plan
@@ -15,6 +16,8 @@ from ssvq.accuracy.store import Outcome, Store, StoreError
 from ssvq.accuracy.study import Row, Run
 from ssvq.accuracy.summary import summarise
 from ssvq.accuracy.workers import claimed
+from ssvq.models.registry import load_model
+from ssvq.quantize.rules import select_layers
 from ssvq.train.interrupt import Interrupt
 from ssvq.train.processes import Processes
 from ssvq.train.recipe import Recipe
@@ -47,6 +50,27 @@ def test_all_runs_are_valid_recipes_and_differ(rows: list[Row]) -> None:
         read_table(Recipe, run.table, "")
     assert len({run.digest() for run in runs}) == len(runs)
     assert len({(row.model, row.method, row.bits, row.variant) for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("name", sorted({row.model for row in full_plan()}))
+def test_codebooks_fit_the_layers(name: str) -> None:
+    model = load_model(name)
+    tables = {str(run.table["rules"]): run.table for run in _first_runs(name) if run.table.get("rules")}
+    assert tables
+    for table in tables.values():
+        rules = [settings.rule(seed=0) for settings in read_table(Recipe, table, "").rules]
+        for layer, (module, config) in select_layers(model, rules).items():
+            if config.weights.codebook_size is not None:
+                size, dim = config.weights.codebook
+                groups = getattr(module, "groups", 1)
+                channels = module.weight.shape[0 if isinstance(module, nn.ConvTranspose2d) else 1]
+                per_group = channels // groups if isinstance(module, nn.ConvTranspose2d) else channels
+                assert per_group % dim == 0, f"{layer}: {per_group} channels, d={dim}"
+                assert module.weight.numel() // dim >= size, f"{layer}: {module.weight.numel()} weights, k={size}"
+
+
+def _first_runs(name: str) -> list[Run]:
+    return [row.runs[0] for row in full_plan() if row.model == name]
 
 
 def test_every_row_has_its_first_seed_before_any_has_its_second() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from ssvq.accuracy.methods import Method, Table, method
+from ssvq.accuracy.methods import INT8, Method, Table, method
 from ssvq.accuracy.study import Row, Run, Study
 
 Model = Literal["fashion_vit", "fashion_resnet"]
@@ -20,7 +20,8 @@ SKIPPED = {
 }
 """First and last layers stay in floating point, as usual: they have few weights, and d=8 does not fit one channel."""
 
-
+SMALL = {"fashion_vit": (), "fashion_resnet": ("layer2.0.downsample.0",)}
+"""Layers with fewer weights than a codebook of 256 codewords of 8: methods with codebooks leave them in int8."""
 MATMUL = {"fashion_vit": "bfloat16", "fashion_resnet": "float32"}
 """Rounding the operands of convolutions saves nothing on processors."""
 
@@ -45,7 +46,8 @@ def _compressed_run(
     seed = start.table["training"]["seed"]
     content = _table(model, length={"steps": steps}, seed=seed, learning_rate=1e-3)
     skipped = [{"pattern": name, "skip": True} for name in SKIPPED[model]]
-    content["rules"] = [*skipped, {"pattern": "*", **rule}]
+    small = [{"pattern": name, **INT8} for name in SMALL[model] if "codebook_size" in rule]
+    content["rules"] = [*skipped, *small, {"pattern": "*", **rule}]
     content["distillation"] = {"weight": 0.5}
     if freezing is not None:
         content["freezing"] = freezing

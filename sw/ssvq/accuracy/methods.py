@@ -40,6 +40,8 @@ def _codebook(
     return Method(name=name, bits=bits, rule=rule, optimizer=optimizer or {})
 
 
+INT8: Mapping[str, Any] = {"format": "int8", "clip": "mse"}
+"""For layers that a codebook does not suit."""
 UNIFORM = tuple(_uniform(bits, 1e-4) for bits in (8, 4, 3, 2))
 VQ = (_codebook("vq", 2, 256, 4), _codebook("vq", 1.5, 64, 4), _codebook("vq", 1.25, 32, 4))
 """Signs inside the codewords: bits = log2(k) / d."""
