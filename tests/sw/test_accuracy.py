@@ -17,7 +17,9 @@ from ssvq.accuracy.study import Row, Run
 from ssvq.accuracy.summary import summarise
 from ssvq.accuracy.workers import claimed
 from ssvq.models.registry import load_model
+from ssvq.quantize.description import canonical_weight
 from ssvq.quantize.rules import select_layers
+from ssvq.quantize.target import Target
 from ssvq.train.interrupt import Interrupt
 from ssvq.train.processes import Processes
 from ssvq.train.recipe import Recipe
@@ -55,22 +57,18 @@ def test_all_runs_are_valid_recipes_and_differ(rows: list[Row]) -> None:
 @pytest.mark.parametrize("name", sorted({row.model for row in full_plan()}))
 def test_codebooks_fit_the_layers(name: str) -> None:
     model = load_model(name)
-    tables = {str(run.table["rules"]): run.table for run in _first_runs(name) if run.table.get("rules")}
-    assert tables
-    for table in tables.values():
+    firsts = [row.runs[0].table for row in full_plan() if row.model == name]
+    for table in {str(table["rules"]): table for table in firsts if table.get("rules")}.values():
         rules = [settings.rule(seed=0) for settings in read_table(Recipe, table, "").rules]
         for layer, (module, config) in select_layers(model, rules).items():
             if config.weights.codebook_size is not None:
                 size, dim = config.weights.codebook
-                groups = getattr(module, "groups", 1)
-                channels = module.weight.shape[0 if isinstance(module, nn.ConvTranspose2d) else 1]
-                per_group = channels // groups if isinstance(module, nn.ConvTranspose2d) else channels
-                assert per_group % dim == 0, f"{layer}: {per_group} channels, d={dim}"
-                assert module.weight.numel() // dim >= size, f"{layer}: {module.weight.numel()} weights, k={size}"
-
-
-def _first_runs(name: str) -> list[Run]:
-    return [row.runs[0] for row in full_plan() if row.model == name]
+                weight = module.weight
+                if isinstance(module, nn.ConvTranspose2d):
+                    weight = canonical_weight(weight, "conv_transpose2d", module.groups)
+                target = Target.make(weight, dim, config.weights.format)
+                assert target.width == weight.shape[1], f"{layer}: {weight.shape[1]} channels, d={dim}"
+                assert target.count >= size, f"{layer}: {target.count} subvectors, k={size}"
 
 
 def test_every_row_has_its_first_seed_before_any_has_its_second() -> None:

@@ -40,9 +40,9 @@ def _codebook(
     return Method(name=name, bits=bits, rule=rule, optimizer=optimizer or {})
 
 
-INT8: Mapping[str, Any] = {"format": "int8", "clip": "mse"}
-"""For layers that a codebook does not suit."""
 UNIFORM = tuple(_uniform(bits, 1e-4) for bits in (8, 4, 3, 2))
+INT8 = UNIFORM[0].rule
+"""For layers that a codebook does not suit."""
 VQ = (_codebook("vq", 2, 256, 4), _codebook("vq", 1.5, 64, 4), _codebook("vq", 1.25, 32, 4))
 """Signs inside the codewords: bits = log2(k) / d."""
 MVQ = tuple(_codebook("mvq", bits, size, 8, keep=2, group=4) for bits, size in ((2, 1024), (1.5, 64), (1.25, 16)))
