@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,16 @@ def test_options_choose_cases() -> None:
     assert len(chosen(subject, None, None, None)) == 2
     with pytest.raises(ConfigError, match="tiny: a bus has at most 4 bytes per cycle, not 8"):
         chosen(subject, None, None, [8])
+
+
+def test_a_network_that_is_named_has_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = small_subject()
+    other = replace(subject, cases=tuple(case for case in subject.cases if case.format == "int8"))
+    use(monkeypatch, {"small": Fake([subject]), "other": Fake([other])})
+    result = run(tmp_path, "--network", "small", "--network", "other", "--format", "ssvq")
+    assert result.exit_code == 2
+    assert "other has no run of format ssvq with these options" in result.output
+    assert not (tmp_path / "networks").exists()
 
 
 def test_a_network_without_its_packages_is_left_out_unless_it_is_named(

@@ -105,6 +105,7 @@ def _run_all(
     runs: list[NetworkRun] = []
     times: list[Times] = []
     left_out: list[str] = []
+    cases: list[tuple[Subject, Case]] = []
     with _progress() as (say, console):
         for name in networks or LOADERS:
             say(f"{name}: reading", 0, 1)
@@ -115,14 +116,17 @@ def _run_all(
                     raise
                 left_out.append(f"{name}: {error}")
                 continue
-            for subject in subjects:
-                for case in chosen(subject, core, formats, rates):
-                    rows, seconds = measure(subject, case, _of(say, f"{subject.name} {case.format}"))
-                    runs += rows
-                    times.append(seconds)
-                    console.print(_line(rows, seconds), highlight=False, markup=False)
-                    output.mkdir(parents=True, exist_ok=True)
-                    write_json(output / RESULT_FILE, {"runs": [asdict(run) for run in runs]})
+            found = [(subject, case) for subject in subjects for case in chosen(subject, core, formats, rates)]
+            if networks and not found:
+                raise ConfigError(f"{name} has no run of format {' or '.join(formats or ())} with these options")
+            cases += found
+        for subject, case in cases:
+            rows, seconds = measure(subject, case, _of(say, f"{subject.name} {case.format}"))
+            runs += rows
+            times.append(seconds)
+            console.print(_line(rows, seconds), highlight=False, markup=False)
+            output.mkdir(parents=True, exist_ok=True)
+            write_json(output / RESULT_FILE, {"runs": [asdict(run) for run in runs]})
     return runs, times, left_out
 
 
