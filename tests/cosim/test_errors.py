@@ -7,11 +7,11 @@ bit, and whose beats on the bus must all be its own.
 from __future__ import annotations
 
 import pytest
-from error_cases import CONFIG, GOOD, GROUPS, OTHER, ErrorCase
-from outcome import beats_after, problems_of
 
 from ssvq_sim.behaviour import JobResult
 from ssvq_sim.runner import run_jobs
+from ssvq_sim.systems.error_cases import CONFIG, GOOD, GROUPS, OTHER, ErrorCase
+from ssvq_sim.systems.outcome import beats_after, problems_of
 
 WALL_SECONDS = 300.0
 

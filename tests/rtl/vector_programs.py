@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from vector_operations import random_activations, random_geometry, random_operation
 
 from ssvq import window
 from ssvq.convolution_geometry import Band, ConvolutionGeometry
@@ -18,6 +17,12 @@ from ssvq.vector_operation import VectorOperation
 from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, Opcode
+from ssvq_sim.systems.random_operations import (
+    random_activations,
+    random_geometry,
+    random_operation,
+    random_window_operation,
+)
 
 Words = npt.NDArray[np.int8]
 """An activation memory, (activation_depth, word_bytes)."""
@@ -89,7 +94,7 @@ def random_window_step(
             full = windows.output_size(height, columns)
         except ValueError:
             continue
-        chosen = random_operation(rng, opcode, count, windows) if operation is None else operation
+        chosen = random_window_operation(rng, opcode, count, windows) if operation is None else operation
         assert isinstance(chosen, WindowOperation)
         band = Band(y=0, x=0, height=full[0], width=full[1]) if size is not None else _random_band(rng, *full)
         words = -(-count // width)

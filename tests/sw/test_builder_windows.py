@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_model import CoreModel
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from layers import configs, geometries
-from vector_operations import random_operation
 
 from ssvq import footprint
 from ssvq.builder import ImageTensor, ProgramBuilder
@@ -24,13 +21,16 @@ from ssvq.window_operation import WindowOperation
 from ssvq.window_scales import average_pool
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import VECTOR_WINDOW_OPCODES, Opcode
+from ssvq_sim.systems.core_model import CoreModel
+from ssvq_sim.systems.random_layers import configs, geometries
+from ssvq_sim.systems.random_operations import random_window_operation
 
 CONFIG = PRESETS["tiny"]
 SCALE = ActivationScale(scale=0.1)
 
 
 def operation_of(opcode: Opcode, channels: int, geometry: ConvolutionGeometry, seed: int = 0) -> WindowOperation:
-    operation = random_operation(np.random.default_rng(seed), opcode, channels, geometry)
+    operation = random_window_operation(np.random.default_rng(seed), opcode, channels, geometry)
     assert isinstance(operation, WindowOperation)
     return operation
 

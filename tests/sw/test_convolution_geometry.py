@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layers import geometries
 
 from ssvq.convolution_geometry import Band, ConvolutionGeometry, split_bands
 from ssvq_gen.config import PRESETS
+from ssvq_sim.systems.random_layers import geometries
 
 
 @settings(max_examples=100, deadline=None)

@@ -117,12 +117,14 @@ def geometries(draw: st.DrawFn, *, height: int, width: int, most: int = 4) -> Co
     pairs = st.tuples(st.integers(1, most), st.integers(1, most))
     padding = draw(st.tuples(*(st.integers(0, most),) * 4))
     lengths = height + padding[0] + padding[1], width + padding[2] + padding[3]
-    kernel = tuple(min(size, length) for size, length in zip(draw(pairs), lengths, strict=True))
-    dilation = tuple(
-        draw(st.integers(1, min(3, (length - 1) // (size - 1)) if size > 1 else 3))
-        for size, length in zip(kernel, lengths, strict=True)
-    )
-    return ConvolutionGeometry(kernel=kernel, stride=draw(pairs), padding=padding, dilation=dilation)
+
+    def dilation(size: int, length: int) -> int:
+        return draw(st.integers(1, min(3, (length - 1) // (size - 1)) if size > 1 else 3))
+
+    sizes = draw(pairs)
+    kernel = min(sizes[0], lengths[0]), min(sizes[1], lengths[1])
+    dilations = dilation(kernel[0], lengths[0]), dilation(kernel[1], lengths[1])
+    return ConvolutionGeometry(kernel=kernel, stride=draw(pairs), padding=padding, dilation=dilations)
 
 
 @st.composite

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from layers import random_input, random_layer
 
 from ssvq.compile import compile_layers
 from ssvq.driver import (
@@ -23,6 +22,7 @@ from ssvq.program import Program
 from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import DESCRIPTOR_BYTES, FIELD_BY_NAME, ErrorCode, Opcode
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, Fault, Hang, SimulationJob
+from ssvq_sim.systems.random_layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"]
 BASE = MEMORY_BASE_DEFAULT
@@ -42,6 +42,7 @@ class Work:
     expected: Inputs
 
     def job(self, name: str, **settings: Any) -> SimulationJob:
+        """The job, with settings of `SimulationJob`."""
         return SimulationJob(name=name, program=self.program, inputs=self.inputs, **settings)
 
     def patched(self, index: int, **fields: int) -> Work:
@@ -116,6 +117,7 @@ class ErrorCase:
 
     @property
     def job(self) -> SimulationJob:
+        """What the driver is asked to do."""
         return self.work.job(self.name, **self.settings)
 
 
@@ -181,7 +183,7 @@ def malformed_descriptors() -> Iterator[ErrorCase]:
     ssvq, int8 = _MATMULS[:2]
     load, store = _LOADS[1], _STORES[0]
     most_index, most_dim = CONFIG.index_width, CONFIG.max_vector_dim.bit_length() - 1
-    for index, fields in (
+    malformed: tuple[tuple[int, dict[str, int]], ...] = (
         (0, {"opcode": 0}),
         (load, {"opcode": 4}),
         (ssvq, {"opcode": 0x83}),
@@ -232,7 +234,8 @@ def malformed_descriptors() -> Iterator[ErrorCase]:
         (ssvq, {"last_rows": 255}),
         (ssvq, {"clamp_min": 1, "clamp_max": 0}),
         (int8, {"clamp_min": 127, "clamp_max": -128}),
-    ):
+    )
+    for index, fields in malformed:
         address = BASE + GOOD.program.descriptor(index)["dram_offset"]
         yield _failing(f"{index}: {fields}", GOOD.patched(index, **fields), ErrorCode.BAD_DESCRIPTOR, index, address)
 
@@ -258,7 +261,7 @@ def out_of_range() -> Iterator[ErrorCase]:
             yield _failing(f"{index}: {changes}", GOOD.patched(index, **changes), ErrorCode.DRAM_RANGE, index, address)
     words = {i: GOOD.program.descriptor(i)["dram_bytes"] // CONFIG.word_bytes for i in (load, store)}
     strides = {i: GOOD.program.descriptor(i) for i in (ssvq, int8)}
-    for index, changes, word in (
+    rejected: tuple[tuple[int, dict[str, int], int], ...] = (
         (load, {"destination": depth - words[load] + 1}, depth - words[load] + 1),
         (load, {"destination": 0xFFFF_FFFF}, 0xFFFF_FFFF),
         (store, {"source": depth - words[store] + 1}, depth - words[store] + 1),
@@ -276,7 +279,8 @@ def out_of_range() -> Iterator[ErrorCase]:
         (ssvq, {"destination": 0xFFFF_FFFF}, 0xFFFF_FFFF),
         (int8, {"destination": depth - 1}, depth - 1 + strides[int8]["output_stride"]),
         (ssvq, {"output_stride": 600}, strides[ssvq]["destination"] + 4 * 600),
-    ):
+    )
+    for index, changes, word in rejected:
         name, work = f"{index}: {changes}", GOOD.patched(index, **changes)
         yield _failing(name, work, ErrorCode.ACTIVATION_RANGE, index, word)
 

@@ -16,56 +16,72 @@ from ssvq_gen.format import Opcode
 from ssvq_gen.vector_arithmetic import DEPTHWISE_KERNEL_MAX, GAIN_SHIFT_MAX, OFFSET_WIDTH, SHIFTS, WEIGHT_MAX
 
 
-def random_operation(
-    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry | None = None
-) -> VectorOperation | WindowOperation:
-    """Any operation of that kind, with those windows if it is one on windows; extremes of its numbers are likely."""
-
-    def number(low: int, high: int) -> int:
-        return int(rng.choice([low, high, rng.integers(low, high + 1), rng.integers(low, high + 1)]))
-
-    def values(low: int, high: int) -> npt.NDArray[np.int64]:
-        if rng.random() < 0.5:
-            return np.asarray(number(low, high))
-        return np.asarray([number(low, high) for _ in range(channels)])
-
-    softmax = opcode is Opcode.SOFTMAX
+def random_operation(rng: np.random.Generator, opcode: Opcode, channels: int) -> VectorOperation:
+    """Any operation of that kind, which is none on windows; extremes of its numbers are likely."""
     has_second = opcode is Opcode.MULTIPLY or (opcode is Opcode.SUM and bool(rng.random() < 0.7))
-    clamps = sorted(number(-128, 127) for _ in range(2)) if rng.random() < 0.3 else [-128, 127]
+    scaled = has_second and opcode is Opcode.SUM
+    normalizes = opcode is Opcode.LAYERNORM
+    return VectorOperation(
+        **_any_channels(rng, opcode, channels),
+        second_multiplier=_values(rng, *_multipliers(rng), channels) if scaled else np.asarray(0),
+        second_zero_point=_number(rng, -128, 127) if has_second else 0,
+        has_second=has_second,
+        gain_shift=_values(rng, 0, GAIN_SHIFT_MAX, channels) if normalizes else np.asarray(0),
+        epsilon=_number(rng, 0, 1 << 20) if normalizes else 0,
+    )
+
+
+def random_window_operation(
+    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry
+) -> WindowOperation:
+    """The same for kinds on windows."""
+    common = {**_any_channels(rng, opcode, channels), "geometry": geometry}
+    if opcode is Opcode.POOL:
+        return WindowOperation(largest=bool(rng.integers(2)), **common)
+    weight = rng.integers(-128, 128, (channels, *geometry.kernel), dtype=np.int8)
+    return WindowOperation(weight=weight, **_reaching(rng, weight, common))
+
+
+def _any_channels(rng: np.random.Generator, opcode: Opcode, channels: int) -> dict[str, Any]:
+    """Fields of a `ChannelOperation`."""
+    softmax = opcode is Opcode.SOFTMAX
+    clamps = sorted(_number(rng, -128, 127) for _ in range(2)) if rng.random() < 0.3 else [-128, 127]
     table = None
     if softmax:
         table = np.concatenate([[WEIGHT_MAX], np.sort(rng.integers(0, WEIGHT_MAX + 1, 255))[::-1]]).astype(np.int64)
     elif rng.random() < 0.4:
         table = rng.integers(-128, 128, 256)
-    reach = 1 << int(rng.integers(6, 16))
-    common: dict[str, Any] = {
+    return {
         "name": "v",
         "opcode": opcode,
         "channels": channels,
-        "multiplier": values(-reach, reach - 1),
-        "offset": values(*_offsets(rng)) if rng.random() < 0.5 else np.asarray(0),
+        "multiplier": _values(rng, *_multipliers(rng), channels),
+        "offset": _values(rng, *_offsets(rng), channels) if rng.random() < 0.5 else np.asarray(0),
         "shift": int(rng.choice(SHIFTS)),
-        "input_zero_point": 0 if softmax else number(-128, 127),
+        "input_zero_point": 0 if softmax else _number(rng, -128, 127),
         "table": table,
-        "zero_point": number(-128, 127),
+        "zero_point": _number(rng, -128, 127),
         "clamp_min": clamps[0],
         "clamp_max": clamps[1],
         "output_scale": ActivationScale(scale=1.0),
     }
-    if geometry is not None:
-        common["geometry"] = geometry
-        if opcode is Opcode.POOL:
-            return WindowOperation(largest=bool(rng.integers(2)), **common)
-        weight = rng.integers(-128, 128, (channels, *geometry.kernel), dtype=np.int8)
-        return WindowOperation(weight=weight, **_reaching(rng, weight, common))
-    return VectorOperation(
-        second_multiplier=values(-reach, reach - 1) if has_second and opcode is Opcode.SUM else np.asarray(0),
-        second_zero_point=number(-128, 127) if has_second else 0,
-        has_second=has_second,
-        gain_shift=values(0, GAIN_SHIFT_MAX) if opcode is Opcode.LAYERNORM else np.asarray(0),
-        epsilon=number(0, 1 << 20) if opcode is Opcode.LAYERNORM else 0,
-        **common,
-    )
+
+
+def _number(rng: np.random.Generator, low: int, high: int) -> int:
+    within = rng.integers(low, high + 1, 2)
+    return int(rng.choice(np.asarray([low, high, *within])))
+
+
+def _values(rng: np.random.Generator, low: int, high: int, channels: int) -> npt.NDArray[np.int64]:
+    """One for all channels, or one for each."""
+    if rng.random() < 0.5:
+        return np.asarray(_number(rng, low, high))
+    return np.asarray([_number(rng, low, high) for _ in range(channels)])
+
+
+def _multipliers(rng: np.random.Generator) -> tuple[int, int]:
+    reach = 1 << int(rng.integers(6, 16))
+    return -reach, reach - 1
 
 
 def _offsets(rng: np.random.Generator) -> tuple[int, int]:
@@ -89,7 +105,7 @@ def _reaching(rng: np.random.Generator, weight: Int8Array, common: dict[str, Any
 def random_geometry(rng: np.random.Generator, opcode: Opcode, *, largest: int = 9) -> ConvolutionGeometry:
     """Windows of that kind with a kernel of at most `largest` rows and columns; most are small."""
     most = min(largest, DEPTHWISE_KERNEL_MAX if opcode is Opcode.DEPTHWISE else largest)
-    kernel = tuple(int(rng.choice([1, 2, 3, rng.integers(1, most + 1)])) for _ in range(2))
+    kernel = tuple(int(rng.choice(np.asarray([1, 2, 3, rng.integers(1, most + 1)]))) for _ in range(2))
     top, bottom, left, right = (int(n) for n in rng.integers(0, 4, 4))
     return ConvolutionGeometry(
         kernel=(min(kernel[0], most), min(kernel[1], most)),
@@ -103,4 +119,5 @@ def random_activations(rng: np.random.Generator, tokens: int, channels: int) -> 
     """Wide or narrow about some centre, or all equal."""
     spread = int(rng.choice([0, 1, 8, 128]))
     centre = rng.integers(-128, 128, (tokens, 1))
-    return np.clip(centre + rng.integers(-spread, spread + 1, (tokens, channels)), -128, 127).astype(np.int8)
+    values = centre + rng.integers(-spread, spread + 1, (tokens, channels))
+    return np.asarray(np.clip(values, -128, 127), dtype=np.int8)
