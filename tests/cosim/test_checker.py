@@ -21,7 +21,7 @@ from ssvq_sim.checker import Run, Stage, check_job, first_difference, read_accum
 from ssvq_sim.runner import Session
 from ssvq_sim.simulator import build_simulator
 from ssvq_sim.systems.core_model import CoreModel
-from ssvq_sim.systems.layer_case import LayerCase
+from ssvq_sim.systems.layer_cases import LayerCase
 
 CONFIG = PRESETS["tiny"]
 LAYER, X = LayerCase(

@@ -10,7 +10,7 @@ from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_sim.behaviour import Behaviour, SimulationJob
 from ssvq_sim.checker import check_job
 from ssvq_sim.runner import run_jobs
-from ssvq_sim.systems.random_layers import random_input, random_layer
+from ssvq_sim.systems.layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"]
 TOKENS, CHANNELS = 60, 160

@@ -13,8 +13,8 @@ from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import Opcode
 from ssvq_sim.behaviour import CHANNELS, Behaviour, SimulationJob
 from ssvq_sim.runner import run_jobs
+from ssvq_sim.systems.layers import random_input, random_layer
 from ssvq_sim.systems.outcome import beats_after, problems_of
-from ssvq_sim.systems.random_layers import random_input, random_layer
 
 WALL_SECONDS = 600.0
 LARGE_VARIABLE = "SSVQ_LARGE"

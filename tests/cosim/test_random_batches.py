@@ -16,7 +16,7 @@ from ssvq_sim.behaviour import JobResult
 from ssvq_sim.runner import SimulationError, run_jobs
 from ssvq_sim.simulator import build_simulator
 from ssvq_sim.systems.outcome import beats_after, problems_of
-from ssvq_sim.systems.system_case import SystemCase, configurations, draw, system_cases
+from ssvq_sim.systems.system_cases import SystemCase, configurations, draw, system_cases
 
 SEED = int(os.environ.get("SSVQ_SEED", "1"))
 CASE_VARIABLE = "SSVQ_CASE"

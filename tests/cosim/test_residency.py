@@ -13,7 +13,7 @@ from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import Residency
 from ssvq_sim.behaviour import Behaviour, JobResult, SimulationJob
 from ssvq_sim.runner import run_jobs
-from ssvq_sim.systems.random_layers import random_input, random_layer
+from ssvq_sim.systems.layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"]
 CHANNELS = 56

@@ -5,7 +5,7 @@ from matrix_programs import Step, matmul_step, product_step
 
 from ssvq.integer_layer import IntegerLayer
 from ssvq_gen.config import CoreConfig, WeightFormat
-from ssvq_sim.systems.random_layers import random_layer
+from ssvq_sim.systems.layers import random_layer
 
 
 def side_by_side(config: CoreConfig, *shapes: tuple[int, int], word: int = 0) -> list[tuple[int, int]]:

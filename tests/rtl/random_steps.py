@@ -10,7 +10,7 @@ from ssvq.convolution_geometry import ConvolutionGeometry, split_bands
 from ssvq.image_tensor import ImageTensor
 from ssvq.integer_layer import IntegerLayer
 from ssvq_gen.config import CoreConfig
-from ssvq_sim.systems.random_layers import random_convolution, random_layer
+from ssvq_sim.systems.layers import random_convolution, random_layer
 
 _FOLLOWS = 0.6
 _TRIES = 200

@@ -33,7 +33,7 @@ from ssvq_gen.config import LANE_WEIGHTS, PRESETS, CoreConfig, WeightFormat
 from ssvq_rtl.decoder import Decoder
 from ssvq_rtl.unpacker import Unpacker
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
-from ssvq_sim.systems.random_layers import random_layer
+from ssvq_sim.systems.layers import random_layer
 
 
 def layer_of(

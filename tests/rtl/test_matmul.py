@@ -14,7 +14,7 @@ from ssvq.integer_layer import IntegerLayer
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_rtl.matmul import MatmulEngine
 from ssvq_sim.stream_bench import seeded
-from ssvq_sim.systems.random_layers import random_layer
+from ssvq_sim.systems.layers import random_layer
 
 
 def run(program: MatrixProgram, **options: Any) -> MatmulBench:

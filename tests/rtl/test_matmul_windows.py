@@ -16,7 +16,7 @@ from ssvq.image_tensor import ImageTensor
 from ssvq.integer_convolution import IntegerConvolution
 from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_sim.stream_bench import seeded
-from ssvq_sim.systems.random_layers import random_convolution, random_layer
+from ssvq_sim.systems.layers import random_convolution, random_layer
 
 CONFIGS = (SQUARE, WIDE, TALL, QUARTER, FULL)
 

@@ -17,7 +17,7 @@ from ssvq.vector_operation import VectorOperation
 from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, Opcode
-from ssvq_sim.systems.random_operations import (
+from ssvq_sim.systems.vector_operations import (
     random_activations,
     random_geometry,
     random_operation,

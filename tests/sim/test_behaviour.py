@@ -14,7 +14,7 @@ from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import Opcode
 from ssvq_sim.behaviour import Behaviour, Fault, Hang, JobError, JobResult, SimulationJob
 from ssvq_sim.job_files import read_config, read_job, read_result, write_config, write_job, write_result
-from ssvq_sim.systems.random_layers import random_input, random_layer
+from ssvq_sim.systems.layers import random_input, random_layer
 
 BUSY = Behaviour(
     latency=9,

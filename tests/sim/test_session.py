@@ -12,7 +12,7 @@ from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_sim.behaviour import SimulationJob
 from ssvq_sim.runner import ProtocolViolation, Session, SimulationError, SimulationTimeout
 from ssvq_sim.simulator import Simulator
-from ssvq_sim.systems.random_layers import random_input, random_layer
+from ssvq_sim.systems.layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"]
 MEMORY_BYTES = 1 << 16

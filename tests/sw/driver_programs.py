@@ -10,7 +10,7 @@ from ssvq.compile import compile_layers
 from ssvq.program import Program
 from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import DESCRIPTOR_BYTES, FIELD_BY_NAME, pack_descriptor
-from ssvq_sim.systems.random_layers import random_input, random_layer
+from ssvq_sim.systems.layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"].replace(axi_addr_width=40)
 LAYERS = [

@@ -19,7 +19,7 @@ from ssvq.reference import Int8Array
 from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import Opcode
 from ssvq_sim.systems.core_model import CoreModel
-from ssvq_sim.systems.random_layers import configs, geometries, random_convolution, weights_on
+from ssvq_sim.systems.layers import configs, geometries, random_convolution, weights_on
 
 CONFIG = PRESETS["tiny"]
 

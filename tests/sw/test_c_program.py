@@ -29,7 +29,7 @@ from ssvq.program_file import (
     program_to_bytes,
 )
 from ssvq_gen.config import PRESETS, WeightFormat
-from ssvq_sim.systems.random_layers import random_layer
+from ssvq_sim.systems.layers import random_layer
 
 CONFIG = PRESETS["tiny"]
 RESULTS: dict[type[ProgramFileError], str] = {

@@ -20,7 +20,7 @@ from ssvq.profile_table import profile_table
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import Opcode
 from ssvq_gen.profile import PROFILE_CLASSES, profile_addr
-from ssvq_sim.systems.random_layers import random_input, random_layer
+from ssvq_sim.systems.layers import random_input, random_layer
 
 TINY = PRESETS["tiny"].replace(axi_addr_width=40)
 RNG = np.random.default_rng(0)

@@ -28,7 +28,7 @@ from ssvq.program_file import (
     program_to_bytes,
     save_program,
 )
-from ssvq_sim.systems.random_layers import random_input
+from ssvq_sim.systems.layers import random_input
 
 
 def test_file_round_trip(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from ssvq.program import Program
 from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import DESCRIPTOR_BYTES, FIELD_BY_NAME, ErrorCode, Opcode
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, Fault, Hang, SimulationJob
-from ssvq_sim.systems.random_layers import random_input, random_layer
+from ssvq_sim.systems.layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"]
 BASE = MEMORY_BASE_DEFAULT

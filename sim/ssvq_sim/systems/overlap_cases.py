@@ -23,8 +23,8 @@ from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, FormatError, Opcode
 from ssvq_gen.stream_format import StreamFormat
 from ssvq_sim.systems.core_model import CoreModel
-from ssvq_sim.systems.random_layers import random_convolution, random_layer
-from ssvq_sim.systems.random_operations import random_geometry, random_operation, random_window_operation
+from ssvq_sim.systems.layers import random_convolution, random_layer
+from ssvq_sim.systems.vector_operations import random_geometry, random_operation, random_window_operation
 
 ALL = "all"
 """Job that loads the whole activation memory at the beginning, and stores it at the end."""

@@ -19,9 +19,9 @@ from ssvq_gen.config import ACTIVATION_BANKS, ECP5, GENERIC, PACKING_PORTS, Core
 from ssvq_gen.format import FormatError
 from ssvq_gen.stream_format import StreamFormat
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
-from ssvq_sim.systems.convolution_case import ConvolutionCase
-from ssvq_sim.systems.layer_case import ACTIVATIONS, PARAMETERS, RECORDS, WEIGHTS, LayerCase
-from ssvq_sim.systems.random_layers import geometries
+from ssvq_sim.systems.convolution_cases import ConvolutionCase
+from ssvq_sim.systems.layer_cases import ACTIVATIONS, PARAMETERS, RECORDS, WEIGHTS, LayerCase
+from ssvq_sim.systems.layers import geometries
 
 TIMEOUT_CYCLES = 2_000_000
 WATCHDOG_CYCLES = 20_000
