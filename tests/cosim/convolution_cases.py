@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from layer_cases import LayerCase, values_of
-from layers import random_convolution
 
 from ssvq.builder import ImageTensor, ProgramBuilder
 from ssvq.convolution_geometry import ConvolutionGeometry, split_bands
 from ssvq.integer_convolution import IntegerConvolution
 from ssvq_gen.config import CoreConfig
+from ssvq_sim.systems.layer_cases import LayerCase, values_of
+from ssvq_sim.systems.layers import random_convolution
 
 
 @dataclass(frozen=True, kw_only=True)

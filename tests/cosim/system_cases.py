@@ -12,7 +12,6 @@ import numpy.typing as npt
 from convolution_cases import ConvolutionCase
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from layer_cases import ACTIVATIONS, PARAMETERS, RECORDS, WEIGHTS, LayerCase
 from layers import geometries
 
 from ssvq.builder import ProgramBuilder
@@ -22,6 +21,7 @@ from ssvq_gen.config import ACTIVATION_BANKS, ECP5, GENERIC, PACKING_PORTS, Core
 from ssvq_gen.format import FormatError
 from ssvq_gen.stream_format import StreamFormat
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
+from ssvq_sim.systems.layer_cases import ACTIVATIONS, PARAMETERS, RECORDS, WEIGHTS, LayerCase
 
 TIMEOUT_CYCLES = 2_000_000
 WATCHDOG_CYCLES = 20_000

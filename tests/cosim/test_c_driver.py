@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_driver import Command, Ran, build, checked_command
-from error_cases import BASE, CONFIG, GOOD, LONG_LOAD, OTHER, Work
 
 from ssvq.program_file import program_to_bytes
 from ssvq_gen.format import ErrorCode, Opcode
@@ -16,6 +15,7 @@ from ssvq_sim.behaviour import Behaviour, Fault, Hang
 from ssvq_sim.bridge import BridgedCore
 from ssvq_sim.job_bench import FILL, GUARD_BYTES, first_stray
 from ssvq_sim.simulator import build_simulator
+from ssvq_sim.systems.work import BASE, CONFIG, GOOD, LONG_LOAD, OTHER, Work
 
 pytestmark = [pytest.mark.slow, pytest.mark.cosim]
 

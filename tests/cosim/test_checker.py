@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core_model import CoreModel
-from layer_cases import LayerCase
 
 from ssvq.compile import compile_layer, compile_layers
 from ssvq.integer_layer import IntegerLayer
@@ -22,6 +20,8 @@ from ssvq_sim.behaviour import Behaviour, JobError, JobResult, SimulationJob
 from ssvq_sim.checker import Run, Stage, check_job, first_difference, read_accumulators, read_weights
 from ssvq_sim.runner import Session
 from ssvq_sim.simulator import build_simulator
+from ssvq_sim.systems.core_model import CoreModel
+from ssvq_sim.systems.layer_cases import LayerCase
 
 CONFIG = PRESETS["tiny"]
 LAYER, X = LayerCase(

@@ -6,7 +6,6 @@ import logging
 
 import numpy as np
 import pytest
-from layer_cases import LayerCase
 
 from ssvq.compile import compile_layers
 from ssvq_gen.config import PRESETS, WeightFormat
@@ -14,6 +13,7 @@ from ssvq_sim.behaviour import CHANNELS, Behaviour, SimulationJob
 from ssvq_sim.checker import check_job
 from ssvq_sim.runner import SLOW_MODULE, Session
 from ssvq_sim.simulator import PORTS_BENCH, build_simulator
+from ssvq_sim.systems.layer_cases import LayerCase
 
 CONFIG = PRESETS["tiny"]
 MEMORY_BYTES = 1 << 20

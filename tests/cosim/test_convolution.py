@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from outcome import problems_of
 
 from ssvq.builder import ImageTensor, ProgramBuilder
 from ssvq.convolution_geometry import split_bands
@@ -18,6 +17,7 @@ from ssvq_gen.config import PRESETS
 from ssvq_gen.format import MATRIX_OPCODES, Residency
 from ssvq_sim.behaviour import Behaviour, SimulationJob
 from ssvq_sim.runner import run_jobs
+from ssvq_sim.systems.outcome import problems_of
 
 CONFIG = PRESETS["tiny"]
 SIZE, CHANNELS = 12, (13, 24, 16)

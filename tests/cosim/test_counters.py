@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from layers import random_input, random_layer
 
 from ssvq.compile import compile_layer
 from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_sim.behaviour import Behaviour, SimulationJob
 from ssvq_sim.runner import run_jobs
+from ssvq_sim.systems.layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"]
 CHANNELS = 128

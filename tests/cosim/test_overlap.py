@@ -10,12 +10,12 @@ import os
 
 import numpy as np
 import pytest
-from overlap_cases import ProgramCase
 from small_configs import CONFIGS, name_of
 
 from ssvq_gen.config import CoreConfig
 from ssvq_sim.behaviour import CHANNELS, Behaviour, SimulationJob
 from ssvq_sim.runner import run_jobs
+from ssvq_sim.systems.overlap_cases import ProgramCase
 
 SEED = int(os.environ.get("SSVQ_SEED", "1"))
 PROGRAMS = 12

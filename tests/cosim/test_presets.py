@@ -6,8 +6,6 @@ import os
 
 import numpy as np
 import pytest
-from layers import random_input, random_layer
-from outcome import beats_after, problems_of
 
 from ssvq.compile import compile_layers
 from ssvq.integer_layer import IntegerLayer
@@ -15,6 +13,8 @@ from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import Opcode
 from ssvq_sim.behaviour import CHANNELS, Behaviour, SimulationJob
 from ssvq_sim.runner import run_jobs
+from ssvq_sim.systems.layers import random_input, random_layer
+from ssvq_sim.systems.outcome import beats_after, problems_of
 
 WALL_SECONDS = 600.0
 LARGE_VARIABLE = "SSVQ_LARGE"

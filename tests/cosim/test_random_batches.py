@@ -10,13 +10,13 @@ import logging
 import os
 
 import pytest
-from outcome import beats_after, problems_of
 from system_cases import SystemCase, configurations, draw, system_cases
 
 from ssvq_gen.config import ECP5, PACKING_PORTS, CoreConfig, WeightFormat
 from ssvq_sim.behaviour import JobResult
 from ssvq_sim.runner import SimulationError, run_jobs
 from ssvq_sim.simulator import build_simulator
+from ssvq_sim.systems.outcome import beats_after, problems_of
 
 SEED = int(os.environ.get("SSVQ_SEED", "1"))
 CASE_VARIABLE = "SSVQ_CASE"

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from layers import random_input, random_layer
 
 from ssvq.builder import ActivationTensor, ProgramBuilder
 from ssvq.program import Program
@@ -14,6 +13,7 @@ from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import Residency
 from ssvq_sim.behaviour import Behaviour, JobResult, SimulationJob
 from ssvq_sim.runner import run_jobs
+from ssvq_sim.systems.layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"]
 CHANNELS = 56

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from core_model import CoreModel
 from windows import pixel_of
 
 from ssvq import window
@@ -18,6 +17,7 @@ from ssvq.weight_stream import channel_tiles, pack_stream, parameter_fields, str
 from ssvq_gen.arithmetic import encode_multiplier
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, Opcode, pack_descriptor
+from ssvq_sim.systems.core_model import CoreModel
 
 Words = npt.NDArray[np.int8]
 """int8 (activation_depth, word_bytes)."""

@@ -1,11 +1,11 @@
 """Steps whose tensors lie side by side in the activation memory."""
 
 import numpy as np
-from layers import random_layer
 from matrix_programs import Step, matmul_step, product_step
 
 from ssvq.integer_layer import IntegerLayer
 from ssvq_gen.config import CoreConfig, WeightFormat
+from ssvq_sim.systems.layers import random_layer
 
 
 def side_by_side(config: CoreConfig, *shapes: tuple[int, int], word: int = 0) -> list[tuple[int, int]]:

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 from layer_shapes import RECORDS
-from layers import random_convolution, random_layer
 from matrix_programs import ALL_TILES, MatrixProgram, Step, conv_step, matmul_step, product_step, random_words
 
 from ssvq.convolution_geometry import ConvolutionGeometry, split_bands
 from ssvq.image_tensor import ImageTensor
 from ssvq.integer_layer import IntegerLayer
 from ssvq_gen.config import CoreConfig
+from ssvq_sim.systems.layers import random_convolution, random_layer
 
 _FOLLOWS = 0.6
 _TRIES = 200

@@ -8,7 +8,6 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
 from layer_shapes import layer_shape, product_shape
-from layers import random_layer
 from matmul_bench import stream_words
 from small_configs import (
     BROAD,
@@ -34,6 +33,7 @@ from ssvq_gen.config import LANE_WEIGHTS, PRESETS, CoreConfig, WeightFormat
 from ssvq_rtl.decoder import Decoder
 from ssvq_rtl.unpacker import Unpacker
 from ssvq_sim.stream_bench import TRAILING_CYCLES, run_benches, seeded, send
+from ssvq_sim.systems.layers import random_layer
 
 
 def layer_of(

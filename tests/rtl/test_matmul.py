@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layers import random_layer
 from matmul_bench import MatmulBench
 from matrix_programs import ALL_TILES, MatrixProgram, Step, random_words, with_words
 from placed_steps import matmul_between, product_of, side_by_side, small_matmul
@@ -15,6 +14,7 @@ from ssvq.integer_layer import IntegerLayer
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_rtl.matmul import MatmulEngine
 from ssvq_sim.stream_bench import seeded
+from ssvq_sim.systems.layers import random_layer
 
 
 def run(program: MatrixProgram, **options: Any) -> MatmulBench:

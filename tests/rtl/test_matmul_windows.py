@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layers import random_convolution, random_layer
 from matmul_bench import MatmulBench
 from matrix_programs import ALL_TILES, MatrixProgram, Step, conv_step, random_words, with_words
 from placed_steps import matmul_between, side_by_side
@@ -17,6 +16,7 @@ from ssvq.image_tensor import ImageTensor
 from ssvq.integer_convolution import IntegerConvolution
 from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_sim.stream_bench import seeded
+from ssvq_sim.systems.layers import random_convolution, random_layer
 
 CONFIGS = (SQUARE, WIDE, TALL, QUARTER, FULL)
 

@@ -4,7 +4,6 @@ from typing import Any
 import numpy as np
 import pytest
 from layer_shapes import RECORDS, layer_shape, product_shape
-from layers import random_layer
 from matmul_bench import stream_words
 from small_configs import (
     BROAD,
@@ -27,6 +26,7 @@ from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.stream_format import StreamFormat
 from ssvq_rtl.unpacker import Unpacker
 from ssvq_sim.stream_bench import TRAILING_CYCLES, Receiver, run_benches, seeded, send
+from ssvq_sim.systems.layers import random_layer
 
 Layer = tuple[dict[str, int], list[dict[str, int]]]
 """A command and the words of its stream."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from vector_operations import random_activations, random_geometry, random_operation
 
 from ssvq import window
 from ssvq.convolution_geometry import Band, ConvolutionGeometry
@@ -18,6 +17,7 @@ from ssvq.vector_operation import VectorOperation
 from ssvq.window_operation import WindowOperation
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, Opcode
+from ssvq_sim.systems.vector_operations import random_activations, random_geometry, random_operation
 
 Words = npt.NDArray[np.int8]
 """An activation memory, (activation_depth, word_bytes)."""

@@ -7,8 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from core_model import CoreModel
-
 from ssvq.driver import Profile, ProfileRow
 from ssvq.program import place_input, read_output
 from ssvq.roofline import roofline_cycles
@@ -19,6 +17,7 @@ from ssvq_gen.registers import COUNTERS, TRAFFIC_COUNTERS
 from ssvq_sim.behaviour import JobResult, SimulationJob
 from ssvq_sim.bench.shapes import Transformer
 from ssvq_sim.simulator import Simulator
+from ssvq_sim.systems.core_model import CoreModel
 
 MINI = Transformer(patches=9, patch_channels=24, width=32, heads=2, mlp=40, blocks=2, classes=13)
 """Heads of one word of the small cores."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layers import random_input, random_layer
 
 from ssvq.compile import compile_layer
 from ssvq.driver import Profile, ProfileRow
@@ -15,6 +14,7 @@ from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import Opcode
 from ssvq_sim.behaviour import Behaviour, Fault, Hang, JobError, JobResult, SimulationJob
 from ssvq_sim.job_files import read_config, read_job, read_result, write_config, write_job, write_result
+from ssvq_sim.systems.layers import random_input, random_layer
 
 BUSY = Behaviour(
     latency=9,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layers import random_input, random_layer
 
 from ssvq.compile import compile_layer
 from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_sim.behaviour import SimulationJob
 from ssvq_sim.runner import ProtocolViolation, Session, SimulationError, SimulationTimeout
 from ssvq_sim.simulator import Simulator
+from ssvq_sim.systems.layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"]
 MEMORY_BYTES = 1 << 16

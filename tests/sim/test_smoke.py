@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core_model import CoreModel
 
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import Opcode
 from ssvq_sim.smoke.__main__ import main
 from ssvq_sim.smoke.files import smoke_files
 from ssvq_sim.smoke.job import smoke_job
+from ssvq_sim.systems.core_model import CoreModel
 
 
 def configs() -> Iterator[CoreConfig]:

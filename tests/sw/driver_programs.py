@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from layers import random_input, random_layer
 
 from ssvq.compile import compile_layers
 from ssvq.program import Program
 from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import DESCRIPTOR_BYTES, FIELD_BY_NAME, pack_descriptor
+from ssvq_sim.systems.layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"].replace(axi_addr_width=40)
 LAYERS = [

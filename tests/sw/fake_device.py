@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from core_model import CoreFault, CoreModel
 
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import DESCRIPTOR_BYTES, ErrorCode, Opcode, unpack_descriptor
 from ssvq_gen.profile import PROFILE_STORED, PROFILE_TIMES, profile_addr
 from ssvq_gen.registers import COUNTERS, REGISTER_BY_NAME, REGISTERS, Access
+from ssvq_sim.systems.core_model import CoreFault, CoreModel
 
 _CONTROL, _STATUS = REGISTER_BY_NAME["CONTROL"], REGISTER_BY_NAME["STATUS"]
 _EVENTS = REGISTER_BY_NAME["IRQ_STATUS"]

@@ -8,11 +8,11 @@ import struct
 from typing import Any
 
 import numpy as np
-from layers import random_layer
 
 from ssvq.compile import compile_layer
 from ssvq.program_file import VERSION, program_to_bytes
 from ssvq_gen.config import PRESETS, WeightFormat
+from ssvq_sim.systems.layers import random_layer
 
 LAYER = random_layer(np.random.default_rng(0), weight_format=WeightFormat.SSVQ, out_channels=20, in_channels=30)
 PROGRAM = compile_layer(PRESETS["tiny"], LAYER, 100)

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_model import CoreModel
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from layers import configs, layers_on, random_input, random_layer
+from layers import configs, layers_on
 
 from ssvq.builder import ActivationTensor, ProgramBuilder
 from ssvq.integer_layer import CompileError, IntegerLayer
@@ -18,6 +17,8 @@ from ssvq.program import Program, ProgramError, place_input, read_output
 from ssvq.reference import ActivationScale, Int8Array
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import Opcode, Residency
+from ssvq_sim.systems.core_model import CoreModel
+from ssvq_sim.systems.layers import random_input, random_layer
 
 CONFIG = PRESETS["tiny"]
 SCALE = ActivationScale(scale=0.1)

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_model import CoreModel
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from layers import configs, geometries, random_convolution, weights_on
+from layers import configs, geometries, weights_on
 
 from ssvq.builder import ImageTensor, ProgramBuilder
 from ssvq.convolution_geometry import Band, ConvolutionGeometry, split_bands
@@ -20,6 +19,8 @@ from ssvq.program import Program, place_input, read_output
 from ssvq.reference import Int8Array
 from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import Opcode
+from ssvq_sim.systems.core_model import CoreModel
+from ssvq_sim.systems.layers import random_convolution
 
 CONFIG = PRESETS["tiny"]
 

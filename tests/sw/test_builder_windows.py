@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_model import CoreModel
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from layers import configs, geometries
-from vector_operations import random_operation
 
 from ssvq import footprint
 from ssvq.builder import ImageTensor, ProgramBuilder
@@ -24,6 +22,8 @@ from ssvq.window_operation import WindowOperation
 from ssvq.window_scales import average_pool
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import VECTOR_WINDOW_OPCODES, Opcode
+from ssvq_sim.systems.core_model import CoreModel
+from ssvq_sim.systems.vector_operations import random_operation
 
 CONFIG = PRESETS["tiny"]
 SCALE = ActivationScale(scale=0.1)

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 from c_driver import SOURCES, build
-from core_model import CoreFault
 from driver_programs import CONFIG, LAYERS
 from fake_device import Faults
-from layers import random_input
 from linux_machine import LinuxMachine
 
 from ssvq.compile import compile_layer
 from ssvq.program_file import program_to_bytes
 from ssvq_gen.format import ErrorCode
+from ssvq_sim.systems.core_model import CoreFault
+from ssvq_sim.systems.layers import random_input
 
 WINDOW, WINDOW_BYTES = 0x1000_0000, 1 << 16
 HOST = Path(__file__).with_name("bare_metal_host.c")

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from c_driver import Command, Ran, checked_command, served
-from core_model import CoreFault
 from driver_programs import CONFIG, INPUTS, LAYERS, PROGRAM, with_descriptor
 from fake_device import FakeBus, Faults
 
@@ -21,6 +20,7 @@ from ssvq.program import Program
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import ErrorCode
 from ssvq_gen.registers import COUNTERS, REGISTER_BY_NAME, TRAFFIC_COUNTERS
+from ssvq_sim.systems.core_model import CoreFault
 
 MEMORY_BYTES = 1 << 16
 

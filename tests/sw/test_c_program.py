@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from c_driver import Command, checked_command
 from driver_programs import PROGRAM as TWO_LAYERS
-from layers import random_layer
 from program_files import BAD_HEADERS, DATA, PROGRAM, rewritten
 
 from ssvq.compile import compile_layer
@@ -30,6 +29,7 @@ from ssvq.program_file import (
     program_to_bytes,
 )
 from ssvq_gen.config import PRESETS, WeightFormat
+from ssvq_sim.systems.layers import random_layer
 
 CONFIG = PRESETS["tiny"]
 RESULTS: dict[type[ProgramFileError], str] = {

@@ -13,7 +13,6 @@ import pytest
 import safetensors.numpy
 import torch
 from command_models import VIT, model, refused, run
-from core_model import CoreModel
 from PIL import Image
 
 from ssvq.network.files.network_file import CompiledModel, load_network
@@ -22,6 +21,7 @@ from ssvq.network.report.accuracy_line import cosine, top
 from ssvq.program import Program, place_input, read_output
 from ssvq.reference import Int8Array
 from ssvq_gen.config import CoreConfig
+from ssvq_sim.systems.core_model import CoreModel
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_model import CoreModel
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from layers import configs, layers_on, random_input, random_layer
+from layers import configs, layers_on
 
 from ssvq.builder import ActivationTensor, ProgramBuilder
 from ssvq.compile import CompileError, choose_tiling, compile_layer, compile_layers
@@ -18,6 +17,8 @@ from ssvq.reference import ActivationScale
 from ssvq.roofline import roofline_cycles, rooflines
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import DRAM_ALIGNMENT, Opcode, Residency
+from ssvq_sim.systems.core_model import CoreModel
+from ssvq_sim.systems.layers import random_input, random_layer
 
 
 def run_on_model(config: CoreConfig, program: Program, layers: list[tuple[IntegerLayer, int]], seed: int) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_model import CoreFault, CoreModel
 
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import ErrorCode, Opcode, Residency, pack_descriptor
 from ssvq_gen.stream_format import StreamFormat
+from ssvq_sim.systems.core_model import CoreFault, CoreModel
 
 CONFIG = PRESETS["tiny"]
 PRODUCT = {

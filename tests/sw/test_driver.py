@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core_model import CoreFault
 from driver_programs import CONFIG, INPUTS, LAYERS, PROGRAM, with_descriptor
 from fake_device import FakeBus, Faults
 
@@ -31,6 +30,7 @@ from ssvq.program import ProgramError
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import ErrorCode
 from ssvq_gen.registers import COUNTERS, TRAFFIC_COUNTERS
+from ssvq_sim.systems.core_model import CoreFault
 
 
 @pytest.fixture

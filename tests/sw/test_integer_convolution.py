@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layers import configs, geometries, random_convolution, weights_on
+from layers import configs, geometries, weights_on
 
 from ssvq.convolution_geometry import ConvolutionGeometry
 from ssvq.integer_convolution import IntegerConvolution
@@ -20,6 +20,7 @@ from ssvq.weight_stream import pack_stream, parameter_fields, stream_format_of, 
 from ssvq_gen.arithmetic import requantize
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.config import WeightFormat as CoreFormat
+from ssvq_sim.systems.layers import random_convolution
 
 FORMATS = [
     QuantizeConfig(format=WeightFormat.SSVQ, codebook_size=16, vector_dim=8),

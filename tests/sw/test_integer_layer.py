@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layers import random_layer
 
 from ssvq.channel_parameters import ROUNDING_MAX, channel_parameters, narrow_biases
 from ssvq.compile import compile_layer
@@ -20,6 +19,7 @@ from ssvq.weight_stream import parameter_fields
 from ssvq_gen.arithmetic import MANTISSA_MAX, ArithmeticRangeError, check_accumulator, decode_multiplier
 from ssvq_gen.config import PRESETS
 from ssvq_gen.config import WeightFormat as CoreFormat
+from ssvq_sim.systems.layers import random_layer
 
 FORMATS = [
     QuantizeConfig(format=WeightFormat.SSVQ, codebook_size=16, vector_dim=8),

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core_model import CoreModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_networks import ImageBuilder
@@ -39,6 +38,7 @@ from ssvq.reference import Int8Array
 from ssvq.vector_scales import rescaled_sum
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_gen.format import STREAM_OPCODES, Opcode
+from ssvq_sim.systems.core_model import CoreModel
 
 SMALL = PRESETS["tiny"].replace(name="small", accumulator_depth=16)
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from core_model import CoreModel
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,6 +27,7 @@ from ssvq.network.tensor_type import TensorType
 from ssvq.program import place_input, read_output
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq_gen.config import PRESETS, CoreConfig
+from ssvq_sim.systems.core_model import CoreModel
 
 INT8 = QuantizeConfig(format=WeightFormat.INT8)
 SSVQ = QuantizeConfig(format=WeightFormat.SSVQ, codebook_size=16, vector_dim=8)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import torch
-from core_model import CoreModel
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,6 +21,7 @@ from ssvq.program import place_input, read_output
 from ssvq.quantize.formats import QuantizeConfig, WeightFormat
 from ssvq.reference import Int8Array
 from ssvq_gen.config import PRESETS
+from ssvq_sim.systems.core_model import CoreModel
 
 INT8 = QuantizeConfig(format=WeightFormat.INT8)
 KEPT = torch.arange(12)[None] < 9

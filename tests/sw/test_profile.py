@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_device import FakeBus, Faults
-from layers import random_input, random_layer
 from rich.console import Console
 
 from ssvq.compile import compile_layers
@@ -21,6 +20,7 @@ from ssvq.profile_table import profile_table
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import Opcode
 from ssvq_gen.profile import PROFILE_CLASSES, profile_addr
+from ssvq_sim.systems.layers import random_input, random_layer
 
 TINY = PRESETS["tiny"].replace(axi_addr_width=40)
 RNG = np.random.default_rng(0)

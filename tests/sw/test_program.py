@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layers import random_input
 from program_files import BAD_HEADERS, DATA, LAYER, PROGRAM, rewritten
 
 from ssvq.program import Program, ProgramError, input_pieces, place_input, read_output
@@ -29,6 +28,7 @@ from ssvq.program_file import (
     program_to_bytes,
     save_program,
 )
+from ssvq_sim.systems.layers import random_input
 
 
 def test_file_round_trip(tmp_path: Path) -> None:

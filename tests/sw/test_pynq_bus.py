@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from core_model import CoreFault
 from driver_programs import CONFIG, INPUTS, LAYERS, PROGRAM
 from fake_device import FakeBus, Faults
 
 from ssvq.driver import AxiReadError, Bus, Device, JobTimeout, PynqBus
 from ssvq_gen.format import ErrorCode
+from ssvq_sim.systems.core_model import CoreFault
 
 ADDRESS = 0x1680_0000
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_driver import Command, checked_command
-from core_model import CoreFault
 from driver_programs import CONFIG, INPUTS, LAYERS, PROGRAM
 from fake_device import Faults
 from linux_machine import MEMORY_BASE, REGISTER_BYTES, LinuxMachine
@@ -16,6 +15,7 @@ from linux_machine import MEMORY_BASE, REGISTER_BYTES, LinuxMachine
 from ssvq.driver import Bus, Device, DriverError, JobTimeout, MemoryRangeError, UioBus, WrongDevice
 from ssvq_gen.format import ErrorCode
 from ssvq_gen.registers import CORE_ID
+from ssvq_sim.systems.core_model import CoreFault
 
 MEMORY_BYTES = 1 << 16
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layers import configs, layers_on, random_layer
+from layers import configs, layers_on
 
 from ssvq.weight_stream import pack_stream, parameter_fields, stream_format_of, tile_counts, unpack_stream
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import FormatError
 from ssvq_gen.stream_format import StreamFormat
+from ssvq_sim.systems.layers import random_layer
 
 
 @settings(max_examples=200, deadline=None)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pytest
 import torch
 from torch.nn import functional
-from vector_operations import random_geometry
 
 from ssvq.convolution_geometry import ConvolutionGeometry
 from ssvq.layer_arithmetic import CompileError
@@ -21,6 +20,7 @@ from ssvq.window_operation import WindowOperation
 from ssvq.window_scales import average_pool, depthwise, depthwise_from_compressed, max_pool
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import Opcode
+from ssvq_sim.systems.vector_operations import random_geometry
 
 Real = npt.NDArray[np.float64]
 X, OUT = ActivationScale(scale=0.05, zero_point=-10), ActivationScale(scale=0.04, zero_point=3)

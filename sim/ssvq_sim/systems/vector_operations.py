@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,24 @@ from ssvq_gen.format import Opcode
 from ssvq_gen.vector_arithmetic import DEPTHWISE_KERNEL_MAX, GAIN_SHIFT_MAX, OFFSET_WIDTH, SHIFTS, WEIGHT_MAX
 
 
+@overload
+def random_operation(rng: np.random.Generator, opcode: Opcode, channels: int) -> VectorOperation: ...
+@overload
+def random_operation(
+    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry
+) -> WindowOperation: ...
+@overload
+def random_operation(
+    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry | None
+) -> VectorOperation | WindowOperation: ...
 def random_operation(
     rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry | None = None
 ) -> VectorOperation | WindowOperation:
     """Any operation of that kind, with those windows if it is one on windows; extremes of its numbers are likely."""
 
     def number(low: int, high: int) -> int:
-        return int(rng.choice([low, high, rng.integers(low, high + 1), rng.integers(low, high + 1)]))
+        drawn = [int(n) for n in rng.integers(low, high + 1, 2)]
+        return int(rng.choice([low, high, *drawn]))
 
     def values(low: int, high: int) -> npt.NDArray[np.int64]:
         if rng.random() < 0.5:
@@ -89,7 +100,7 @@ def _reaching(rng: np.random.Generator, weight: Int8Array, common: dict[str, Any
 def random_geometry(rng: np.random.Generator, opcode: Opcode, *, largest: int = 9) -> ConvolutionGeometry:
     """Windows of that kind with a kernel of at most `largest` rows and columns; most are small."""
     most = min(largest, DEPTHWISE_KERNEL_MAX if opcode is Opcode.DEPTHWISE else largest)
-    kernel = tuple(int(rng.choice([1, 2, 3, rng.integers(1, most + 1)])) for _ in range(2))
+    kernel = tuple(int(rng.choice([1, 2, 3, int(rng.integers(1, most + 1))])) for _ in range(2))
     top, bottom, left, right = (int(n) for n in rng.integers(0, 4, 4))
     return ConvolutionGeometry(
         kernel=(min(kernel[0], most), min(kernel[1], most)),
@@ -103,4 +114,5 @@ def random_activations(rng: np.random.Generator, tokens: int, channels: int) -> 
     """Wide or narrow about some centre, or all equal."""
     spread = int(rng.choice([0, 1, 8, 128]))
     centre = rng.integers(-128, 128, (tokens, 1))
-    return np.clip(centre + rng.integers(-spread, spread + 1, (tokens, channels)), -128, 127).astype(np.int8)
+    around = centre + rng.integers(-spread, spread + 1, (tokens, channels))
+    return np.asarray(np.clip(around, -128, 127), dtype=np.int8)

@@ -6,9 +6,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
-from core_model import CoreModel
-from layers import random_convolution, random_layer
-from vector_operations import random_geometry, random_operation
 
 from ssvq.activation_tensor import ActivationTensor
 from ssvq.builder import ProgramBuilder
@@ -21,12 +18,14 @@ from ssvq.product import IntegerProduct
 from ssvq.program import Program, place_input, read_output
 from ssvq.reference import ActivationScale, Int8Array
 from ssvq.vector_image import parameter_words, table_words
-from ssvq.vector_operation import VectorOperation
-from ssvq.window_operation import WindowOperation
 from ssvq_gen.arithmetic import encode_multiplier
 from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, FormatError, Opcode
 from ssvq_gen.stream_format import StreamFormat
+
+from .core_model import CoreModel
+from .layers import random_convolution, random_layer
+from .vector_operations import random_geometry, random_operation
 
 ALL = "all"
 """Job that loads the whole activation memory at the beginning, and stores it at the end."""
@@ -94,10 +93,10 @@ class ProgramCase:
 
     def _tokens(self) -> int:
         depth = self._config.accumulator_depth
-        return int(self._rng.choice((1, 2, self._rng.integers(1, depth + 1), depth)))
+        return int(self._rng.choice((1, 2, int(self._rng.integers(1, depth + 1)), depth)))
 
     def _channels(self, tile: int) -> int:
-        return int(self._rng.choice((self._rng.integers(1, 3 * tile + 2), tile, 2 * tile)))
+        return int(self._rng.choice((int(self._rng.integers(1, 3 * tile + 2)), tile, 2 * tile)))
 
     def _copy_in(self, name: str) -> None:
         self._load(name, self._tensor(self._tokens(), self._channels(self._config.word_bytes)))
@@ -238,7 +237,6 @@ class ProgramCase:
             else self._tensor(self._tokens(), self._channels(config.word_bytes))
         )
         operation = random_operation(rng, opcode, source.channels)
-        assert isinstance(operation, VectorOperation)
         places = self._constants(name, operation)
         shape = source.tokens, source.channels
         target = self._tensor(*shape)
@@ -265,7 +263,6 @@ class ProgramCase:
         image = self._image(self._output, self._config.word_bytes)
         output, target, band = self._band(name, geometry, image, image.channels)
         operation = random_operation(rng, opcode, image.channels, geometry)
-        assert isinstance(operation, WindowOperation)
         parameters, table = self._constants(name, operation)
         self._builder.windows(
             operation, source=image, target=target, band=band, parameters=parameters, table=table, name=name
