@@ -26,7 +26,7 @@ from ssvq_gen.registers import REGISTER_BY_NAME
 from ssvq_sim.behaviour import CHANNELS, CLOCK_NS, Behaviour, Fault
 from ssvq_sim.job_bench import DRAM_FILE, FILL, FOLDER_VARIABLE, first_stray
 from ssvq_sim.simulation_bus import AxiLiteMaster, SimulationBus, reset
-from ssvq_sim.systems.error_cases import BASE, CONFIG, GOOD, LONG_LOAD, LONG_STORE, Work
+from ssvq_sim.systems.work import BASE, CONFIG, GOOD, LONG_LOAD, LONG_STORE, Work
 
 _STATUS, _CONTROL = REGISTER_BY_NAME["STATUS"], REGISTER_BY_NAME["CONTROL"]
 _BUSY, _DONE, _ERROR, _DRAINING = (_STATUS.bit(name) for name in ("BUSY", "DONE", "ERROR", "DRAINING"))

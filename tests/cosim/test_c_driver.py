@@ -15,7 +15,7 @@ from ssvq_sim.behaviour import Behaviour, Fault, Hang
 from ssvq_sim.bridge import BridgedCore
 from ssvq_sim.job_bench import FILL, GUARD_BYTES, first_stray
 from ssvq_sim.simulator import build_simulator
-from ssvq_sim.systems.error_cases import BASE, CONFIG, GOOD, LONG_LOAD, OTHER, Work
+from ssvq_sim.systems.work import BASE, CONFIG, GOOD, LONG_LOAD, OTHER, Work
 
 pytestmark = [pytest.mark.slow, pytest.mark.cosim]
 

@@ -11,7 +11,7 @@ import pytest
 from ssvq_sim.job_bench import DRAM_FILE
 from ssvq_sim.runner import GUARD_BYTES, LOG_FILE, VIOLATION_FILE, log_tail, start_simulator, stop
 from ssvq_sim.simulator import build_simulator
-from ssvq_sim.systems.error_cases import CONFIG, GOOD, LONG_LOAD, LONG_STORE
+from ssvq_sim.systems.work import CONFIG, GOOD, LONG_LOAD, LONG_STORE
 
 SCENES = 8
 WALL_SECONDS = 300.0

@@ -17,7 +17,8 @@ from ssvq.reference import ActivationScale, Int8Array
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import Opcode, Residency
 from ssvq_sim.systems.core_model import CoreModel
-from ssvq_sim.systems.layers import configs, layers_on, random_input, random_layer
+from ssvq_sim.systems.layers import random_input, random_layer
+from ssvq_sim.systems.strategies import configs, layers_on
 
 CONFIG = PRESETS["tiny"]
 SCALE = ActivationScale(scale=0.1)

@@ -19,7 +19,8 @@ from ssvq.reference import Int8Array
 from ssvq_gen.config import PRESETS, WeightFormat
 from ssvq_gen.format import Opcode
 from ssvq_sim.systems.core_model import CoreModel
-from ssvq_sim.systems.layers import configs, geometries, random_convolution, weights_on
+from ssvq_sim.systems.layers import random_convolution
+from ssvq_sim.systems.strategies import configs, geometries, weights_on
 
 CONFIG = PRESETS["tiny"]
 

@@ -22,7 +22,7 @@ from ssvq.window_scales import average_pool
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import VECTOR_WINDOW_OPCODES, Opcode
 from ssvq_sim.systems.core_model import CoreModel
-from ssvq_sim.systems.layers import configs, geometries
+from ssvq_sim.systems.strategies import configs, geometries
 from ssvq_sim.systems.vector_operations import random_window_operation
 
 CONFIG = PRESETS["tiny"]

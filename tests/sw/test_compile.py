@@ -17,7 +17,8 @@ from ssvq.roofline import roofline_cycles, rooflines
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import DRAM_ALIGNMENT, Opcode, Residency
 from ssvq_sim.systems.core_model import CoreModel
-from ssvq_sim.systems.layers import configs, layers_on, random_input, random_layer
+from ssvq_sim.systems.layers import random_input, random_layer
+from ssvq_sim.systems.strategies import configs, layers_on
 
 
 def run_on_model(config: CoreConfig, program: Program, layers: list[tuple[IntegerLayer, int]], seed: int) -> None:

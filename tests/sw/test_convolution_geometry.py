@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ssvq.convolution_geometry import Band, ConvolutionGeometry, split_bands
 from ssvq_gen.config import PRESETS
-from ssvq_sim.systems.layers import geometries
+from ssvq_sim.systems.strategies import geometries
 
 
 @settings(max_examples=100, deadline=None)

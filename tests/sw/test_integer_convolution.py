@@ -19,7 +19,8 @@ from ssvq.weight_stream import pack_stream, parameter_fields, stream_format_of, 
 from ssvq_gen.arithmetic import requantize
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.config import WeightFormat as CoreFormat
-from ssvq_sim.systems.layers import configs, geometries, random_convolution, weights_on
+from ssvq_sim.systems.layers import random_convolution
+from ssvq_sim.systems.strategies import configs, geometries, weights_on
 
 FORMATS = [
     QuantizeConfig(format=WeightFormat.SSVQ, codebook_size=16, vector_dim=8),

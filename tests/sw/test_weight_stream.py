@@ -14,7 +14,8 @@ from ssvq.weight_stream import pack_stream, parameter_fields, stream_format_of, 
 from ssvq_gen.config import PRESETS, CoreConfig, WeightFormat
 from ssvq_gen.format import FormatError
 from ssvq_gen.stream_format import StreamFormat
-from ssvq_sim.systems.layers import configs, layers_on, random_layer
+from ssvq_sim.systems.layers import random_layer
+from ssvq_sim.systems.strategies import configs, layers_on
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,1 +1,1 @@
-"""Random cores, layers, programs and faults, with what has to come of them."""
+"""Programs for a core, right ones and such that must fail, with what a golden model expects of them."""

@@ -238,8 +238,8 @@ class CoreModel:
         for t, k in np.ndindex(*x.shape[:2]):
             position, tile = divmod(k, d["channel_tiles"])
             used = rows[tile]
-            row, column = divmod(position, d["kernel_width"])
-            first = self._pixel(d, t, row, column, index)
+            ky, kx = divmod(position, d["kernel_width"])
+            first = self._pixel(d, t, ky, kx, index)
             if first is None:
                 x[t, k, :used] = d["padding_value"]
                 continue

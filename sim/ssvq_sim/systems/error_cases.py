@@ -1,4 +1,4 @@
-"""Jobs that must fail on the `tiny` core, each with the error that it must raise, and a job that must not."""
+"""Jobs that must fail on the `tiny` core, each with the error that it must raise."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from ssvq.compile import compile_layers
 from ssvq.driver import (
     JOB_ERRORS,
     DigestMismatch,
@@ -18,69 +14,15 @@ from ssvq.driver import (
     JobStalled,
     JobTimeout,
 )
-from ssvq.program import Program
-from ssvq_gen.config import PRESETS, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_BYTES, FIELD_BY_NAME, ErrorCode, Opcode
-from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, Fault, Hang, SimulationJob
-from ssvq_sim.systems.layers import random_input, random_layer
+from ssvq_gen.format import DESCRIPTOR_BYTES, ErrorCode, Opcode
 
-CONFIG = PRESETS["tiny"]
-BASE = MEMORY_BASE_DEFAULT
+from ..behaviour import CHANNELS, Behaviour, Fault, Hang, SimulationJob
+from .work import BASE, CONFIG, GOOD, LONG_LOAD, LONG_STORE, Work
+
 BURST_BYTES = 16 * CONFIG.beat_bytes
 SLAVE_ERROR, DECODE_ERROR = 2, 3
 _WATCHDOG_CYCLES = 500
 _HANG_CYCLES = 3000
-Inputs = Mapping[str, npt.NDArray[np.int8]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """A program with inputs, and the outputs of the integer reference."""
-
-    program: Program
-    inputs: Inputs
-    expected: Inputs
-
-    def job(self, name: str, **settings: Any) -> SimulationJob:
-        """The job, with settings of `SimulationJob`."""
-        return SimulationJob(name=name, program=self.program, inputs=self.inputs, **settings)
-
-    def patched(self, index: int, **fields: int) -> Work:
-        """The same with other bits in one descriptor, whatever its opcode makes of them."""
-        program = self.program
-        image = program.image.copy()
-        start = program.descriptor_offset + index * DESCRIPTOR_BYTES
-        bits = int.from_bytes(image[start : start + DESCRIPTOR_BYTES].tobytes(), "little")
-        for name, value in fields.items():
-            field = FIELD_BY_NAME[name]
-            mask = (1 << field.width) - 1
-            bits = bits & ~(mask << field.offset) | (value & mask) << field.offset
-        data = bits.to_bytes(DESCRIPTOR_BYTES, "little")
-        image[start : start + DESCRIPTOR_BYTES] = np.frombuffer(data, dtype=np.uint8)
-        return replace(self, program=replace(program, image=image))
-
-
-def _work(*layers: tuple[WeightFormat, int, int, int], seed: int) -> Work:
-    """Layers of (format, in_channels, out_channels, tokens)."""
-    rng = np.random.default_rng(seed)
-    built = [
-        (random_layer(rng, weight_format=kind, in_channels=k, out_channels=n, name=f"layer{i}"), tokens)
-        for i, (kind, k, n, tokens) in enumerate(layers)
-    ]
-    inputs = {layer.name: random_input(rng, tokens, layer) for layer, tokens in built}
-    return Work(
-        program=compile_layers(CONFIG, built),
-        inputs=inputs,
-        expected={layer.name: layer.reference(inputs[layer.name]).output for layer, _ in built},
-    )
-
-
-GOOD = _work((WeightFormat.SSVQ, 30, 20, 5), (WeightFormat.INT8, 8, 9, 70), seed=1)
-"""Three LOADs, MATMULs and STOREs: the second layer is in two chunks. It also follows every job that fails."""
-OTHER = _work((WeightFormat.VQ, 19, 12, 3), seed=2)
-"""What is in the core before a job that fails is not what comes after it."""
-LONG_LOAD = _work((WeightFormat.INT8, 240, 8, 64), seed=3)
-LONG_STORE = _work((WeightFormat.INT8, 8, 240, 64), seed=4)
 _MATMULS = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.MATMUL]
 _LOADS = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.LOAD]
 _STORES = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.STORE]
@@ -117,7 +59,7 @@ class ErrorCase:
 
     @property
     def job(self) -> SimulationJob:
-        """What the driver is asked to do."""
+        """The job that must fail."""
         return self.work.job(self.name, **self.settings)
 
 
@@ -180,10 +122,17 @@ def cut_short() -> Iterator[ErrorCase]:
 
 def malformed_descriptors() -> Iterator[ErrorCase]:
     """Every rule of a descriptor, once and more."""
+    for index, fields in _malformed():
+        address = BASE + GOOD.program.descriptor(index)["dram_offset"]
+        yield _failing(f"{index}: {fields}", GOOD.patched(index, **fields), ErrorCode.BAD_DESCRIPTOR, index, address)
+
+
+def _malformed() -> Iterator[tuple[int, dict[str, int]]]:
+    """A descriptor of `GOOD`, and the fields that make it one that breaks a rule."""
     ssvq, int8 = _MATMULS[:2]
     load, store = _LOADS[1], _STORES[0]
     most_index, most_dim = CONFIG.index_width, CONFIG.max_vector_dim.bit_length() - 1
-    malformed: tuple[tuple[int, dict[str, int]], ...] = (
+    cases: tuple[tuple[int, dict[str, int]], ...] = (
         (0, {"opcode": 0}),
         (load, {"opcode": 4}),
         (ssvq, {"opcode": 0x83}),
@@ -235,9 +184,7 @@ def malformed_descriptors() -> Iterator[ErrorCase]:
         (ssvq, {"clamp_min": 1, "clamp_max": 0}),
         (int8, {"clamp_min": 127, "clamp_max": -128}),
     )
-    for index, fields in malformed:
-        address = BASE + GOOD.program.descriptor(index)["dram_offset"]
-        yield _failing(f"{index}: {fields}", GOOD.patched(index, **fields), ErrorCode.BAD_DESCRIPTOR, index, address)
+    yield from cases
 
 
 def out_of_range() -> Iterator[ErrorCase]:
@@ -261,7 +208,7 @@ def out_of_range() -> Iterator[ErrorCase]:
             yield _failing(f"{index}: {changes}", GOOD.patched(index, **changes), ErrorCode.DRAM_RANGE, index, address)
     words = {i: GOOD.program.descriptor(i)["dram_bytes"] // CONFIG.word_bytes for i in (load, store)}
     strides = {i: GOOD.program.descriptor(i) for i in (ssvq, int8)}
-    rejected: tuple[tuple[int, dict[str, int], int], ...] = (
+    for index, changes, word in (
         (load, {"destination": depth - words[load] + 1}, depth - words[load] + 1),
         (load, {"destination": 0xFFFF_FFFF}, 0xFFFF_FFFF),
         (store, {"source": depth - words[store] + 1}, depth - words[store] + 1),
@@ -279,8 +226,7 @@ def out_of_range() -> Iterator[ErrorCase]:
         (ssvq, {"destination": 0xFFFF_FFFF}, 0xFFFF_FFFF),
         (int8, {"destination": depth - 1}, depth - 1 + strides[int8]["output_stride"]),
         (ssvq, {"output_stride": 600}, strides[ssvq]["destination"] + 4 * 600),
-    )
-    for index, changes, word in rejected:
+    ):
         name, work = f"{index}: {changes}", GOOD.patched(index, **changes)
         yield _failing(name, work, ErrorCode.ACTIVATION_RANGE, index, word)
 

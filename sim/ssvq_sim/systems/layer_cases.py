@@ -15,7 +15,8 @@ from ssvq_gen.arithmetic import ACCUMULATOR_WIDTH, MANTISSA_MAX, encode_multipli
 from ssvq_gen.config import WeightFormat
 from ssvq_gen.format import FIELD_BY_NAME
 from ssvq_gen.stream_format import NARROW_BIAS_WIDTH
-from ssvq_sim.systems.layers import random_layer
+
+from .layers import random_layer
 
 ACTIVATIONS = ("random", "edges", "minimum", "maximum")
 WEIGHTS = ("random", "edges", "minimum", "maximum")

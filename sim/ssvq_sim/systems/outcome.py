@@ -10,7 +10,8 @@ import numpy.typing as npt
 from ssvq.program import Program
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import STREAM_OPCODES, Residency
-from ssvq_sim.behaviour import JobResult
+
+from ..behaviour import JobResult
 
 
 def problems_of(

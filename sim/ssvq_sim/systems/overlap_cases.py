@@ -22,9 +22,10 @@ from ssvq_gen.arithmetic import encode_multiplier
 from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, FormatError, Opcode
 from ssvq_gen.stream_format import StreamFormat
-from ssvq_sim.systems.core_model import CoreModel
-from ssvq_sim.systems.layers import random_convolution, random_layer
-from ssvq_sim.systems.vector_operations import random_geometry, random_operation, random_window_operation
+
+from .core_model import CoreModel
+from .layers import random_convolution, random_layer
+from .vector_operations import random_geometry, random_operation, random_window_operation
 
 ALL = "all"
 """Job that loads the whole activation memory at the beginning, and stores it at the end."""
@@ -92,10 +93,10 @@ class ProgramCase:
 
     def _tokens(self) -> int:
         depth = self._config.accumulator_depth
-        return int(self._rng.choice(np.asarray([1, 2, self._rng.integers(1, depth + 1), depth])))
+        return int(self._rng.choice((1, 2, int(self._rng.integers(1, depth + 1)), depth)))
 
     def _channels(self, tile: int) -> int:
-        return int(self._rng.choice(np.asarray([self._rng.integers(1, 3 * tile + 2), tile, 2 * tile])))
+        return int(self._rng.choice((int(self._rng.integers(1, 3 * tile + 2)), tile, 2 * tile)))
 
     def _copy_in(self, name: str) -> None:
         self._load(name, self._tensor(self._tokens(), self._channels(self._config.word_bytes)))

@@ -21,7 +21,7 @@ from ssvq_gen.stream_format import StreamFormat
 from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
 from ssvq_sim.systems.convolution_cases import ConvolutionCase
 from ssvq_sim.systems.layer_cases import ACTIVATIONS, PARAMETERS, RECORDS, WEIGHTS, LayerCase
-from ssvq_sim.systems.layers import geometries
+from ssvq_sim.systems.strategies import geometries
 
 TIMEOUT_CYCLES = 2_000_000
 WATCHDOG_CYCLES = 20_000
