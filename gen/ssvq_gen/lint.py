@@ -104,6 +104,22 @@ def check_structure(verilog: Path, target: str = GENERIC) -> None:
     run_yosys("; ".join(script), cwd=verilog.parent)
 
 
+def lint_core(
+    config: CoreConfig, verilog: Path, models: Sequence[str], waivers: Path = WAIVERS
+) -> tuple[Counter[str], list[str]]:
+    """Verilator's messages on a core by rule, and those that are faults.
+
+    models : files of vendors' cells below the Verilog's folder
+
+    Raises WaiverError for the waiver file, and ToolError for several drivers, combinational loops and latches.
+    """
+    counts, faults = lint_verilog(verilog, read_waivers(waivers), models)
+    if not faults and (refused := verify_waived(verilog, waivers, models)):
+        faults = [f"refused with {waivers}: {refused.splitlines()[0]}"]
+    check_structure(verilog, config.target)
+    return counts, faults
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(prog="ssvq_gen.lint", description="Lint the Verilog of SSVQ cores.")
@@ -122,14 +138,9 @@ def _lint(options: argparse.Namespace, console: Console) -> list[str]:
         config = CoreConfig.load(name)
         with console.status(f"linting {config.name}"):
             verilog = generate(config, options.output).verilog
-            models = list(cell_model_files(config))
-            counts, found = lint_verilog(verilog, waivers, models)
-            refused = "" if found else verify_waived(verilog, options.waivers, models)
-            check_structure(verilog, config.target)
+            counts, found = lint_core(config, verilog, list(cell_model_files(config)), options.waivers)
         needed += counts
         faults += [f"{config.name}: {fault}" for fault in found]
-        if refused:
-            faults.append(f"{config.name}: refused with {options.waivers}: {refused.splitlines()[0]}")
         table.add_row(config.name, str(counts.total() - len(found)), str(len(found)))
     Console().print(table)
     return faults + [f"{options.waivers}: waiver {w.rule} is not needed" for w in waivers if not needed[w.rule]]

@@ -1,7 +1,6 @@
-"""Random layers on random small cores with random memories, bit for bit.
+"""Random systems on random small cores with random memories, bit for bit; `make systems` runs many more.
 
-`SSVQ_SEED` chooses other systems; a failure prints the command that runs its case again. One simulator process runs
-all cases of a configuration, one after the other without a reset.
+`SSVQ_SEED` chooses other systems; a failure prints the command that runs its case again.
 """
 
 from __future__ import annotations
@@ -12,100 +11,71 @@ import os
 import pytest
 
 from ssvq_gen.config import ECP5, PACKING_PORTS, CoreConfig, WeightFormat
-from ssvq_sim.behaviour import JobResult
-from ssvq_sim.runner import SimulationError, run_jobs
-from ssvq_sim.simulator import build_simulator
-from ssvq_sim.systems.outcome import beats_after, problems_of
-from ssvq_sim.systems.system_cases import SystemCase, configurations, draw, system_cases
+from ssvq_sim.systems.batch import name_of, random_systems, run_systems
+from ssvq_sim.systems.program_system import ProgramSystem, system_from_json
+from ssvq_sim.systems.system_cases import SystemCase, configurations
 
 SEED = int(os.environ.get("SSVQ_SEED", "1"))
-CASE_VARIABLE = "SSVQ_CASE"
-CONFIGURATIONS = 15
-CASES = 15
-"""In each configuration."""
-WALL_SECONDS = 300.0
+CORES = 40
+RUN = (1, 6, 10, 19)
+"""Configurations that run here, by number."""
+CASES, PROGRAMS = 8, 2
 _LOG = logging.getLogger(__name__)
-_COMMAND = "-m pytest tests/cosim/test_random_batches.py -k"
 
 
-def batches() -> list[CoreConfig | SystemCase]:
-    """The configurations to run, or the one case to run again."""
-    if text := os.environ.get(CASE_VARIABLE):
-        return [SystemCase.from_json(text)]
-    return list(configurations(CONFIGURATIONS, random_seed=SEED))
-
-
-def name_of(batch: CoreConfig | SystemCase) -> str:
-    config = batch if isinstance(batch, CoreConfig) else batch.config
-    return f"{config.name}-{config.rows}x{config.cols}-{config.axi_data_width}"
-
-
-def how_to_repeat(case: SystemCase) -> str:
-    return (
-        f"this case alone: {CASE_VARIABLE}='{case.to_json()}' .venv/bin/python {_COMMAND} test_cases\n"
-        f"with all before it: SSVQ_SEED={SEED} .venv/bin/python {_COMMAND} 'test_cases and {case.config.name}-'"
-    )
+@pytest.fixture(scope="module")
+def cores() -> list[CoreConfig]:
+    return configurations(CORES, random_seed=SEED)
 
 
 @pytest.mark.slow
 @pytest.mark.cosim
-@pytest.mark.parametrize("batch", batches(), ids=name_of)
-def test_cases(batch: CoreConfig | SystemCase) -> None:
-    if isinstance(batch, CoreConfig):
-        config, cases = batch, draw(system_cases(batch), CASES, random_seed=SEED + batch.digest)
-    else:
-        config, cases = batch.config, [batch]
-    _LOG.info("seed %d, %d cases on %s", SEED, len(cases), config)
-    built = [case.build(f"case{index}") for index, case in enumerate(cases)]
-    results: list[JobResult] = []
-    simulator = build_simulator(config)
-    _LOG.info("Verilog %.1f s, C++ %.1f s", simulator.verilog_seconds, simulator.build_seconds)
-    try:
-        run_jobs(
-            config,
-            [job for job, _ in built],
-            simulator=simulator,
-            wall_seconds=WALL_SECONDS,
-            on_result=lambda _, result: results.append(result),
-        )
-    except SimulationError as error:
-        error.add_note(how_to_repeat(cases[len(results)]))
-        raise
-    before = (0, 0)
-    for index, (case, (job, expected), result) in enumerate(zip(cases, built, results, strict=True)):
-        problems = problems_of(config, job.program, expected, result, before)
-        assert not problems, "\n".join([f"seed {SEED}, case {index}", *problems, how_to_repeat(case)])
-        before = beats_after(result)
+@pytest.mark.parametrize("number", RUN)
+def test_systems(cores: list[CoreConfig], number: int) -> None:
+    config = cores[number]
+    _LOG.info("seed %d, core %d: %s", SEED, number, config)
+    result = run_systems(config, random_systems(config, cases=CASES, programs=PROGRAMS, random_seed=SEED))
+    _LOG.info("%s, %.1f s", name_of(config), result.seconds)
+    assert result.systems == CASES + PROGRAMS
+    for failure in result.failures:
+        again = f"python -m ssvq_sim.systems --case '{failure.system}'"
+        pytest.fail("\n".join([f"seed {SEED}, core {number}", *failure.problems, f"again: {again}"]))
 
 
-def test_configurations_cover_every_choice() -> None:
-    """At least 12 configurations and 200 cases, with all sizes, buses, lanes and single formats among them."""
-    configs = configurations(CONFIGURATIONS, random_seed=SEED)
-    assert len({config.digest for config in configs}) == CONFIGURATIONS >= 12
-    assert CONFIGURATIONS * CASES >= 200
-    for name in ("attention", "convolution"):
-        assert {getattr(config, name) for config in configs} == {False, True}
-    assert {config.rows for config in configs} == {4, 8, 16}
-    assert {config.cols for config in configs} == {8, 16, 32}
-    assert {(config.target, config.rows) for config in configs if config.packed_macs} == {
+def test_configurations_cover_every_choice(cores: list[CoreConfig]) -> None:
+    """All sizes, buses, lanes and single formats are among them, and the extremes of what is chosen freely."""
+    assert len({config.digest for config in cores}) == CORES
+    for name in ("attention", "convolution", "vector"):
+        assert {getattr(config, name) for config in cores} == {False, True}
+    assert {config.rows for config in cores} == {4, 8, 16, 32}
+    assert {config.cols for config in cores} == {8, 16, 32}
+    assert {(config.target, config.rows) for config in cores if config.packed_macs} >= {
         (target, rows) for target in PACKING_PORTS for rows in (4, 8, 16)
     }
-    assert {config.rows for config in configs if config.target == ECP5} == {4, 8, 16}
-    assert {config.axi_data_width for config in configs} == {32, 64, 128, 256, 512}
-    assert {config.column_groups for config in configs} == {1, 2, 4}
-    assert {(f,) for f in WeightFormat} <= {config.formats for config in configs}
-    codebooks = {config.max_codebook_size for config in configs}
+    assert {config.rows for config in cores if config.target == ECP5} >= {4, 8, 16}
+    assert {config.axi_data_width for config in cores} == {32, 64, 128, 256, 512}
+    assert {config.column_groups for config in cores} == {1, 2, 4}
+    assert {config.vector_slots for config in cores if config.vector} >= {1, 2, 4}
+    assert {config.depthwise_taps for config in cores} == set(range(6))
+    assert {(f,) for f in WeightFormat} <= {config.formats for config in cores}
+    codebooks = {config.max_codebook_size for config in cores}
     assert min(codebooks) == 2
     assert max(codebooks) == 4096
 
 
-def test_cases_repeat() -> None:
-    """The same seed draws the same cases, another seed others, and a case survives its JSON."""
-    config = configurations(CONFIGURATIONS, random_seed=SEED)[0]
-    assert config.convolution
-    first, again, other = (draw(system_cases(config), 5, random_seed=n) for n in (SEED, SEED, SEED + 1))
-    assert [c.to_json() for c in first] == [c.to_json() for c in again]
-    assert [c.to_json() for c in first] != [c.to_json() for c in other]
-    for case in first:
-        assert SystemCase.from_json(case.to_json()).to_json() == case.to_json()
-    assert any(case.convolutions for case in first + other)
+def test_systems_repeat(cores: list[CoreConfig]) -> None:
+    """The same seed draws the same systems, another seed others, and a system survives its JSON."""
+    config = next(core for core in cores if core.convolution)
+    first, again, other = (random_systems(config, cases=5, programs=2, random_seed=n) for n in (SEED, SEED, SEED + 1))
+    assert [system.to_json() for system in first] == [system.to_json() for system in again]
+    assert [system.to_json() for system in first] != [system.to_json() for system in other]
+    for system in first:
+        assert system_from_json(system.to_json()).to_json() == system.to_json()
+    assert {type(system) for system in first} == {SystemCase, ProgramSystem}
+    assert any(isinstance(system, SystemCase) and system.convolutions for system in first + other)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"program_seed": 1}', '{"config": {}, "layers": []}'])
+def test_other_text_is_no_system(text: str) -> None:
+    with pytest.raises(ValueError, match="must be the JSON that a failure prints"):
+        system_from_json(text)

@@ -13,8 +13,9 @@ from ssvq.builder import ImageTensor, ProgramBuilder
 from ssvq.convolution_geometry import ConvolutionGeometry, split_bands
 from ssvq.integer_convolution import IntegerConvolution
 from ssvq_gen.config import CoreConfig
-from ssvq_sim.systems.layer_cases import LayerCase, values_of
-from ssvq_sim.systems.layers import random_convolution
+
+from .layer_cases import LayerCase, values_of
+from .layers import random_convolution
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,19 +15,30 @@ from hypothesis import strategies as st
 from ssvq.builder import ProgramBuilder
 from ssvq.compile import compile_layers
 from ssvq.program import Program
-from ssvq_gen.config import ACTIVATION_BANKS, ECP5, GENERIC, PACKING_PORTS, CoreConfig, WeightFormat
+from ssvq_gen.config import (
+    ACTIVATION_BANKS,
+    ECP5,
+    GENERIC,
+    MAX_DEPTHWISE_TAPS,
+    PACKING_PORTS,
+    CoreConfig,
+    WeightFormat,
+)
 from ssvq_gen.format import FormatError
 from ssvq_gen.stream_format import StreamFormat
-from ssvq_sim.behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
-from ssvq_sim.systems.convolution_cases import ConvolutionCase
-from ssvq_sim.systems.layer_cases import ACTIVATIONS, PARAMETERS, RECORDS, WEIGHTS, LayerCase
-from ssvq_sim.systems.strategies import geometries
+
+from ..behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
+from .convolution_cases import ConvolutionCase
+from .layer_cases import ACTIVATIONS, PARAMETERS, RECORDS, WEIGHTS, LayerCase
+from .strategies import geometries
 
 TIMEOUT_CYCLES = 2_000_000
 WATCHDOG_CYCLES = 20_000
 """Far above the longest latency, far below the time-out: a core that hangs is found by its own watchdog."""
 _TOP_BYTES = 1 << 24
 """Distance of the highest DRAM window from the end of the address space."""
+_TALL, _WIDE = (17, 33), (6, 9, 20, 33)
+"""Configurations with the most rows and columns, by number."""
 _WARM_UP = 4
 """Hypothesis begins with the simplest examples; configurations are taken from behind them."""
 Tensors = Mapping[str, npt.NDArray[np.int8]]
@@ -127,8 +138,9 @@ def configurations(count: int, *, random_seed: int) -> list[CoreConfig]:
 @st.composite
 def _configuration(draw_value: st.DrawFn, index: int) -> CoreConfig:
     """What the index fixes makes sure that every choice is there; the rest is random."""
-    rows, bus = (4, 8, 16)[index % 3], (32, 64, 128, 256, 512)[index % 5]
-    cols = 32 if index in (6, 9) else (8, 16)[index // 2 % 2]
+    rows = 32 if index in _TALL else (4, 8, 16)[index % 3]
+    cols = 32 if index in _WIDE else (8, 16)[index // 2 % 2]
+    bus = (32, 64, 128, 256, 512)[index % 5]
     target = (GENERIC, *PACKING_PORTS, ECP5, GENERIC)[index // 3 % 5]
     fixed_codebooks = {0: 4096, 1: 2}
     fixed_formats = {2: ("int8",), 6: ("ssvq",), 7: ("vq",), 10: ("int8", "ssvq"), 11: ("ssvq", "vq")}
@@ -146,12 +158,16 @@ def _configuration(draw_value: st.DrawFn, index: int) -> CoreConfig:
         profile_depth=(0, 8, 64)[index % 3],
         attention=index % 4 != 1,
         convolution=index % 4 != 2,
+        vector=index % 7 != 3,
+        depthwise_taps=draw_value(st.integers(0, MAX_DEPTHWISE_TAPS)),
         formats=fixed_formats.get(index, ("int8", "ssvq", "vq")),  # type: ignore[arg-type]
         target=target,
         packed_macs=target in PACKING_PORTS,
     )
     choices = base.lane_choices
+    lanes = [1 << bit for bit in range(2, base.word_bytes.bit_length())] if base.vector else [0]
     return base.replace(
+        vector_lanes=draw_value(st.sampled_from(lanes)),
         decode_lanes=choices[index // 3 % len(choices)],
         requantize_lanes=1 << draw_value(st.integers(0, cols.bit_length() - 1)),
     )
@@ -170,7 +186,7 @@ def system_cases(draw_value: st.DrawFn, config: CoreConfig) -> SystemCase:
     return SystemCase(
         config=config,
         **kinds,
-        behaviour=draw_value(_behaviours(config)),
+        behaviour=draw_value(behaviours(config)),
         memory_base=draw_value(st.sampled_from((MEMORY_BASE_DEFAULT, 0, top))),
     )
 
@@ -231,7 +247,8 @@ def _tokens(depth: int) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _behaviours(draw_value: st.DrawFn, config: CoreConfig) -> Behaviour:
+def behaviours(draw_value: st.DrawFn, config: CoreConfig) -> Behaviour:
+    """A memory: its latency, rate and pauses."""
     rates = [0, *(1 << bit for bit in range(config.beat_bytes.bit_length()))]
     stalls = {channel: draw_value(st.sampled_from((0.0, 0.0, 0.1, 0.5, 0.9))) for channel in CHANNELS}
     return Behaviour(
