@@ -171,6 +171,20 @@ class JobError:
     layer: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class BusTimes:
+    """When things happened on the memory bus, in cycles from the beginning of a job; 0 is never.
+
+    first_error : the first answer that is an error
+    last_request : the last burst was offered
+    interrupt : it rose
+    """
+
+    first_error: int
+    last_request: int
+    interrupt: int
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class JobResult:
     """What came of a job.
@@ -182,6 +196,7 @@ class JobResult:
     read_beats, write_beats : what passed on the bus as the memory saw it, since reset
     stray : offset of the first byte outside the outputs that was written, if any
     profile : if the job asked for it
+    times : of the fast bench
     """
 
     name: str
@@ -194,3 +209,4 @@ class JobResult:
     stray: int | None
     error: JobError | None
     profile: Profile | None = None
+    times: BusTimes | None = None

@@ -45,7 +45,11 @@ module bench_top (
     input  logic [3:0]   bus_fault_reads,
     input  logic [3:0]   bus_fault_writes,
     output logic [31:0]  bus_read_beats,
-    output logic [31:0]  bus_write_beats
+    output logic [31:0]  bus_write_beats,
+    input  logic         bus_clear_times,
+    output logic [31:0]  bus_first_error,
+    output logic [31:0]  bus_last_request,
+    output logic [31:0]  bus_interrupt
 );
   import "DPI-C" function longint dram_open(input string path);
 
@@ -96,6 +100,13 @@ module bench_top (
       .read_beats(bus_read_beats), .write_beats(bus_write_beats),
       .arvalid, .arready, .araddr, .arlen, .rvalid, .rready, .rdata, .rresp, .rlast,
       .awvalid, .awready, .awaddr, .wvalid, .wready, .wdata, .wstrb, .wlast, .bvalid, .bready, .bresp
+  );
+
+  bus_times times (
+      .clk(aclk), .clear(bus_clear_times), .arvalid, .arready, .awvalid, .awready,
+      .rvalid, .rready, .rresp, .bvalid, .bready, .bresp, .irq,
+      .first_error(bus_first_error), .last_request(bus_last_request),
+      .interrupt(bus_interrupt)
   );
 
   axi_checks #(.ADDR_WIDTH(Addr), .DATA_WIDTH(Data), .MAX_BEATS(`SSVQ_MAX_BEATS)) checks (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import Opcode
 from ssvq_gen.registers import REGISTER_BY_NAME
 
-from .behaviour import CHANNELS, CLOCK_NS, Behaviour, Hang, JobError, JobResult, SimulationJob
+from .behaviour import CHANNELS, CLOCK_NS, Behaviour, BusTimes, Hang, JobError, JobResult, SimulationJob
 from .job_files import read_config, read_job, write_result
 from .simulation_bus import AxiLiteMaster, RegisterAccessError, SimulationBus, reset
 
 FOLDER_VARIABLE = "SSVQ_RUN"
 DRAM_FILE = "dram.bin"
+BUS_TIMES = tuple(field.name for field in fields(BusTimes))
 GUARD_BYTES = 4096
 """DRAM after the job's window, where nothing may be written."""
 FILL = 0xA5
@@ -65,7 +67,9 @@ async def _run(
     seen = memory[: job.program.memory_bytes + GUARD_BYTES]
     seen[:] = FILL
     set_ports(dut, job.behaviour.ports(config.beat_bytes, job.memory_base))
-    await Timer(CLOCK_NS, unit="ns")
+    dut.bus_clear_times.value = 1
+    await Timer(2 * CLOCK_NS, unit="ns")  # the first edge may be now, which is too early for it
+    dut.bus_clear_times.value = 0
     start, wall = current_cycle(), time.monotonic()
     helpers: list[Task[None]] = []
     if job.behaviour.hang:
@@ -87,6 +91,7 @@ async def _run(
         stray=first_stray(seen, job.program, job) if result else None,
         error=error,
         profile=result.profile if result else None,
+        times=BusTimes(**{name: int(getattr(dut, f"bus_{name}").value) for name in BUS_TIMES}),
     )
 
 

@@ -19,7 +19,7 @@ from ssvq.driver import Profile
 from ssvq.program_file import load_program, save_program
 from ssvq_gen.config import CoreConfig
 
-from .behaviour import Behaviour, JobError, JobResult, SimulationJob
+from .behaviour import Behaviour, BusTimes, JobError, JobResult, SimulationJob
 
 _CONFIG_FILE = "config.json"
 
@@ -70,6 +70,7 @@ def _plain(result: JobResult) -> dict[str, Any]:
         "stray": result.stray,
         "error": None if result.error is None else asdict(result.error),
         "profile": None if result.profile is None else result.profile.to_dict(),
+        "times": None if result.times is None else asdict(result.times),
     }
 
 
@@ -79,17 +80,18 @@ def read_result(folder: Path, index: int) -> JobResult | None:
     if not path.exists():
         return None
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    names, error, profile = data.pop("outputs"), data.pop("error"), data.pop("profile", None)
+    names, error, profile, times = (data.pop(name, None) for name in ("outputs", "error", "profile", "times"))
     outputs = {n: np.load(folder / f"{index}.output.{i}.npy", allow_pickle=False) for i, n in enumerate(names)}
     return JobResult(
         **data,
         outputs=outputs,
         error=JobError(**error) if error else None,
         profile=Profile.from_dict(profile) if profile else None,
+        times=BusTimes(**times) if times else None,
     )
 
 
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
+def write_json(path: Path, data: Mapping[str, Any] | list[Any]) -> None:
     """Write JSON so that a reader sees the whole file or none."""
     temporary = path.with_name(f".{path.name}")
     temporary.write_text(json.dumps(data, indent=1), encoding="utf-8")

@@ -31,7 +31,7 @@ from ssvq_gen.format import (
     unpack_descriptor,
 )
 from ssvq_gen.stream_format import StreamFormat
-from ssvq_gen.vector_arithmetic import SHIFTS
+from ssvq_gen.vector_arithmetic import CHANNELS_MAX, SHIFTS
 
 _STEPS = (
     *("input_height", "input_width", "output_width", "kernel_width"),
@@ -52,13 +52,16 @@ class CoreFault(Exception):
 class CoreModel:
     """Activation memory and weight cache start with a pattern, so that reading what was never written shows.
 
+    pattern : chooses which
+
     What overlaps in the core runs in order here, which is what overlap may not change.
     """
 
     config: CoreConfig
+    pattern: int = 0
 
     def __post_init__(self) -> None:
-        rng = np.random.default_rng(0)
+        rng = np.random.default_rng(self.pattern)
         pattern = rng.integers(-128, 128, self.config.activation_bytes, dtype=np.int8)
         self.words = pattern.reshape(self.config.activation_depth, self.config.word_bytes)
         self.table = rng.integers(0, 256, TABLE_ENTRIES * TABLE_ENTRY_BYTES, dtype=np.uint8)
@@ -105,7 +108,7 @@ class CoreModel:
             memory[start:stop] = words.reshape(-1).view(np.uint8)
 
     def _words(self, first: int, count: int, index: int) -> npt.NDArray[np.int8]:
-        if first + count > self.config.activation_depth:
+        if count and first + count > self.config.activation_depth:
             raise CoreFault(ErrorCode.ACTIVATION_RANGE, index, first + count - 1)
         return self.words[first : first + count]
 
@@ -157,7 +160,7 @@ class CoreModel:
         is_window = d["opcode"] in VECTOR_WINDOW_OPCODES
         if is_window and not all(d[name] for name in (*_STEPS, "kernel_height")):
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
-        if d["shift_code"] >= len(SHIFTS):
+        if d["shift_code"] >= len(SHIFTS) or not 1 <= d["channels"] <= CHANNELS_MAX or d["table_use"] > max(TableUse):
             raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
         if d["table_use"] == TableUse.LOAD:
             size = TABLE_ENTRIES * TABLE_ENTRY_BYTES // c.word_bytes
@@ -251,15 +254,17 @@ class CoreModel:
         """MATMUL or CONV."""
         c = self.config
         self._check_matrix(d, index)
-        weight_format = WeightFormat(d["weight_format"])
-        stream_format = StreamFormat(
-            config=c,
-            weight_format=weight_format,
-            codebook_size=1 << d["index_width"],
-            vector_dim=1 << d["vector_dim_log2"],
-            narrow_bias=bool(d["narrow_bias"]),
-            shared_multiplier=bool(d["shared_multiplier"]),
-        )
+        try:
+            stream_format = StreamFormat(
+                config=c,
+                weight_format=WeightFormat(d["weight_format"]),
+                codebook_size=1 << d["index_width"],
+                vector_dim=1 << d["vector_dim_log2"],
+                narrow_bias=bool(d["narrow_bias"]),
+                shared_multiplier=bool(d["shared_multiplier"]),
+            )
+        except ValueError as error:  # FormatError is one
+            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index) from error
         k_tiles, n_tiles = d["k_tiles"], d["n_tiles"]
         if len(stream) != stream_format.total_bytes(k_tiles, n_tiles):
             raise CoreFault(ErrorCode.WEIGHT_LENGTH, index)

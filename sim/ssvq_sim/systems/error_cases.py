@@ -90,10 +90,11 @@ def bus_errors() -> Iterator[ErrorCase]:
             beat = CONFIG.beat_bytes
             beats = {"first": offset, "middle": offset + size // 2 // beat * beat, "last": offset + size - beat}
             for position, bad in beats.items():
-                yield _bus_error(f"{kind} {index}, {position} beat, response {response}", kind, index, bad, response)
+                yield bus_error(f"{kind} {index}, {position} beat, response {response}", kind, index, bad, response)
 
 
-def _bus_error(name: str, kind: str, index: int, offset: int, response: int, work: Work = GOOD) -> ErrorCase:
+def bus_error(name: str, kind: str, index: int, offset: int, response: int, work: Work = GOOD) -> ErrorCase:
+    """An error in the beat at an offset of DRAM, which descriptor `index` reads or, in a STORE, writes."""
     writes = kind == "STORE"
     slave = ErrorCode.WRITE_SLAVE if writes else ErrorCode.READ_SLAVE
     decode = ErrorCode.WRITE_DECODE if writes else ErrorCode.READ_DECODE
@@ -112,8 +113,8 @@ def _bus_error(name: str, kind: str, index: int, offset: int, response: int, wor
 def cut_short() -> Iterator[ErrorCase]:
     """Errors in the first beat of long transfers: hardly anything may follow on the bus."""
     load, store = LONG_LOAD.program.descriptor(0), LONG_STORE.program.descriptor(2)
-    reads = _bus_error("long LOAD", "LOAD", 0, load["dram_offset"], SLAVE_ERROR, LONG_LOAD)
-    writes = _bus_error("long STORE", "STORE", 2, store["dram_offset"], DECODE_ERROR, LONG_STORE)
+    reads = bus_error("long LOAD", "LOAD", 0, load["dram_offset"], SLAVE_ERROR, LONG_LOAD)
+    writes = bus_error("long STORE", "STORE", 2, store["dram_offset"], DECODE_ERROR, LONG_STORE)
     # 16 open read bursts, 8 open write bursts, and what descriptors and the weight buffer take before.
     ahead = CONFIG.weight_buffer_depth + 3 * DESCRIPTOR_BYTES // CONFIG.beat_bytes
     yield replace(reads, beats_max=(ahead + 16 * 16, 0))
