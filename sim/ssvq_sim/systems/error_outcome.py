@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..behaviour import JobResult
 from .error_cases import ErrorCase
-from .outcome import beats_after
+from .outcome import Beats, beats_after
 
 
-def problems_of_error(case: ErrorCase, result: JobResult, beats_before: tuple[int, int]) -> list[str]:
+def problems_of_error(case: ErrorCase, result: JobResult, beats_before: Beats) -> list[str]:
     """What is wrong with the result of a job that had to fail.
 
     beats_before : beats read and written before the job, as the memory saw them

@@ -9,9 +9,12 @@ import numpy.typing as npt
 
 from ssvq.program import Program
 from ssvq_gen.config import CoreConfig
-from ssvq_gen.format import STREAM_OPCODES, Residency
+from ssvq_gen.format import STREAM_OPCODES, Opcode, Residency
 
 from ..behaviour import JobResult
+
+Beats = tuple[int, int]
+"""Beats read and written up to some time, as the memory saw them."""
 
 
 def problems_of(
@@ -19,7 +22,7 @@ def problems_of(
     program: Program,
     expected: Mapping[str, npt.NDArray[np.int8]],
     result: JobResult,
-    beats_before: tuple[int, int],
+    beats_before: Beats,
 ) -> list[str]:
     """Everything that is wrong with the result of a job that should have succeeded.
 
@@ -36,7 +39,7 @@ def problems_of(
     return problems
 
 
-def beats_after(result: JobResult) -> tuple[int, int]:
+def beats_after(result: JobResult) -> Beats:
     """Beats read and written up to the end of a job."""
     return result.read_beats, result.write_beats
 
@@ -53,14 +56,15 @@ def _difference(name: str, expected: npt.NDArray[np.int8], result: JobResult) ->
     )
 
 
-def _expected_counters(
-    config: CoreConfig, program: Program, result: JobResult, beats_before: tuple[int, int]
-) -> dict[str, int]:
+def _expected_counters(config: CoreConfig, program: Program, result: JobResult, beats_before: Beats) -> dict[str, int]:
     """Counters that do not depend on time. Every beat on the bus belongs to the job: none was left by one before."""
-    layers = [d for d in program.descriptors() if d["opcode"] in STREAM_OPCODES]
+    descriptors = program.descriptors()
+    layers = [d for d in descriptors if d["opcode"] in STREAM_OPCODES]
+    products = [d for d in descriptors if d["opcode"] == Opcode.PRODUCT]
     fetched = [d for d in layers if d["residency"] != Residency.REUSE]
+    tiles = [(d, 1) for d in layers] + [(d, d["batch_last"] + 1) for d in products]
     return {
-        "ARRAY_CYCLES": sum(d["tokens"] * d["k_tiles"] * d["n_tiles"] for d in layers),
+        "ARRAY_CYCLES": sum(d["tokens"] * d["k_tiles"] * d["n_tiles"] * batch for d, batch in tiles),
         "WEIGHT_BEATS": sum(d["dram_bytes"] for d in fetched) // config.beat_bytes,
         "READ_BEATS": result.read_beats - beats_before[0],
         "WRITE_BEATS": result.write_beats - beats_before[1],
