@@ -8,7 +8,11 @@
 `ifndef SSVQ_MAX_BEATS
 `define SSVQ_MAX_BEATS 16
 `endif
+// With SSVQ_MUTANT_WIDTH the core has been given a selector of mutants of that width; 0 is the core itself.
 module bench_top (
+`ifdef SSVQ_MUTANT_WIDTH
+    input  logic [`SSVQ_MUTANT_WIDTH-1:0] bus_mutant,
+`endif
     input  logic         aclk,
     input  logic         aresetn,
     output logic         irq,
@@ -71,7 +75,16 @@ module bench_top (
   wire [Data-1:0] rdata, wdata;
   wire [Data/8-1:0] wstrb;
 
+`ifdef SSVQ_MUTANT_WIDTH
+  // A register: what depends on an input directly is evaluated at both edges of the clock.
+  logic [`SSVQ_MUTANT_WIDTH-1:0] mutant;
+  always_ff @(posedge aclk) mutant <= bus_mutant;
+`endif
+
   ssvq_core core (
+`ifdef SSVQ_MUTANT_WIDTH
+      .mutant,
+`endif
       .aclk, .aresetn, .irq,
       .s_axil_awaddr, .s_axil_awprot(3'b000), .s_axil_awvalid, .s_axil_awready,
       .s_axil_wdata, .s_axil_wstrb, .s_axil_wvalid, .s_axil_wready,

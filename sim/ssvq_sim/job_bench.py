@@ -52,7 +52,7 @@ async def run_jobs(dut: Any) -> None:
     await reset(dut)
     for line in sys.stdin:
         index = int(line)
-        write_result(folder, index, await _run(dut, config, registers, memory, read_job(folder, index)))
+        write_result(folder, index, await run_job(dut, config, registers, memory, read_job(folder, index)))
 
 
 def set_ports(dut: Any, values: dict[str, int]) -> None:
@@ -61,9 +61,13 @@ def set_ports(dut: Any, values: dict[str, int]) -> None:
         getattr(dut, name).value = value
 
 
-async def _run(
+async def run_job(
     dut: Any, config: CoreConfig, registers: AxiLiteMaster, memory: npt.NDArray[np.uint8], job: SimulationJob
 ) -> JobResult:
+    """Run a job on a core that is out of reset.
+
+    memory : the whole DRAM, shared with the simulator; the job sees as much of it as its program needs
+    """
     seen = memory[: job.program.memory_bytes + GUARD_BYTES]
     seen[:] = FILL
     set_ports(dut, job.behaviour.ports(config.beat_bytes, job.memory_base))

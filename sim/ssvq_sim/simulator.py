@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cocotb_tools import config as cocotb_config
 
@@ -16,7 +18,7 @@ from ssvq_gen.toolbox import VERILATOR_CXX_STANDARD
 from ssvq_gen.verilog import TOP
 
 from .cache import cache_root, cached_folder, content_key
-from .core_verilog import core_verilog
+from .core_verilog import CoreVerilog, core_verilog
 from .verilator_runner import CompilerMissing, PortsOnlyVerilator, compiler, toolchain
 
 _HERE = Path(__file__).resolve().parent
@@ -69,8 +71,8 @@ def _is_small(config: CoreConfig) -> bool:
     return config.rows * config.cols <= _SMALL_ARRAY
 
 
-def _make_variables(config: CoreConfig) -> tuple[str, ...]:
-    fast = "-O1" if _is_small(config) else "-O2"
+def _make_variables(config: CoreConfig, many_runs: bool) -> tuple[str, ...]:
+    fast = "-O2" if many_runs or not _is_small(config) else "-O1"
     tools = (f"CXX={compiler()}", f"LINK={compiler()}", "AR=ar", f"PYTHON3={sys.executable}")
     return (f"OPT_FAST={fast}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2", *tools)
 
@@ -85,15 +87,29 @@ def _arguments(config: CoreConfig, trace: bool) -> list[str]:
     ]
 
 
-def build_simulator(config: CoreConfig, *, trace: bool = False, bench: Bench = FAST_BENCH) -> Simulator:
-    """The bench of a core, from the cache when nothing it is made from has changed. Raises BuildError."""
-    verilog = core_verilog(config)
+def build_simulator(
+    config: CoreConfig,
+    *,
+    trace: bool = False,
+    bench: Bench = FAST_BENCH,
+    verilog: CoreVerilog | None = None,
+    extra_defines: Mapping[str, int] = MappingProxyType({}),
+    many_runs: bool = False,
+) -> Simulator:
+    """The bench of a core, from the cache when nothing it is made from has changed. Raises BuildError.
+
+    verilog : of the core, when it is to be another than the generator's
+    extra_defines : macros of the bench
+    many_runs : a small core, too, is compiled for speed rather than for a short build
+    """
+    verilog = verilog or core_verilog(config)
     start = time.monotonic()
-    variables, arguments = _make_variables(config), _arguments(config, trace)
+    variables, arguments = _make_variables(config, many_runs), _arguments(config, trace)
     defines = {
         "SSVQ_ADDR_WIDTH": config.axi_addr_width,
         "SSVQ_DATA_WIDTH": config.axi_data_width,
         "SSVQ_MAX_BEATS": MAX_BURST_BEATS,
+        **extra_defines,
     }
     try:
         tools = f"{toolchain()},{cocotb_config.libs_dir}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +21,11 @@ from .work import BASE, CONFIG, GOOD, LONG_LOAD, LONG_STORE, Work
 
 BURST_BYTES = 16 * CONFIG.beat_bytes
 SLAVE_ERROR, DECODE_ERROR = 2, 3
+_BUS_ADDRESSES = {
+    *(ErrorCode.READ_SLAVE, ErrorCode.READ_DECODE, ErrorCode.WRITE_SLAVE, ErrorCode.WRITE_DECODE),
+    *(ErrorCode.BAD_DESCRIPTOR, ErrorCode.DRAM_RANGE),
+}
+"""Codes whose address is one in DRAM."""
 _WATCHDOG_CYCLES = 500
 _HANG_CYCLES = 3000
 _MATMULS = [i for i, d in enumerate(GOOD.program.descriptors()) if d["opcode"] == Opcode.MATMUL]
@@ -61,6 +66,13 @@ class ErrorCase:
     def job(self) -> SimulationJob:
         """The job that must fail."""
         return self.work.job(self.name, **self.settings)
+
+    def at_base(self, base: int) -> ErrorCase:
+        """The same with the DRAM window at another address."""
+        address = self.address
+        if address is not None and self.code in _BUS_ADDRESSES:
+            address += base - BASE
+        return replace(self, address=address, settings={**self.settings, "memory_base": base})
 
 
 def _failing(name: str, work: Work, code: ErrorCode, descriptor: int, address: int, **others: Any) -> ErrorCase:
@@ -307,7 +319,7 @@ def wrong_configurations() -> Iterator[ErrorCase]:
     yield ErrorCase(name="a program of another core", work=replace(GOOD, program=program), error=DigestMismatch)
 
 
-GROUPS = {
+GROUPS: Mapping[str, Callable[[], list[ErrorCase]]] = {
     "bus errors": lambda: [*bus_errors(), *cut_short()],
     "descriptors": lambda: [*malformed_descriptors(), *wrong_configurations()],
     "ranges": lambda: list(out_of_range()),

@@ -1,0 +1,91 @@
+"""The cocotb test in the simulator's process: lets mutants, as they are asked for, do the scenarios.
+
+The caller writes the number of a mutant to standard input, a line each, and closes it at the end. Each mutant runs in
+a copy of the process that nothing has happened in yet, from its reset on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+
+from ssvq_gen.config import CoreConfig
+
+from ..behaviour import CLOCK_NS, Behaviour
+from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, set_ports
+from ..job_files import read_config, write_json
+from ..runner import VIOLATION_FILE
+from ..simulation_bus import AxiLiteMaster, reset
+from .fork import Copy, Ending, fork
+from .judge import WORKLOAD_FILE, verdict_file
+from .scenario import Scenario, SimulatedCore
+from .sources import workload_digest
+from .verdict import Verdict
+from .workload import workload
+
+CPU_SECONDS = 60
+"""Of one mutant; all scenarios take a tenth of it."""
+_PROBLEM_CHARACTERS = 300
+
+
+@cocotb.test()
+async def judge_mutants(dut: Any) -> None:
+    """Judge mutants until standard input ends."""
+    folder = Path(os.environ[FOLDER_VARIABLE])
+    config = read_config(folder)
+    scenarios = workload(config)
+    write_json(folder / WORKLOAD_FILE, {"digest": workload_digest(), "scenarios": [s.name for s in scenarios]})
+    for line in sys.stdin:
+        number, start = int(line), time.monotonic()
+        (folder / VIOLATION_FILE).unlink(missing_ok=True)
+        ending = fork(CPU_SECONDS)
+        if isinstance(ending, Copy):
+            await _judge(dut, config, scenarios, folder, number, ending)
+        else:
+            write_json(verdict_file(folder, number), asdict(_verdict(folder, number, ending, start)))
+
+
+async def _judge(
+    dut: Any, config: CoreConfig, scenarios: Sequence[Scenario], folder: Path, number: int, copy: Copy
+) -> None:
+    """Run scenarios up to the first that is not right. A line is said when one begins, and its problem."""
+    memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
+    dut.bus_mutant.value = number
+    registers = AxiLiteMaster(dut)
+    set_ports(dut, Behaviour().ports(config.beat_bytes, 0))
+    Clock(dut.aclk, CLOCK_NS, unit="ns").start()
+    await reset(dut)
+    core = SimulatedCore(dut=dut, config=config, registers=registers, memory=memory)
+    name = ""
+    try:
+        for scenario in scenarios:
+            name = scenario.name
+            os.write(copy.pipe, f"{json.dumps([name, ''])}\n".encode())
+            if problems := await scenario.problems(core):
+                copy.end(json.dumps([name, problems[0][:_PROBLEM_CHARACTERS]]))
+    except Exception as error:
+        copy.end(json.dumps([name, f"{type(error).__name__}: {error}"[:_PROBLEM_CHARACTERS]]))
+    copy.end(json.dumps([None, ""]))
+
+
+def _verdict(folder: Path, number: int, ending: Ending, start: float) -> Verdict:
+    said = [json.loads(line) for line in ending.said.splitlines()]
+    scenario, problem = said[-1] if said else ("", "")
+    violation = folder / VIOLATION_FILE
+    if violation.exists():
+        problem = violation.read_text(encoding="utf-8")
+    elif ending.out_of_time:
+        problem = f"no end after {CPU_SECONDS} s of the processor"
+    elif ending.code:
+        problem = f"the simulator ended with {ending.code}"
+    return Verdict(number=number, scenario=scenario, problem=problem, seconds=round(time.monotonic() - start, 3))

@@ -1,0 +1,36 @@
+"""Verdicts that are kept, so that a run which was interrupted goes on: a line of JSON each, by what they depend on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from .verdict import Verdict
+
+
+class KeptVerdicts:
+    """Verdicts in a file, by key. A line that was being written when the process died is no verdict."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._kept: dict[str, Verdict] = {}
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    data = json.loads(line)
+                    self._kept[data.pop("key")] = Verdict(**data)
+                except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+                    continue
+
+    def get(self, key: str, number: int) -> Verdict | None:
+        """The verdict on a mutant that now has this number, if it is there."""
+        found = self._kept.get(key)
+        return replace(found, number=number) if found else None
+
+    def add(self, key: str, verdict: Verdict) -> None:
+        """Keep a verdict."""
+        self._kept[key] = verdict
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, **asdict(verdict)}) + "\n")

@@ -1,0 +1,124 @@
+"""The core's Verilog with many mutants in it, of which a selector makes one active. Yosys chooses and makes them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssvq_gen.toolbox import find_yosys, run_yosys
+
+from ..cache import cached_folder, content_key
+from .mutation import Mutation
+
+SELECTOR = "mutant"
+"""Input of the top module that is the number of the active mutant."""
+LEAST_IN_MODULE = 4
+
+_SOURCE, _MUTATED, _LISTS, _CELLS = "source.v", "mutated.v", "lists.txt", "cells.json"
+# Without ROMs, which are `initial` blocks that nothing could change. What Yosys finds to be of no consequence is
+# removed: mutants in it would say nothing.
+_READ = f"""read_verilog {_SOURCE}
+hierarchy -check -top {{top}}
+proc -norom
+opt_expr
+opt_merge
+wreduce
+opt_expr
+opt_clean -purge
+"""
+_NOT_INITIAL_WORDS = "t:$meminit* %n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MutatedVerilog:
+    """Verilog with mutants.
+
+    Attributes:
+        path: of the file. Its top module has the input `SELECTOR` of `width` bits; 0 selects none.
+        source: the file that it was made from, whose lines the mutations name.
+        mutations: number i + 1 selects the i-th.
+    """
+
+    path: Path
+    source: Path
+    mutations: tuple[Mutation, ...]
+
+    @property
+    def width(self) -> int:
+        """Bits of the selector."""
+        return len(self.mutations).bit_length()
+
+
+def shares(sizes: Mapping[str, int], count: int, least: int = LEAST_IN_MODULE) -> dict[str, int]:
+    """How many of `count` things each module gets: in proportion to its size, and at least `least`.
+
+    Raises ValueError when `count` does not suffice for that.
+    """
+    if count < least * len(sizes):
+        raise ValueError(f"count must be at least {least * len(sizes)} for {len(sizes)} modules, not {count}")
+    left, total = count - least * len(sizes), sum(sizes.values())
+    result = {name: least + left * size // total for name, size in sizes.items()}
+    largest = sorted(sizes, key=lambda name: (-sizes[name], name))
+    for name in largest[: count - sum(result.values())]:
+        result[name] += 1
+    return result
+
+
+def mutated_verilog(
+    source: Path, top: str, *, count: int, seed: int = 0, least: int = LEAST_IN_MODULE
+) -> MutatedVerilog:
+    """Verilog with `count` mutants or, of a small module, as many as there are; from the cache when it is there.
+
+    Raises ToolError, and ValueError for a count that is too small for the modules.
+    """
+    settings = json.dumps([top, count, seed, least, _READ, _NOT_INITIAL_WORDS])
+    key = content_key({"source": source.read_bytes(), "settings": settings, "yosys": find_yosys().version})
+
+    def make(folder: Path) -> None:
+        shutil.copy(source, folder / _SOURCE)
+        _run(folder, f"{_READ.format(top=top)}tee -q -o {_CELLS} stat -json")
+        modules = json.loads((folder / _CELLS).read_text(encoding="utf-8"))["modules"]
+        sizes = {name.removeprefix("\\"): int(module["num_cells"]) for name, module in modules.items()}
+        parts = shares({name: size for name, size in sorted(sizes.items()) if size}, count, least)
+        lines = _lists(folder, top, parts, seed)
+        (folder / _LISTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        _apply(folder, top, [Mutation.parse(line) for line in lines])
+
+    folder, _ = cached_folder("mutants", key, make)
+    lines = (folder / _LISTS).read_text(encoding="utf-8").splitlines()
+    return MutatedVerilog(
+        path=folder / _MUTATED,
+        source=folder / _SOURCE,
+        mutations=tuple(Mutation.parse(line) for line in lines),
+    )
+
+
+def _lists(folder: Path, top: str, parts: Mapping[str, int], seed: int) -> list[str]:
+    """Lines of `mutate -list`, `parts` of each module."""
+    names = {module: f"list-{number}.txt" for number, module in enumerate(parts)}
+    commands = [
+        f"mutate -list {parts[module]} -seed {seed} -module {module} -o {name} {_NOT_INITIAL_WORDS}"
+        for module, name in names.items()
+    ]
+    _run(folder, _READ.format(top=top) + "\n".join(commands))
+    lines = []
+    for name in names.values():
+        lines += (folder / name).read_text(encoding="utf-8").splitlines()
+        (folder / name).unlink()
+    return lines
+
+
+def _apply(folder: Path, top: str, mutations: list[Mutation]) -> None:
+    width = len(mutations).bit_length()
+    commands = [mutation.command(SELECTOR, width, number) for number, mutation in enumerate(mutations, start=1)]
+    _run(folder, _READ.format(top=top) + "\n".join([*commands, f"write_verilog -noattr {_MUTATED}"]))
+
+
+def _run(folder: Path, script: str) -> None:
+    """Run a script that is too long for a command line."""
+    (folder / "script.ys").write_text(f"{script}\n", encoding="utf-8")
+    run_yosys("script script.ys", cwd=folder)
+    (folder / "script.ys").unlink()

@@ -1,0 +1,92 @@
+"""All scenarios, the quick ones that most mutants fail first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from ssvq_gen.config import CoreConfig
+
+from ..behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
+from ..systems.error_cases import GROUPS
+from ..systems.error_outcome import problems_of_error
+from ..systems.host_scenes import SCENES, clear_while_draining
+from ..systems.outcome import problems_of
+from ..systems.overlap_cases import ProgramCase
+from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
+from .register_scenes import REGISTER_SCENES
+from .scenario import HostScenario, JobScenario, PinScenario, Scenario
+
+_TIMEOUT_CYCLES = 60_000
+_WATCHDOG_CYCLES = 2_500
+"""Both far above what any of the jobs needs."""
+_BASES = (MEMORY_BASE_DEFAULT, 0xA5A5_A000, 0x5A5A_5000, 0)
+_STALLS = (0.0, 0.1, 0.4)
+_ERROR_STRIDE = 4
+"""Of the error cases, every so many are enough for mutants."""
+
+
+def workload(config: CoreConfig) -> list[Scenario]:
+    """The scenarios, in their order."""
+    scenes = [scene for scene in SCENES if scene is not clear_while_draining]
+    return [
+        *_works(config, {"good": GOOD, "other": OTHER}),
+        *_programs(config, 1, count=2, steps=14),
+        *(PinScenario(play=scene) for scene in REGISTER_SCENES),
+        *_errors(),
+        *_programs(config, 2, count=4, steps=40),
+        *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
+        *(HostScenario(play=scene) for scene in scenes),
+    ]
+
+
+def _works(config: CoreConfig, works: Mapping[str, Work]) -> Iterator[Scenario]:
+    for number, (name, work) in enumerate(works.items()):
+        job = work.job(
+            name,
+            behaviour=Behaviour(latency=3),
+            memory_base=_BASES[number % len(_BASES)],
+            timeout_cycles=_TIMEOUT_CYCLES,
+            watchdog_cycles=_WATCHDOG_CYCLES,
+            profile=True,
+        )
+        yield JobScenario(job=job, check=partial(problems_of, config, work.program, work.expected))
+
+
+def _programs(config: CoreConfig, seed: int, *, count: int, steps: int) -> Iterator[Scenario]:
+    """Random programs; the first meets a memory that never pauses."""
+    for number in range(count):
+        rng = np.random.default_rng((seed, number))
+        case = ProgramCase(config, rng, steps=steps)
+        job = SimulationJob(
+            name=f"program {seed}.{number}",
+            program=case.program,
+            inputs=case.inputs,
+            behaviour=_behaviour(rng) if number else Behaviour(),
+            memory_base=_BASES[-1 - number % len(_BASES)],
+            timeout_cycles=_TIMEOUT_CYCLES,
+            watchdog_cycles=_WATCHDOG_CYCLES,
+            profile=case.program.descriptor_count <= config.profile_depth,
+        )
+        yield JobScenario(job=job, check=partial(problems_of, config, case.program, case.expected()))
+
+
+def _behaviour(rng: np.random.Generator) -> Behaviour:
+    stalls = {channel: float(rng.choice(_STALLS)) for channel in CHANNELS}
+    return Behaviour(latency=int(rng.choice((0, 1, 30))), stalls=stalls, seed=int(rng.integers(1, 1 << 32)))
+
+
+def _errors() -> Iterator[Scenario]:
+    """Error cases, with DRAM windows at several addresses."""
+    cases = [case for group in GROUPS.values() for case in group()][::_ERROR_STRIDE]
+    for number, case in enumerate(cases):
+        moved = case.at_base(_BASES[number % len(_BASES)])
+        job = replace(
+            moved.job,
+            timeout_cycles=min(moved.job.timeout_cycles, _TIMEOUT_CYCLES),
+            watchdog_cycles=min(moved.job.watchdog_cycles, _WATCHDOG_CYCLES),
+        )
+        yield JobScenario(job=job, check=partial(problems_of_error, moved))
