@@ -25,6 +25,8 @@ from .scratch import folder as scratch_folder
 from .target import TARGET_NAMES, find_target
 
 RESULT_FILE = "fuzz.json"
+SHOWN = 10
+"""Findings of a target that are printed."""
 QUICK_EXAMPLES, QUICK_SECONDS = 1300, 13.0
 
 
@@ -117,7 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_atomically(options.output / RESULT_FILE, json.dumps(report.to_dict(), indent=1).encode() + b"\n")
     table_console().print(results_table(report))
     for target in report.targets:
-        for saved in target.findings:
+        for saved in target.findings[:SHOWN]:
             print(f"FOUND in {target.name}: {saved.finding.kind}: {saved.finding.text}", file=sys.stderr)
             print(f"  {saved.replay_command(target.name)}", file=sys.stderr)
+        if len(target.findings) > SHOWN:
+            print(f"{len(target.findings) - SHOWN} more in {target.name}, see {RESULT_FILE}", file=sys.stderr)
     return 1 if report.crashes else 0

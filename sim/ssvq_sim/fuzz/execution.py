@@ -68,7 +68,8 @@ class Judge:
         finally:
             self._watch.armed = False
         if found is None and self._watch.seen:
-            return Finding(kind="code", text=f"{len(data)} bytes brought about {self._watch.seen[0]}")
+            what = self._watch.seen[0]
+            return Finding(kind="code", text=f"{len(data)} bytes brought about {what}", place=what.split(" ")[0])
         if found is not None and found.kind == "memory":
             text = (
                 f"asks for more than {limit} bytes, {SIZE_FACTOR} times its {len(data)} and {self._target.spare_bytes}"
@@ -104,7 +105,8 @@ def _again(target: Target, value: Any) -> Finding | None:
     try:
         twice = target.write(target.read(once))
     except target.errors as error:
-        return Finding(kind="unequal", text=f"what was read, and written again, is refused: {error!r:.300}")
+        text = f"what was read, and written again, is refused: {error!r:.300}"
+        return Finding(kind="unequal", text=text, place=place_of(error))
     return None if once == twice else Finding(kind="unequal", text="what was read is not what is read of it again")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import dataclasses
 import os
 import resource
 import signal
 import sys
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -26,6 +29,9 @@ FORBIDDEN = (
     "pickle.find_class",
 )
 """What a file must not bring about; to write another file and to run a text as code are likewise forbidden."""
+
+_RUN_OWN_TEXT = (typing.__file__, dataclasses.__file__, collections.__file__)
+"""These run texts of the sources, such as annotations."""
 
 
 class TimeLimitError(BaseException):
@@ -86,10 +92,12 @@ class Watch:
 
     @staticmethod
     def _runs_text(event: str, arguments: tuple[Any, ...]) -> bool:
-        return event == "exec" and getattr(arguments[0], "co_filename", "").startswith("<")
+        if event != "exec" or not getattr(arguments[0], "co_filename", "").startswith("<"):
+            return False
+        return sys._getframe(2).f_code.co_filename not in _RUN_OWN_TEXT
 
     def _writes(self, event: str, arguments: tuple[Any, ...]) -> bool:
-        if event != "open" or not isinstance(arguments[2], int):
+        if event != "open" or not isinstance(arguments[2], int) or not isinstance(arguments[0], str | bytes):
             return False
         writes = arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-        return bool(writes) and not os.fsdecode(arguments[0] or "").startswith(self._writable)
+        return bool(writes) and not os.path.realpath(os.fsdecode(arguments[0])).startswith(self._writable)

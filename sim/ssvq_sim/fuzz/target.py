@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 TARGETS_PACKAGE = "ssvq_sim.fuzz.targets"
-TARGET_NAMES = ("config", "program")
+TARGET_NAMES = (
+    *("config", "program", "container", "recipe", "record", "outcomes", "state", "checkpoint", "npy", "arrays", "idx"),
+)
 """Of `TARGETS_PACKAGE`, each a module that has a `TARGET`. They are not imported before they are instrumented."""
 
 Tree = Any
