@@ -18,7 +18,8 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog dist fusesoc regs-html cosim formal systems faults bench networks accuracy accuracy-quick waves \
+.PHONY: help check setup verilog dist fusesoc regs-html cosim formal systems faults mutants fuzz \
+	bench networks accuracy accuracy-quick waves \
 	test test-long test-large lint synth synth-limits pnr datasheet docs format clean
 
 help: ## show the targets
@@ -63,6 +64,9 @@ systems: check $(STAMP) ## run random programs on 40 random cores, and lint thes
 
 faults: check $(STAMP) ## inject a thousand faults of bus, host and descriptors into `tiny`: build/faults (FAULTS_ARGS="--help")
 	@$(RUN) -m ssvq_sim.faults $(FAULTS_ARGS)
+
+fuzz: $(STAMP) ## give damaged files to everything that reads files, 30 CPU minutes; goes on after a break (FUZZ_ARGS=--help)
+	@$(RUN) -m ssvq_sim.fuzz --output build/fuzz $(FUZZ_ARGS)
 
 bench: check $(STAMP) ## measure matrix products and a whole DeiT-tiny against their rooflines: build/bench
 	@$(RUN) -m ssvq_sim.bench $(BENCH_ARGS)

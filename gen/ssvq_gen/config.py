@@ -46,6 +46,7 @@ MAX_BURST_BEATS = 16
 
 
 _NOT_IN_DIGEST = ("name", "target", "packed_macs")
+_ZERO_ALLOWED = ("decode_lanes", "requantize_lanes", "weight_cache_bytes", "profile_depth", "vector_lanes")
 
 
 class ConfigError(ValueError):
@@ -140,6 +141,9 @@ class CoreConfig:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise ConfigError(f"name must be an identifier (letters, digits, underscores), not {self.name!r}")
+        for name in _ZERO_ALLOWED:
+            if type(value := getattr(self, name)) is not int:  # what equals 0 or a choice may still be no integer
+                raise ConfigError(f"{name} must be an integer, not {value!r}")
         _require_power_of_two("rows", self.rows, 4, 128)
         _require_power_of_two("cols", self.cols, MIN_DECODE_LANES, 128)
         _require_power_of_two("axi_data_width", self.axi_data_width, 32, 512)
@@ -351,17 +355,17 @@ class CoreConfig:
         """Read a TOML file of parameters; a `preset` key takes that preset's values for what is not given."""
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # tomllib has no error of its own for an endless integer
             raise ConfigError(f"{path}: {error}") from error
         data.setdefault("name", path.stem)
         base = data.pop("preset", None)
         if base is not None:
-            if base not in PRESETS:
+            if not isinstance(base, str) or base not in PRESETS:
                 raise ConfigError(f"{path}: preset must be one of {', '.join(PRESETS)}, not {base!r}")
             data = {**PRESETS[base].to_dict(), **_lanes_chosen_anew(data), **data}
         try:
             return cls.from_dict(data)
-        except ConfigError as error:
+        except ValueError as error:  # a ConfigError, or of an integer that has too many digits to be shown
             raise ConfigError(f"{path}: {error}") from error
 
     @classmethod

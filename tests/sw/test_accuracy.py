@@ -143,3 +143,26 @@ def test_a_run_that_was_begun_with_other_settings_begins_anew(tmp_path: Path) ->
     assert begun() == 0
     assert begun() == 1
     assert begun("optimizer.warmup=0.5") == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("[1]", "an outcome must have digest, metrics and seconds"),
+        ('{"digest": "a", "metrics": {}, "seconds": 1, "more": 1}', "an outcome must have digest, metrics and seconds"),
+        ('{"digest": "../../x", "metrics": {}, "seconds": 1}', "digest must be letters and digits, at most 64, not"),
+        ('{"digest": "a\\u0000", "metrics": {}, "seconds": 1}', "digest must be letters and digits, at most 64, not"),
+        ('{"digest": null, "metrics": {}, "seconds": 1}', "digest must be letters and digits, at most 64, not None"),
+        ('{"digest": "a", "metrics": {"x": "1"}, "seconds": 1}', "metrics must be numbers by name, not"),
+        ('{"digest": "a", "metrics": {}, "seconds": true}', "seconds must be a number, not True"),
+        ('{"digest": "a", "metrics": {}, "seconds": 1, "curve": [1]}', "curve must be lists by name, not"),
+        ('{"digest": "a", "metrics": {}, "seconds": 1, "curve": {"x": ["1"]}}', "columns of curve must have numbers"),
+        ("[" * 5000, "maximum recursion depth exceeded"),
+        ("nothing", "Expecting value"),
+    ],
+)
+def test_a_line_that_is_no_outcome_is_refused(line: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "runs.jsonl").write_text(line + "\n")
+    with pytest.raises(StoreError, match=rf"runs\.jsonl is no file of results: .*{text}"):
+        Store(tmp_path / "store").take(tmp_path / "runs.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.jsonl"]

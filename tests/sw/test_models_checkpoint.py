@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from ssvq.models import CheckpointError, load_checkpoint
 from ssvq.models.checkpoint import read_weights
+
+PACKED = zipfile.ZIP_DEFLATED
 
 
 def small() -> nn.Module:
@@ -81,3 +84,47 @@ def test_refuses(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "number.pth")
     with pytest.raises(CheckpointError, match=r"number\.pth must have tensors by name, not int at 'epoch'"):
         read_weights(tmp_path / "number.pth")
+
+
+def test_files_before_pytorch_1_6_are_refused_with_advice(tmp_path: Path) -> None:
+    torch.save(stored(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    with pytest.raises(CheckpointError, match=r"old\.pth cannot be read as weights: it must be .*torch\.load\(FILE"):
+        read_weights(tmp_path / "old.pth")
+
+
+def test_parts_must_not_be_compressed(tmp_path: Path) -> None:
+    torch.save(stored(), tmp_path / "c.pth")
+    with zipfile.ZipFile(tmp_path / "c.pth") as plain, zipfile.ZipFile(tmp_path / "packed.pth", "w", PACKED) as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    with pytest.raises(
+        CheckpointError, match=r"packed\.pth must have its parts as they are, not compressed as 'c/data"
+    ):
+        read_weights(tmp_path / "packed.pth")
+
+
+@pytest.mark.parametrize("change", [(b"K\x04\x86", b"M\xff\xff\x86"), (b"K\x04K\x01\x86", b"K\x04K\x7f\x86")])
+def test_a_file_must_have_all_numbers_that_it_speaks_of(change: tuple[bytes, bytes], tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(2, 4)}, tmp_path / "c.pth")
+    with zipfile.ZipFile(tmp_path / "c.pth") as plain, zipfile.ZipFile(tmp_path / "more.pth", "w") as more:
+        for name in plain.namelist():
+            content = plain.read(name)
+            assert change[0] in content or not name.endswith("data.pkl")
+            more.writestr(name, content.replace(*change))
+    with pytest.raises(CheckpointError, match=r"more\.pth cannot be read as weights: Trying to resize storage"):
+        read_weights(tmp_path / "more.pth")
+
+
+def test_a_tensor_that_repeats_one_number_is_no_weight(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1).expand(1 << 40)}, tmp_path / "c.pth")
+    with pytest.raises(CheckpointError, match=r"must have all numbers of its tensors, not a of \(1099511627776,\)"):
+        read_weights(tmp_path / "c.pth")
+
+
+def test_weights_do_not_change_with_their_file(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(3)}, tmp_path / "c.pth")
+    weights = read_weights(tmp_path / "c.pth")
+    content = bytearray((tmp_path / "c.pth").read_bytes())
+    with (tmp_path / "c.pth").open("r+b") as file:
+        file.write(bytes(len(content)))
+    assert torch.equal(weights["a"], torch.ones(3))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from ssvq.files import write_atomically
+
+_DIGEST = re.compile(r"[0-9A-Za-z]{1,64}")
 
 
 class StoreError(ValueError):
@@ -58,8 +60,8 @@ class Store:
         if not path.exists():
             return None
         try:
-            return read_outcome(json.loads(path.read_text()))
-        except (ValueError, TypeError, KeyError) as error:
+            return read_outcome(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{path} is no result, delete it: {error}") from error
 
     def put(self, outcome: Outcome) -> None:
@@ -75,8 +77,8 @@ class Store:
             StoreError: the file is malformed.
         """
         try:
-            outcomes = [read_outcome(json.loads(line)) for line in path.read_text().splitlines()]
-        except (ValueError, TypeError, KeyError) as error:
+            outcomes = [read_outcome(json.loads(line)) for line in path.read_text(encoding="utf-8").split("\n") if line]
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{path} is no file of results: {error}") from error
         missing = [outcome for outcome in outcomes if not (self._folder / f"{outcome.digest}.json").exists()]
         for outcome in missing:
@@ -84,9 +86,31 @@ class Store:
         return len(missing)
 
 
-def read_outcome(plain: Any) -> Outcome:
-    """An outcome from its plain values; TypeError for others."""
+def read_outcome(plain: object) -> Outcome:
+    """An outcome from its plain values. Raises StoreError for others: the digest names a file, so it has to be one."""
+    known = {field.name: field for field in fields(Outcome)}
+    if not isinstance(plain, dict) or not {"digest", "metrics", "seconds"} <= plain.keys() <= known.keys():
+        raise StoreError(f"an outcome must have digest, metrics and seconds, and else only {', '.join(known)}")
+    digest = plain["digest"]
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise StoreError(f"digest must be letters and digits, at most 64, not {digest!r:.80}")
+    for name in ("metrics", "errors"):
+        table = plain.get(name, {})
+        if not isinstance(table, dict) or not all(map(_is_number, table.values())):
+            raise StoreError(f"{name} must be numbers by name, not {table!r:.80}")
+    for name in ("bits_per_weight", "file_ratio", "seconds"):
+        if not _is_number(plain.get(name, 0)):
+            raise StoreError(f"{name} must be a number, not {plain[name]!r:.80}")
+    curve = plain.get("curve", {})
+    if not isinstance(curve, dict) or not all(isinstance(column, list) for column in curve.values()):
+        raise StoreError(f"curve must be lists by name, not {curve!r:.80}")
+    if not all(value is None or _is_number(value) for column in curve.values() for value in column):
+        raise StoreError("the columns of curve must have numbers, or null")
     return Outcome(**plain)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:

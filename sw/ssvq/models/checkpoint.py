@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,9 @@ def load_checkpoint(model: nn.Module, path: Path) -> None:
 
     Args:
         model: what to fill.
-        path: `.safetensors`, or anything else that torch loads without running code in it. The weights may lie under
-            the key "model" or "state_dict", and all names may start with "module.", as parallel training leaves them.
+        path: `.safetensors`, or anything else that `torch.save` writes since PyTorch 1.6; no code in it runs. The
+            weights may lie under the key "model" or "state_dict", and all names may start with "module.", as parallel
+            training leaves them.
 
     Raises:
         CheckpointError: as said there; the model is then unchanged.
@@ -72,10 +73,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
+        loaded = _loaded(path)
+    except CheckpointError:
+        raise
+    except Exception as error:  # a file may make anything of torch's reader
         reason = str(error).split("\n", 1)[0]  # torch goes on with advice on how to load code
-        raise CheckpointError(f"{path} cannot be read as weights: {reason}") from error
+        raise CheckpointError(f"{path} cannot be read as weights: {reason or type(error).__name__}") from error
     for nest in NESTS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(nest), Mapping):
             loaded = loaded[nest]
@@ -84,6 +87,23 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} must have tensors by name, not {type(loaded).__name__}")
     for name, tensor in loaded.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise CheckpointError(f"{path} must have tensors by name, not {type(tensor).__name__} at {name!r}")
+            raise CheckpointError(f"{path} must have tensors by name, not {type(tensor).__name__} at {name!r:.80}")
+        if tensor.layout != torch.strided or tensor.numel() * tensor.itemsize > path.stat().st_size:
+            shape = tuple(tensor.shape)
+            raise CheckpointError(f"{path} must have all numbers of its tensors, not {name} of {shape} by few of them")
     parallel = all(name.startswith("module.") for name in loaded)
-    return {name.removeprefix("module.") if parallel else name: tensor for name, tensor in loaded.items()}
+    # copies, as these are where the file is, which may be written anew
+    return {name.removeprefix("module.") if parallel else name: tensor.clone() for name, tensor in loaded.items()}
+
+
+def _loaded(path: Path) -> Any:
+    """What `torch.save` has written. Nothing is allocated by what the file says: tensors are where the file is."""
+    if not zipfile.is_zipfile(path):
+        rule = "it must be .safetensors, or as torch.save writes it since PyTorch 1.6"
+        advice = "torch.save(torch.load(FILE, weights_only=True), FILE) makes that of an older one"
+        raise CheckpointError(f"{path} cannot be read as weights: {rule}; {advice}")
+    with zipfile.ZipFile(path) as archive:
+        packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+    if packed:
+        raise CheckpointError(f"{path} must have its parts as they are, not compressed as {packed[0]!r:.80}")
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from ssvq.network import operators as ops
@@ -61,15 +60,21 @@ def _arrays(path: Path, inputs: Mapping[str, TensorType]) -> dict[str, Array]:
             if len(inputs) != 1:
                 names = ", ".join(inputs)
                 raise ValueError(f"it has one array, and there are {len(inputs)} inputs ({names}): give .safetensors")
-            return {next(iter(inputs)): np.load(path, allow_pickle=False)}
+            # where the file is, as what its header says may need any memory
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if not isinstance(array, np.ndarray):
+                raise ValueError("it must have one array, not an archive of several")
+            return {next(iter(inputs)): array}
         if path.suffix != ".safetensors":
             raise ValueError("inputs must be a .npy or .safetensors file, an image or a folder of images")
         found = safetensors.numpy.load(path.read_bytes())
         if set(found) != set(inputs):
             raise ValueError(f"its arrays must be {', '.join(inputs)}, not {', '.join(sorted(found)) or 'none'}")
         return {name: found[name] for name in inputs}
-    except (ValueError, EOFError, SafetensorError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # NumPy's header is a Python literal, whose parser has errors of all kinds
+        raise ValueError(f"{path}: {error or type(error).__name__}") from error
 
 
 def _split(path: Path, name: str, array: Array, wanted: TensorType) -> list[Tensor]:
@@ -83,8 +88,24 @@ def _split(path: Path, name: str, array: Array, wanted: TensorType) -> list[Tens
         array = array[None]
     if array.shape[1:] != tuple(rest) or array.ndim == 0 or array.shape[0] == 0 or array.shape[0] % batch:
         raise ValueError(f"{path}: {name} must have the shape {wanted.shape}, or samples of it, not {array.shape}")
-    tensor = torch.from_numpy(np.array(array)).to(wanted.dtype)
+    tensor = _converted(np.array(array), wanted.dtype)
+    if tensor is None:
+        raise ValueError(
+            f"{path}: {name} must have numbers that {short(wanted.dtype)} has, not {array.dtype}'s largest"
+        )
     return list(tensor.reshape(-1, *wanted.shape).unbind())
+
+
+def _converted(array: Array, dtype: torch.dtype) -> Tensor | None:
+    """Numbers as a tensor; None where one is too large for its type."""
+    kind = np.dtype(short(dtype))
+    if kind.kind == "i" and array.dtype.kind != "b":
+        limits = np.iinfo(kind)
+        if int(array.min()) < limits.min or int(array.max()) > limits.max:
+            return None
+    with np.errstate(over="ignore"):
+        converted = array.astype(kind)
+    return torch.from_numpy(converted) if kind.kind != "f" or np.isfinite(converted).all() else None
 
 
 def noise(graph: Graph, count: int, seed: int) -> list[Sample]:
