@@ -7,7 +7,13 @@ from typing import Any
 from amaranth.hdl import Assert, Assume, Const, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import stream
 
+from ssvq_gen.config import MAX_BURST_BEATS, CoreConfig
+from ssvq_rtl.bus import COMMAND_BEATS_WIDTH, TAG_WIDTH, bytes_of_beats
+
 from .proof import any_in_every_cycle
+
+PAGE_BYTES = 4096
+"""No AXI burst passes a multiple of it."""
 
 
 def flat(value: Any) -> Value:
@@ -67,6 +73,17 @@ def within(m: Module, waits: Value, cycles: int, name: str) -> None:
     m.d.comb += Assert(count <= cycles)
 
 
+def patient(m: Module, waits: Value, cycles: int, name: str) -> Value:
+    """`waits` has never been high for more than `cycles` cycles after each other, this one included: a neighbour that
+    is fair so far."""
+    count = Signal(range(cycles + 1), name=f"{name}_patience")
+    lost = Signal(name=f"{name}_patience_lost")
+    too_long = waits & (count == cycles)
+    m.d.sync += [count.eq(Mux(waits, Mux(count == cycles, cycles, count + 1), 0)), lost.eq(lost | too_long)]
+    fair: Value = ~(lost | too_long)
+    return fair
+
+
 class Token:
     """One word of a stream, of the solver's choice, followed through a component.
 
@@ -87,16 +104,42 @@ class Token:
             m.d.sync += self.there.eq(0)
 
 
-class InOrder:
-    """Words that leave are those that came, each once and in their order, as a token shows.
+class Followed:
+    """Words that are counted on their way, and one of the solver's choice.
 
-    Words are numbered, from 0 again after as many as `numbers`: at least `most`, and better a multiple of the rows of a
-    memory that they are in, as its addresses are what the proof has to find. A word may pass in the cycle in which it
-    comes when `through`, and no other is there.
+    Words are numbered, from 0 again after as many as `numbers`: at least as many as there can be, and better a multiple
+    of the rows of a memory that they are in, as its addresses are what the proof has to find. A word that leaves in the
+    cycle in which it comes, with no other before it, passes and is not followed.
 
     inside : words that have come and not left
+    passes : one leaves in the cycle in which it comes
     first, after : number of the next that leaves and the next that comes
     place : number of the token
+    is_next : the token is the next that leaves
+    """
+
+    def __init__(self, m: Module, taken: Value, payload: Value, given: Value, *, numbers: int, name: str) -> None:
+        self.inside = Signal(range(numbers + 2), name=f"{name}_inside")
+        self.first, self.after, self.place = (
+            Signal(range(numbers), name=f"{name}_{part}") for part in ("first", "after", "place")
+        )
+        self.passes, self.is_next = Signal(name=f"{name}_passes"), Signal(name=f"{name}_is_next")
+        m.d.comb += self.passes.eq(given & (self.inside == 0))
+        leaves = given & ~self.passes & (self.first == self.place)
+        self.token = token = Token(m, taken & ~self.passes, payload, leaves, f"{name}_token")
+        m.d.comb += self.is_next.eq(token.there & (self.first == self.place))
+        m.d.sync += self.inside.eq(self.inside + taken - given)
+        for number, goes_on in ((self.first, given & ~self.passes), (self.after, taken & ~self.passes)):
+            with m.If(goes_on):
+                m.d.sync += number.eq(Mux(number == numbers - 1, 0, number + 1))
+        with m.If(token.enters):
+            m.d.sync += self.place.eq(self.after)
+
+
+class InOrder(Followed):
+    """Words that leave are those that came, each once and in their order, as the token shows; at most `most` wait.
+
+    A word may pass in the cycle in which it comes when `through`.
     """
 
     def __init__(
@@ -112,22 +155,59 @@ class InOrder:
         through: bool = False,
         name: str = "words",
     ) -> None:
-        numbers = numbers or most
-        self.inside = Signal(range(most + 2), name=f"{name}_inside")
-        self.first, self.after, self.place = (
-            Signal(range(numbers), name=f"{name}_{part}") for part in ("first", "after", "place")
-        )
-        passes, leaves = Signal(name=f"{name}_passes"), Signal(name=f"{name}_leaves")
-        m.d.comb += [passes.eq(given & (self.inside == 0)), leaves.eq(given & ~passes & (self.first == self.place))]
-        self.token = token = Token(m, taken & ~passes, payload, leaves, f"{name}_token")
-        m.d.sync += self.inside.eq(self.inside + taken - given)
-        for number, goes_on in ((self.first, given & ~passes), (self.after, taken & ~passes)):
-            with m.If(goes_on):
-                m.d.sync += number.eq(Mux(number == numbers - 1, 0, number + 1))
-        with m.If(token.enters):
-            m.d.sync += self.place.eq(self.after)
+        super().__init__(m, taken, payload, given, numbers=numbers or most, name=name)
         m.d.comb += [
             Assert(self.inside <= most),
-            Assert(~passes | (taken & (offered == payload) if through else Const(0))),
-            Assert(~(token.there & leaves) | (offered == token.kept)),
+            Assert(~self.passes | (taken & (offered == payload) if through else Const(0))),
+            Assert(~(self.is_next & given) | (offered == self.token.kept)),
+        ]
+
+
+class Window:
+    """Bursts of one command after the other: each begins where the one before has ended, is as long as it can be
+    without passing a multiple of the longest burst, and the last ends with the command.
+
+    `taken` and `command` are of a command that is taken, `moved` and `request` of a burst; `dropped` forgets what is
+    left of a command.
+
+    next, left : address of the next burst, and beats that are left
+    beats : of the next burst
+    """
+
+    def __init__(
+        self, m: Module, config: CoreConfig, taken: Value, addr: Value, beats: Value, tag: Value, moved: Value
+    ) -> None:
+        self._config = config
+        longest = MAX_BURST_BEATS * config.beat_bytes
+        self.next = Signal(config.axi_addr_width, name="window_next")
+        self.end = Signal(config.axi_addr_width + 1, name="window_end")
+        self.left = Signal(COMMAND_BEATS_WIDTH, name="window_left")
+        self.tag = Signal(TAG_WIDTH, name="window_tag")
+        self.beats = Signal(COMMAND_BEATS_WIDTH, name="window_beats")
+        space = Signal(COMMAND_BEATS_WIDTH, name="window_space")
+        m.d.comb += [
+            space.eq((longest - self.next % longest) // config.beat_bytes),
+            self.beats.eq(Mux(self.left < space, self.left, space)),
+        ]
+        with m.If(taken):
+            m.d.sync += [self.next.eq(addr), self.left.eq(beats), self.tag.eq(tag)]
+            m.d.sync += self.end.eq(addr + bytes_of_beats(config, beats))
+        with m.Elif(moved):
+            m.d.sync += [
+                self.next.eq(self.next + bytes_of_beats(config, self.beats)),
+                self.left.eq(self.left - self.beats),
+            ]
+
+    def assert_request(self, m: Module, valid: Value, addr: Value, beats: Value, tag: Value) -> None:
+        """A burst that is offered is the next one, in one page and inside of the command."""
+        m.d.comb += [
+            Assert(~valid | (self.left != 0)),
+            Assert(~valid | ((addr == self.next) & (beats == self.beats) & (tag == self.tag))),
+            Assert(~valid | ((beats >= 1) & (beats <= MAX_BURST_BEATS))),
+            Assert(~valid | (addr % PAGE_BYTES + bytes_of_beats(self._config, beats) <= PAGE_BYTES)),
+            Assert(~valid | (addr + bytes_of_beats(self._config, beats) <= self.end)),
+            # What an induction needs besides.
+            Assert((self.left == 0) | (self.end == self.next + bytes_of_beats(self._config, self.left))),
+            Assert(self.end <= 1 << self._config.axi_addr_width),
+            Assert(self.next % self._config.beat_bytes == 0),
         ]
