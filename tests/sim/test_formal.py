@@ -9,9 +9,9 @@ from amaranth.hdl import Cat, Value
 import ssvq_sim.formal.packing
 from ssvq_gen.config import ECP5, PRESETS, CoreConfig
 from ssvq_rtl.packed_segment import PackedSegment, packed_product
-from ssvq_sim.formal.__main__ import chosen, main
+from ssvq_sim.formal.engines import prove
 from ssvq_sim.formal.packing import packing_proofs
-from ssvq_sim.formal.proof import Proof, prove
+from ssvq_sim.formal.proof import Proof
 from ssvq_sim.formal.proofs import ACTIVATIONS, all_proofs
 from ssvq_sim.formal.row import row_proofs
 
@@ -87,12 +87,3 @@ def test_every_activation_is_proved() -> None:
     assert len(set(names)) == len(names)
     assert set(proofs()) <= set(names)
     assert sum("any activation" in proof.claim for proof in all_proofs()) == 2
-    assert [proof.name for proof in chosen(["xcup_split", "ecp5_row"])] == ["xcup_split", "ecp5_row"]
-    assert len(chosen([])) == len(names)
-
-
-def test_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["rows"]) == 2
-    message = capsys.readouterr().err
-    assert message.startswith("error: a proof must be one of ecp5_product, ecp5_row, ")
-    assert message.endswith("not 'rows'\n")

@@ -18,7 +18,7 @@ from ssvq_gen.config import CoreConfig
 from ssvq_rtl.array_timing import low_width, segment_rows
 from ssvq_rtl.packed_segment import LANE, PackedSegment, packed_product
 
-from .proof import Proof, any_for_ever, any_in_every_cycle
+from .proof import Method, Proof, any_for_ever, any_in_every_cycle
 
 _SMALLEST, _LARGEST = -128 * 127, 128 * 128
 """Products of two int8."""
@@ -155,8 +155,8 @@ def packing_proofs(config: CoreConfig, activations: Sequence[int]) -> list[Proof
             name=f"{target}_product",
             claim=f"two packed weights of any values times {which} are both products and 128 times the activation",
             build=lambda: PackedProduct(config, activations),
-            depth=1,
-            bounded=True,
+            method=Method.EXHAUSTIVE,
+            subject="",
         )
     ]
     steps: list[tuple[str, str, PackedAddition | PackedSplit]] = [
@@ -169,8 +169,9 @@ def packing_proofs(config: CoreConfig, activations: Sequence[int]) -> list[Proof
             name=f"{target}_{name}",
             claim=claim,
             build=partial(_itself, component),
+            method=Method.BOUNDED,
             depth=2,
-            bounded=True,
+            subject="segment",
             probes=component.probes,
             cuts=component.cuts,
         )

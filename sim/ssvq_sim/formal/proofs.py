@@ -5,6 +5,7 @@ from ssvq_gen.config import ECP5, PRESETS
 from .packing import packing_proofs
 from .proof import Proof
 from .row import row_proofs
+from .streams import stream_proofs
 
 ACTIVATIONS = range(-128, 128)
 _TINY, _EDGE = PRESETS["tiny"], PRESETS["edge"]
@@ -12,8 +13,9 @@ _TINY, _EDGE = PRESETS["tiny"], PRESETS["edge"]
 
 
 def all_proofs() -> list[Proof]:
-    """Proofs of the rows for ECP5 and of the packed arrays for Xilinx 7 and UltraScale+."""
+    """Proofs of streams, of the rows for ECP5 and of the packed arrays for Xilinx 7 and UltraScale+."""
     return [
+        *stream_proofs(),
         *row_proofs(_TINY.replace(target=ECP5)),
         *packing_proofs(_TINY.replace(target="xc7", packed_macs=True), ACTIVATIONS),
         *packing_proofs(_EDGE.replace(target="xcup", packed_macs=True), ACTIVATIONS),

@@ -16,7 +16,7 @@ from ssvq_rtl.ecp5_multiplier import Ecp5Multiplier
 from ssvq_rtl.mac_row import LANE, MacRow, products_of, sums_of
 from ssvq_rtl.mac_row_ecp5 import Ecp5MacRow
 
-from .proof import Proof, any_in_every_cycle
+from .proof import Method, Proof, any_in_every_cycle
 
 _PAD = 10
 """Zeros below an int8 at the multiplier block."""
@@ -156,8 +156,9 @@ def row_proofs(config: CoreConfig) -> list[Proof]:
             name="ecp5_product",
             claim="a multiplier block makes of every two int8 the product of the generic row",
             build=ProductEquivalence,
-            depth=1,
-            bounded=True,
+            method=Method.EXHAUSTIVE,
+            quick=False,
+            subject="multiplier",
             models=cell_models(config),
         ),
         Proof(
@@ -165,7 +166,9 @@ def row_proofs(config: CoreConfig) -> list[Proof]:
             claim=f"a row of {config.cols} multiplier blocks has the sums of the generic row an enabled cycle later, "
             "with any pauses, swaps and activations, if the products are the same",
             build=lambda: row,
+            method=Method.INDUCTION,
             depth=1,
+            subject="ecp5",
             models=cell_models(config),
             probes=row.probes,
             cuts=row.cuts,

@@ -1,0 +1,79 @@
+"""A proof's files: RTLIL from Amaranth, and the Yosys scripts that make of it what a solver takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from amaranth.back import rtlil
+
+from ssvq_gen.files import write_whole
+
+from .proof import Proof
+
+TOP = "top"
+MODEL = "model"
+"""AIGER file without its ending."""
+
+# `cutpoint` only warns of a path that is not there, and leaves the value that a register begins with.
+_CUT = ("select -assert-count 1 w:{}", "cutpoint w:{}", "setattr -unset init w:{}")
+
+
+def files_of(proof: Proof) -> dict[str, str]:
+    """Texts that the script of a proof reads, by file name."""
+    component = proof.build()
+    ports = [getattr(component, name) for name in proof.probes]
+    return {f"{TOP}.il": rtlil.convert(component, name=TOP, ports=ports), **proof.models}
+
+
+def write_files(files: dict[str, str], folder: Path) -> None:
+    """Write `files` into `folder`."""
+    for name, text in files.items():
+        write_whole(folder / name, text)
+
+
+def design_script(proof: Proof, transform: Sequence[str] = ()) -> list[str]:
+    """Commands that read the files, flatten them and connect probes and cuts; `transform` changes the subject before,
+    which is a flat module of its own then. An error of `connect` means a probe whose path is not there."""
+    # Probes come out of Amaranth as inputs.
+    probes = [f"delete -input {' '.join(f'w:{name}' for name in proof.probes)}"] if proof.probes else []
+    probes += [f"connect -nounset -set {name} {path}" for name, path in proof.probes.items()]
+    subject = f"{TOP}.{proof.subject}" if proof.subject else TOP
+    changed = [f"cd {subject}", "flatten", "cd ..", *transform] if transform else []
+    return [
+        *(f"read_verilog -defer {name}" for name in proof.models),
+        f"read_rtlil {TOP}.il",
+        f"hierarchy -check -top {TOP}",
+        "proc",
+        *changed,
+        "flatten",
+        f"cd {TOP}",
+        *(line.format(path) for path in proof.cuts for line in _CUT),
+        *probes,
+        "cd ..",
+        f"prep -top {TOP}",
+    ]
+
+
+def aiger_script(proof: Proof, transform: Sequence[str] = ()) -> list[str]:
+    """Commands that write the design as and-inverter graph, the negated properties as its outputs."""
+    return [
+        *design_script(proof, transform),
+        "memory_nordff",
+        "async2sync",
+        "chformal -lower",
+        "chformal -live -fair -cover -remove",
+        "formalff -setundef -clk2ff -ff2anyinit",
+        "setundef -undriven -anyseq",
+        "memory_map -formal",
+        "formalff -setundef -clk2ff -ff2anyinit",
+        "opt -full",
+        "techmap",
+        "opt -fast",
+        "simplemap",
+        "dffunmap",
+        "setundef -undriven -anyseq",
+        "aigmap",
+        "opt_clean",
+        f"write_aiger -I -B -zinit -no-startoffset {MODEL}.aig",
+    ]

