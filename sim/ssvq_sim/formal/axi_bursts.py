@@ -70,7 +70,7 @@ def burst_proofs() -> list[Proof]:
     return [
         Proof(
             name=f"axi_bursts_{width}",
-            claim=f"on a bus of {width} bits the bursts of a command follow each other from its first byte to its last, "
+            claim=f"on a bus of {width} bits bursts of a command follow each other from its first byte to the last, "
             "none with more than 16 beats or across 4 KB; each waits until it is taken and is offered once it has "
             "credit",
             build=partial(_itself, harness),

@@ -134,9 +134,7 @@ class Loading(_Shown):
         window = Window(m, config, taken, commands.p.addr, beats, commands.p.tag, moves(requests))
         window.assert_request(m, requests.valid, requests.p.addr, requests.p.beats, requests.p.tag)
         open_beats = Signal(range(OPEN_BEATS + 1))
-        m.d.sync += open_beats.eq(
-            open_beats + Mux(moves(requests), requests.p.beats, 0) - moves(dut.data).as_value()
-        )
+        m.d.sync += open_beats.eq(open_beats + Mux(moves(requests), requests.p.beats, 0) - moves(dut.data).as_value())
         words, place, tag = Signal(self._count), Signal(len(write.p.addr)), Signal(TAG_WIDTH)
         with m.If(taken):
             m.d.sync += [words.eq(commands.p.words), place.eq(commands.p.destination), tag.eq(commands.p.tag)]
@@ -159,7 +157,9 @@ class Loading(_Shown):
             Assert(see("busy") == (words != 0)),
             Assert((words == 0) | ((see("remaining") == words) & (see("word_addr") == place) & (see("tag") == tag))),
             Assert(see("splitter.active") == (window.left != 0)),
-            Assert((window.left == 0) | ((see("splitter.remaining") == window.left) & (requests.p.addr == window.next))),
+            Assert(
+                (window.left == 0) | ((see("splitter.remaining") == window.left) & (requests.p.addr == window.next))
+            ),
             Assert((window.left == 0) | (requests.p.tag == window.tag)),
             Assert(Cat(words, 0) <= config.activation_depth),
         ]

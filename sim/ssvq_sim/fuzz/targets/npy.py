@@ -22,7 +22,7 @@ _LENGTH_MAX = (1 << 16) - 1
 _TEXT = len(_MAGIC) + 2 + _LENGTH.size
 
 
-def _bytes(array: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def _bytes(array: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.save(file, array, allow_pickle=False)
     return file.getvalue()
