@@ -47,7 +47,7 @@ class Group(data.StructLayout):
                 "weight_format": WeightFormat,
                 "index_width": 4,
                 "vector_dim_log2": 3,
-                "codebook_page": range(CODEBOOK_PAGES if config.has_codebook else 1),
+                **({"codebook_page": range(CODEBOOK_PAGES)} if config.has_codebook else {}),
                 "is_product": 1,
             }
         )

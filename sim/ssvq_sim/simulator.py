@@ -25,6 +25,8 @@ _HERE = Path(__file__).resolve().parent
 _SMALL_ARRAY = 256
 """MACs up to which a core is compiled for a short build rather than for speed."""
 _LOG_LINES = 15
+_WIDEST = 1 << 16
+"""Bits of a signal whose toggles are counted: all of them."""
 
 
 class BuildError(RuntimeError):
@@ -77,13 +79,15 @@ def _make_variables(config: CoreConfig, many_runs: bool) -> tuple[str, ...]:
     return (f"OPT_FAST={fast}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2", *tools)
 
 
-def _arguments(config: CoreConfig, trace: bool) -> list[str]:
-    # A small core compiles fastest as one file, a large one as several beside each other.
-    split = "0" if _is_small(config) else "20000"
+def _arguments(config: CoreConfig, trace: bool, coverage: bool) -> list[str]:
+    # A small core compiles fastest as one file, a large one, or one that counts, as several beside each other.
+    split = "0" if _is_small(config) and not coverage else "20000"
     return [
         *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", split, "--quiet"),
         *("-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", VERILATOR_CXX_STANDARD),
         *(["--trace-vcd", "--trace-structs"] if trace else []),
+        # `--coverage` as a whole crashes on Amaranth's Verilog.
+        *(["--coverage-line", "--coverage-toggle", "--coverage-max-width", str(_WIDEST)] if coverage else []),
     ]
 
 
@@ -95,16 +99,18 @@ def build_simulator(
     verilog: CoreVerilog | None = None,
     extra_defines: Mapping[str, int] = MappingProxyType({}),
     many_runs: bool = False,
+    coverage: bool = False,
 ) -> Simulator:
     """The bench of a core, from the cache when nothing it is made from has changed. Raises BuildError.
 
     verilog : of the core, when it is to be another than the generator's
     extra_defines : macros of the bench
     many_runs : a small core, too, is compiled for speed rather than for a short build
+    coverage : the simulator counts lines and toggles, and leaves them in coverage.dat
     """
     verilog = verilog or core_verilog(config)
     start = time.monotonic()
-    variables, arguments = _make_variables(config, many_runs), _arguments(config, trace)
+    variables, arguments = _make_variables(config, many_runs), _arguments(config, trace, coverage)
     defines = {
         "SSVQ_ADDR_WIDTH": config.axi_addr_width,
         "SSVQ_DATA_WIDTH": config.axi_data_width,
@@ -127,7 +133,7 @@ def build_simulator(
 
     def make(folder: Path) -> None:
         runner = PortsOnlyVerilator()
-        runner.make_variables = variables
+        runner.make_variables, runner.coverage = variables, coverage
         objects, log = folder / "objects", folder / "build.log"
         try:
             runner.build(

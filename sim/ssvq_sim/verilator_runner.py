@@ -40,14 +40,16 @@ class PortsOnlyVerilator(Verilator):
     """The runner without `--public-flat-rw`, which makes every signal of the core a fence for the optimizer.
 
     make_variables : settings of the C++ build
+    coverage : the simulator counts what is covered
     """
 
     make_variables: tuple[str, ...] = ()
+    coverage: bool = False
 
     @property
     def _library_key(self) -> str:
         variables = " ".join(v for v in self.make_variables if v.startswith(("OPT_GLOBAL", "CXX")))
-        return content_key({"variables": variables, "trace": str(self.waves), "tools": toolchain()})
+        return content_key({"variables": variables, "with": f"{self.waves} {self.coverage}", "tools": toolchain()})
 
     def _simulator_in_path_build_only(self) -> None:
         self.executable = shutil.which("verilator", path=verilator_environment()["PATH"]) or "verilator"

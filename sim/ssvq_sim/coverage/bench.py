@@ -1,0 +1,40 @@
+"""The cocotb test in the simulator's process: all scenarios on one core, after which the simulator writes its counts."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+
+from ..behaviour import CLOCK_NS, Behaviour
+from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, set_ports
+from ..job_files import read_config, write_json
+from ..mutants.scenario import SimulatedCore
+from ..simulation_bus import AxiLiteMaster, reset
+from .workload import workload
+
+PROBLEMS_FILE = "problems.json"
+
+
+@cocotb.test()
+async def cover(dut: Any) -> None:
+    """Run all scenarios; each that is not right is named in the folder's file of problems."""
+    folder = Path(os.environ[FOLDER_VARIABLE])
+    config = read_config(folder)
+    memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
+    registers = AxiLiteMaster(dut)
+    set_ports(dut, Behaviour().ports(config.beat_bytes, 0))
+    Clock(dut.aclk, CLOCK_NS, unit="ns").start()
+    await reset(dut)
+    core = SimulatedCore(dut=dut, config=config, registers=registers, memory=memory)
+    problems: dict[str, list[str]] = {}
+    for number, scenario in enumerate(workload(config)):
+        if found := await scenario.problems(core):
+            problems[scenario.name] = found
+        print(json.dumps({"done": number + 1, "name": scenario.name}), flush=True)
+    write_json(folder / PROBLEMS_FILE, problems)
