@@ -1,4 +1,4 @@
-"""The cocotb test in the simulator's process: all scenarios on one core, after which the simulator writes its counts."""
+"""The cocotb test in the simulator's process: all scenarios on one core; the simulator writes its counts at the end."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ from ..job_bench import DRAM_FILE, GUARD_BYTES
 from ..job_files import write_json
 from ..runner import LOG_FILE, VIOLATION_FILE, SimulationError, SimulationTimeout, log_tail, start_simulator, stop
 from ..simulator import Simulator
-from .host_bench import FOUND_FILE, PLAN_FILE, WORKS
+from .host_bench import FOUND_FILE, PLAN_FILE, SCENES, WORKS
 
 MODULE = "ssvq_sim.faults.host_bench"
-KINDS = ("reset", "write")
+KINDS = tuple(SCENES)
 WALL_SECONDS = 900.0
 
 
@@ -45,8 +45,7 @@ def play(simulator: Simulator, plan: Sequence[tuple[str, int]]) -> dict[str, lis
             raise SimulationError(f"the core broke a rule of AXI: {violation.read_text(encoding='utf-8')}")
         if not (folder / FOUND_FILE).exists():
             raise SimulationError(f"the simulator ended before its scenes did:\n{log_tail(folder)}")
-        found = json.loads((folder / FOUND_FILE).read_text(encoding="utf-8"))["scenes"]
-    return {scene["name"]: scene["problems"] for scene in found}
+        return dict(json.loads((folder / FOUND_FILE).read_text(encoding="utf-8")))
 
 
 def _window(program: Program) -> int:
