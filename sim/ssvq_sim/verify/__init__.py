@@ -1,0 +1,1 @@
+"""Everything that the project checks of itself, by one command."""

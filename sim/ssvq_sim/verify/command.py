@@ -1,0 +1,85 @@
+"""The command of `make verify`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..job_files import write_json
+from .part import Outcome, Part, run_part
+from .parts import PARTS
+from .report import report
+
+RESULT_FILE = "verify.json"
+_LOG_LINES = 15
+_NAMES = ", ".join(part.name for part in PARTS)
+
+
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="A little of every part: minutes.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help=f"Parts: {_NAMES}. All if none.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Parts side by side.")] = 2,
+    output: Annotated[Path, typer.Option(help="Folder of verify.json, and of each part.")] = Path("build/verify"),
+) -> None:
+    """Run everything that verifies the core and what belongs to it: random systems, mutants, faults, proofs, fuzzing.
+
+    Each part is a command of its own, which goes on where it was interrupted; a part that has passed does not run again
+    until a source changes. What a part prints is in a log beside verify.json. The exit code is 1 when a part fails, 2
+    for a part that there is not.
+    """
+    console = Console(soft_wrap=True)
+    known = {part.name: part for part in PARTS}
+    for name in only or ():
+        if name not in known:
+            console.print(f"error: a part must be one of {_NAMES}, not {name!r}", style="red", markup=False)
+            raise typer.Exit(2)
+    folder = output / "quick" if quick else output
+    folder.mkdir(parents=True, exist_ok=True)
+    begin, outcomes = time.monotonic(), []
+    parts = [part for part in PARTS if not only or part.name in only]
+    for outcome in run_parts(parts, folder, quick=quick, jobs=jobs):
+        outcomes.append(outcome)
+        write_json(folder / RESULT_FILE, report(outcomes, quick=quick))
+        console.print(_line(outcome), markup=False, highlight=False)
+        if not outcome.passed:
+            lines = Path(outcome.log).read_text(encoding="utf-8", errors="replace").splitlines()
+            console.print("\n".join(f"    {line}" for line in lines[-_LOG_LINES:]), style="red", markup=False)
+    console.print(_table(sorted(outcomes, key=lambda outcome: [part.name for part in PARTS].index(outcome.name))))
+    failed = [outcome.name for outcome in outcomes if not outcome.passed]
+    verdict = f"FAIL ({', '.join(failed)})" if failed else "PASS"
+    console.print(f"{verdict}: {folder / RESULT_FILE}, {time.monotonic() - begin:.0f} s")
+    raise typer.Exit(1 if failed else 0)
+
+
+def run_parts(parts: Sequence[Part], folder: Path, *, quick: bool, jobs: int) -> Iterator[Outcome]:
+    """Run parts side by side; yields each outcome as soon as it is there."""
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(run_part, part, folder, quick=quick) for part in parts]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def _figures(outcome: Outcome) -> str:
+    plain = {name: value for name, value in outcome.summary.items() if not isinstance(value, list)}
+    return ", ".join(f"{name} {value}" for name, value in plain.items())
+
+
+def _line(outcome: Outcome) -> str:
+    said = "passed" if outcome.passed else "FAILED"
+    return f"{outcome.name}: {said}, {_figures(outcome)} ({outcome.seconds:.0f} s)"
+
+
+def _table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table("part", "result", "figures", title="verify", title_justify="left")
+    table.add_column("s", justify="right")
+    for outcome in outcomes:
+        result = "passed" if outcome.passed else "FAILED"
+        table.add_row(outcome.name, result, _figures(outcome), f"{outcome.seconds:.0f}")
+    return table

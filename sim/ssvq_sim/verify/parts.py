@@ -1,0 +1,76 @@
+"""The parts of `make verify`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .part import Part, Summary
+
+
+def _formal(data: Any) -> Summary:
+    return {"proofs": len(data), "proved": sum(proof["status"] == "proved" for proof in data), "formal": data}
+
+
+def _formal_mutants(data: Any) -> Summary:
+    return {"run": data["run"], "killed": data["killed"], "survivors": data["survivors"]}
+
+
+def _systems(data: Any) -> Summary:
+    return {name: data[name] for name in ("systems", "cores", "failures")}
+
+
+def _coverage(data: Any) -> Summary:
+    return {name: data[name] for name in ("line", "branch", "toggle")}
+
+
+def _mutants(data: Any) -> Summary:
+    return {name: data[name] for name in ("run", "killed", "equivalent", "unreached", "score", "survivors")}
+
+
+def _faults(data: Any) -> Summary:
+    return {name: data[name] for name in ("injected", "must_report", "reported", "recovered")}
+
+
+def _fuzz(data: Any) -> Summary:
+    return {name: data[name] for name in ("examples", "executions", "crashes")}
+
+
+PARTS = (
+    Part(
+        name="systems",
+        module="ssvq_sim.systems",
+        arguments=("--jobs", "1"),
+        quick_arguments=("--jobs", "1", "--cores", "2", "--cases", "6", "--programs", "2"),
+        result="systems.json",
+        summarize=_systems,
+    ),
+    Part(
+        name="mutants",
+        module="ssvq_sim.mutants",
+        quick_arguments=("--count", "60"),
+        result="mutants.json",
+        summarize=_mutants,
+    ),
+    Part(
+        name="fuzz",
+        module="ssvq_sim.fuzz",
+        quick_arguments=("--quick",),
+        result="fuzz.json",
+        summarize=_fuzz,
+    ),
+    Part(
+        name="formal",
+        module="ssvq_sim.formal",
+        quick_arguments=("--quick",),
+        result="formal.json",
+        summarize=_formal,
+    ),
+    Part(
+        name="faults",
+        module="ssvq_sim.faults",
+        quick_arguments=("--only", "bus errors", "--only", "weights"),
+        result="faults.json",
+        summarize=_faults,
+    ),
+)
+"""The longest first, so that no process waits for one in the end."""
