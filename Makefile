@@ -18,7 +18,7 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog dist fusesoc regs-html cosim formal bench networks accuracy accuracy-quick waves \
+.PHONY: help check setup verilog dist fusesoc regs-html cosim formal mutants bench networks accuracy accuracy-quick waves \
 	test test-long test-large lint synth synth-limits pnr datasheet docs format clean
 
 help: ## show the targets
@@ -57,6 +57,9 @@ cosim: check $(STAMP) ## run real layers of real networks on the simulated core 
 
 formal: $(STAMP) ## prove the multiplier cells equal to what they stand for (FORMAL_ARGS="--help" for more)
 	@$(RUN) -m ssvq_sim.formal --output build/formal $(FORMAL_ARGS)
+
+mutants: check $(STAMP) ## change `tiny` in 600 places, one at a time, and count what simulation notices: build/mutants
+	@$(RUN) -m ssvq_sim.mutants $(MUTANTS_ARGS)
 
 bench: check $(STAMP) ## measure matrix products and a whole DeiT-tiny against their rooflines: build/bench
 	@$(RUN) -m ssvq_sim.bench $(BENCH_ARGS)
