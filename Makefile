@@ -18,7 +18,7 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog dist fusesoc regs-html cosim formal systems faults mutants fuzz \
+.PHONY: help check setup verilog dist fusesoc regs-html cosim verify verify-quick formal systems faults mutants fuzz \
 	bench networks accuracy accuracy-quick waves \
 	test test-long test-large lint synth synth-limits pnr datasheet docs format clean
 
@@ -56,7 +56,13 @@ cosim: check $(STAMP) ## run real layers of real networks on the simulated core 
 	@$(RUN) -m ssvq_gen $(CONFIG) --output build
 	@$(RUN) -m ssvq_sim.cosim --config $(CONFIG)
 
-formal: $(STAMP) ## prove the multiplier cells equal to what they stand for (FORMAL_ARGS="--help" for more)
+verify: check $(STAMP) ## all of the following, side by side, an hour; goes on after a break: build/verify (VERIFY_ARGS="--help")
+	@$(RUN) -m ssvq_sim.verify $(VERIFY_ARGS)
+
+verify-quick: check $(STAMP) ## a little of each, minutes: build/verify/quick
+	@$(RUN) -m ssvq_sim.verify --quick $(VERIFY_ARGS)
+
+formal: $(STAMP) ## prove properties of the hardware (FORMAL_ARGS="--help" for more)
 	@$(RUN) -m ssvq_sim.formal --output build/formal $(FORMAL_ARGS)
 
 systems: check $(STAMP) ## run random programs on 40 random cores, and lint these: build/systems (SYSTEMS_ARGS="--help")
@@ -67,6 +73,9 @@ faults: check $(STAMP) ## inject a thousand faults of bus, host and descriptors 
 
 fuzz: $(STAMP) ## give damaged files to everything that reads files, 30 CPU minutes; goes on after a break (FUZZ_ARGS=--help)
 	@$(RUN) -m ssvq_sim.fuzz --output build/fuzz $(FUZZ_ARGS)
+
+mutants: check $(STAMP) ## change `tiny` in 600 places, one at a time, and count what simulation notices: build/mutants
+	@$(RUN) -m ssvq_sim.mutants $(MUTANTS_ARGS)
 
 bench: check $(STAMP) ## measure matrix products and a whole DeiT-tiny against their rooflines: build/bench
 	@$(RUN) -m ssvq_sim.bench $(BENCH_ARGS)

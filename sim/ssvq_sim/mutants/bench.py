@@ -1,7 +1,8 @@
 """The cocotb test in the simulator's process: lets mutants, as they are asked for, do the scenarios.
 
-The caller writes the number of a mutant to standard input, a line each, and closes it at the end. Each mutant runs in
-a copy of the process that nothing has happened in yet, from its reset on.
+The caller writes the number of a mutant and the name of the scenario that comes first, or null, to standard input, a
+line of JSON each, and closes it at the end. Each mutant runs in a copy of the process that nothing has happened in
+yet, from its reset on.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, set_ports
 from ..job_files import read_config, write_json
 from ..runner import VIOLATION_FILE
 from ..simulation_bus import AxiLiteMaster, reset
-from .fork import Copy, Ending, fork
+from .fork import Copy, Ending, allow, fork
 from .judge import WORKLOAD_FILE, verdict_file
 from .scenario import Scenario, SimulatedCore
 from .sources import workload_digest
 from .verdict import Verdict
 from .workload import workload
 
-CPU_SECONDS = 60
-"""Of one mutant; all scenarios take a tenth of it."""
+CPU_SECONDS, SCENARIO_CPU_SECONDS = 60, 2
+"""Of one mutant, and of one of its scenarios; the longest of those takes a tenth of that."""
 _PROBLEM_CHARACTERS = 300
 
 
@@ -46,11 +47,12 @@ async def judge_mutants(dut: Any) -> None:
     scenarios = workload(config)
     write_json(folder / WORKLOAD_FILE, {"digest": workload_digest(), "scenarios": [s.name for s in scenarios]})
     for line in sys.stdin:
-        number, start = int(line), time.monotonic()
+        (number, first), start = json.loads(line), time.monotonic()
+        ordered = sorted(scenarios, key=lambda scenario: scenario.name != first)
         (folder / VIOLATION_FILE).unlink(missing_ok=True)
         ending = fork(CPU_SECONDS)
         if isinstance(ending, Copy):
-            await _judge(dut, config, scenarios, folder, number, ending)
+            await _judge(dut, config, ordered, folder, number, ending)
         else:
             write_json(verdict_file(folder, number), asdict(_verdict(folder, number, ending, start)))
 
@@ -70,6 +72,7 @@ async def _judge(
     try:
         for scenario in scenarios:
             name = scenario.name
+            allow(SCENARIO_CPU_SECONDS)
             os.write(copy.pipe, f"{json.dumps([name, ''])}\n".encode())
             if problems := await scenario.problems(core):
                 copy.end(json.dumps([name, problems[0][:_PROBLEM_CHARACTERS]]))
@@ -85,7 +88,7 @@ def _verdict(folder: Path, number: int, ending: Ending, start: float) -> Verdict
     if violation.exists():
         problem = violation.read_text(encoding="utf-8")
     elif ending.out_of_time:
-        problem = f"no end after {CPU_SECONDS} s of the processor"
+        problem = f"no end after {SCENARIO_CPU_SECONDS} s of the processor"
     elif ending.code:
         problem = f"the simulator ended with {ending.code}"
     return Verdict(number=number, scenario=scenario, problem=problem, seconds=round(time.monotonic() - start, 3))

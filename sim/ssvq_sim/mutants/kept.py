@@ -15,11 +15,14 @@ class KeptVerdicts:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._kept: dict[str, Verdict] = {}
+        self._last: dict[str, str | None] = {}
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
                     data = json.loads(line)
-                    self._kept[data.pop("key")] = Verdict(**data)
+                    key, mutation = data.pop("key"), data.pop("mutation")
+                    self._kept[key] = Verdict(**data)
+                    self._last[mutation] = self._kept[key].scenario
                 except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
                     continue
 
@@ -28,9 +31,13 @@ class KeptVerdicts:
         found = self._kept.get(key)
         return replace(found, number=number) if found else None
 
-    def add(self, key: str, verdict: Verdict) -> None:
+    def last_scenario(self, mutation: str) -> str | None:
+        """What a mutant failed when it was last judged, however that came; the same is likely to kill it again."""
+        return self._last.get(mutation)
+
+    def add(self, key: str, mutation: str, verdict: Verdict) -> None:
         """Keep a verdict."""
-        self._kept[key] = verdict
+        self._kept[key], self._last[mutation] = verdict, verdict.scenario
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, **asdict(verdict)}) + "\n")
+            file.write(json.dumps({"key": key, "mutation": mutation, **asdict(verdict)}) + "\n")

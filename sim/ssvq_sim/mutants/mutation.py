@@ -14,8 +14,28 @@ MODES = {
 }
 """What happens to a bit, by Yosys's name for it."""
 
+_FLATTENED = "$flatten"
+_INSTANCE = re.compile(r"\\([^.\\]+)\.")
 _OPTION = re.compile(r" -(\w+) (\S+)")
 _PLACE = re.compile(r"[^:]*:(\d+)")
+
+
+def module_of(top: str, cell: str) -> str:
+    """Module of the generated Verilog that a cell of the flattened core comes from: names of instances with dots."""
+    names, place = [top], len(_FLATTENED)
+    while cell.startswith(_FLATTENED) and (match := _INSTANCE.match(cell, place)):
+        names.append(match[1])
+        place = match.end()
+    return ".".join(names)
+
+
+def cells_of(top: str, module: str) -> str:
+    """Yosys's selection of the cells that come from a module, but not from its instances."""
+    path = module.removeprefix(top).removeprefix(".")
+    if not path:
+        return f"c:* c:{_FLATTENED}* %d"
+    prefix = _FLATTENED + "".join(f"\\{name}." for name in path.split("."))
+    return f"c:{prefix}* c:{prefix}\\* %d"
 
 
 class MutationError(ValueError):
@@ -28,18 +48,25 @@ class Mutation:
 
     Attributes:
         mode: one of `MODES`.
-        module: of the generated Verilog; all its instances are changed alike.
+        module: of the generated Verilog that the cell comes from.
+        top: the flattened core.
         place: the cell, its port and its bit, and with `cnot0` and `cnot1` the bit of the same port that decides.
         lines: of the generated Verilog, that the cell comes from.
     """
 
     mode: str
     module: str
+    top: str
     place: str
     lines: tuple[int, ...] = ()
 
+    @property
+    def cell(self) -> str:
+        """Name of the cell in the flattened core."""
+        return self.place.split(" ")[0]
+
     def __str__(self) -> str:
-        return f"{self.mode} {self.module} {self.place}"
+        return f"{self.mode} {self.place}"
 
     @classmethod
     def parse(cls, line: str) -> Mutation:
@@ -53,13 +80,18 @@ class Mutation:
         place = [values[name] for name in ("cell", "port", "portbit", "ctrlbit") if name in values]
         found = (_PLACE.match(value) for name, value in options if name == "src")
         lines = tuple(dict.fromkeys(int(match[1]) for match in found if match))
-        return cls(mode=values["mode"], module=values["module"], place=" ".join(place), lines=lines)
+        module = module_of(values["module"], values["cell"])
+        return cls(mode=values["mode"], module=module, top=values["module"], place=" ".join(place), lines=lines)
 
     def command(self, selector: str, width: int, number: int) -> str:
         """Yosys's command that makes it: active while the port `selector` of the top module is `number`."""
+        return f"{self.alone(self.top)} -ctrl {selector} {width} {number}"
+
+    def alone(self, module: str) -> str:
+        """Yosys's command that makes it for good, in a copy of the flattened core."""
         names = ("cell", "port", "portbit", "ctrlbit")
         place = " ".join(f"-{name} {value}" for name, value in zip(names, self.place.split(" "), strict=False))
-        return f"mutate -mode {self.mode} -module {self.module} {place} -ctrl {selector} {width} {number}"
+        return f"mutate -mode {self.mode} -module {module} {place}"
 
     def describe(self) -> str:
         """In words."""

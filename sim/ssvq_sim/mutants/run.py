@@ -105,7 +105,7 @@ def ready_judge(mutated: MutatedVerilog) -> Iterator[tuple[Judge, str]]:
 
 def judge_all(
     chosen: Mapping[int, Mutation],
-    judge: Callable[[int], Verdict],
+    judge: Callable[[int, str | None], Verdict],
     kept: KeptVerdicts,
     identity: str,
     on_verdict: OnVerdict | None = None,
@@ -119,8 +119,8 @@ def judge_all(
         key = content_key({"identity": identity, "mutation": str(mutation)})
         verdict = kept.get(key, number)
         if verdict is None:
-            verdict = judge(number)
-            kept.add(key, verdict)
+            verdict = judge(number, kept.last_scenario(str(mutation)))
+            kept.add(key, str(mutation), verdict)
         results[number] = mutation, verdict
         if on_verdict is not None:
             on_verdict(mutation, verdict, len(chosen))

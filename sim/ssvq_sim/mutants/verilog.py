@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,25 +12,39 @@ from pathlib import Path
 from ssvq_gen.toolbox import find_yosys, run_yosys
 
 from ..cache import cached_folder, content_key
-from .mutation import Mutation
+from .mutation import Mutation, cells_of, module_of
 
 SELECTOR = "mutant"
 """Input of the top module that is the number of the active mutant."""
 LEAST_IN_MODULE = 4
 
-_SOURCE, _MUTATED, _LISTS, _CELLS = "source.v", "mutated.v", "lists.txt", "cells.json"
-# Without ROMs, which are `initial` blocks that nothing could change. What Yosys finds to be of no consequence is
-# removed: mutants in it would say nothing.
-_READ = f"""read_verilog {_SOURCE}
-hierarchy -check -top {{top}}
+SOURCE_FILE = "source.v"
+_MUTATED, _LISTS, _CELLS = "mutated.v", "lists.txt", "cells.txt"
+# Without ROMs, which are `initial` blocks that nothing could change. What Yosys finds to be of no consequence once the
+# hierarchy is gone is removed: mutants in it would say nothing.
+_READ = """read_verilog {source}
+hierarchy -check -top {top}
 proc -norom
+flatten
 opt_expr
 opt_merge
+opt_dff -nodffe -nosdff
 wreduce
 opt_expr
 opt_clean -purge
+wreduce
+opt_clean -purge
+opt_merge
+opt_clean -purge
 """
-_NOT_INITIAL_WORDS = "t:$meminit* %n"
+
+
+def read_script(top: str, source: str = SOURCE_FILE) -> str:
+    """Yosys's commands that read the core as it is mutated."""
+    return _READ.format(top=top, source=source)
+
+
+_NOT_INITIAL_WORDS = "t:$meminit* %n %i"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +93,11 @@ def mutated_verilog(
     key = content_key({"source": source.read_bytes(), "settings": settings, "yosys": find_yosys().version})
 
     def make(folder: Path) -> None:
-        shutil.copy(source, folder / _SOURCE)
-        _run(folder, f"{_READ.format(top=top)}tee -q -o {_CELLS} stat -json")
-        modules = json.loads((folder / _CELLS).read_text(encoding="utf-8"))["modules"]
-        sizes = {name.removeprefix("\\"): int(module["num_cells"]) for name, module in modules.items()}
-        parts = shares({name: size for name, size in sorted(sizes.items()) if size}, count, least)
+        shutil.copy(source, folder / SOURCE_FILE)
+        _run(folder, f"{read_script(top)}tee -q -o {_CELLS} select -list t:$meminit* %n")
+        names = (folder / _CELLS).read_text(encoding="utf-8").split()
+        sizes = Counter(module_of(top, name.partition("/")[2]) for name in names if "/" in name)
+        parts = shares(dict(sorted(sizes.items())), count, least)
         lines = _lists(folder, top, parts, seed)
         (folder / _LISTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         _apply(folder, top, [Mutation.parse(line) for line in lines])
@@ -91,7 +106,7 @@ def mutated_verilog(
     lines = (folder / _LISTS).read_text(encoding="utf-8").splitlines()
     return MutatedVerilog(
         path=folder / _MUTATED,
-        source=folder / _SOURCE,
+        source=folder / SOURCE_FILE,
         mutations=tuple(Mutation.parse(line) for line in lines),
     )
 
@@ -100,10 +115,10 @@ def _lists(folder: Path, top: str, parts: Mapping[str, int], seed: int) -> list[
     """Lines of `mutate -list`, `parts` of each module."""
     names = {module: f"list-{number}.txt" for number, module in enumerate(parts)}
     commands = [
-        f"mutate -list {parts[module]} -seed {seed} -module {module} -o {name} {_NOT_INITIAL_WORDS}"
+        f"mutate -list {parts[module]} -seed {seed} -o {name} {cells_of(top, module)} {_NOT_INITIAL_WORDS}"
         for module, name in names.items()
     ]
-    _run(folder, _READ.format(top=top) + "\n".join(commands))
+    _run(folder, read_script(top) + "\n".join(commands))
     lines = []
     for name in names.values():
         lines += (folder / name).read_text(encoding="utf-8").splitlines()
@@ -114,7 +129,7 @@ def _lists(folder: Path, top: str, parts: Mapping[str, int], seed: int) -> list[
 def _apply(folder: Path, top: str, mutations: list[Mutation]) -> None:
     width = len(mutations).bit_length()
     commands = [mutation.command(SELECTOR, width, number) for number, mutation in enumerate(mutations, start=1)]
-    _run(folder, _READ.format(top=top) + "\n".join([*commands, f"write_verilog -noattr {_MUTATED}"]))
+    _run(folder, read_script(top) + "\n".join([*commands, f"write_verilog -noattr {_MUTATED}"]))
 
 
 def _run(folder: Path, script: str) -> None:
