@@ -94,6 +94,20 @@ def test_constants_within_the_allowance_are_computed(tmp_path: Path) -> None:
     assert torch.equal(execute(graph, x)[0], x + 1)
 
 
+def test_operands_that_do_not_broadcast_are_not_multiplied_out(tmp_path: Path) -> None:
+    constants = [numbers("row", 1, 2), numbers("n", 3, LARGE)]
+    path = saved(model_of([node("Expand", "row", "n", output="k"), node("Add", "x", "k")], constants, (1,)), tmp_path)
+    with pytest.raises(GraphError, match="Expand: it must be Expand as ONNX has it; InferenceError: "):
+        graph_of_onnx(path)
+
+
+@pytest.mark.parametrize("equation", ["ix\n", "i;j->ij", "i->j->k"])
+def test_equations_that_are_none_end(equation: str, tmp_path: Path) -> None:
+    path = saved(model_of([node("Einsum", "x", "x", equation=equation)], [], (2, 2)), tmp_path)
+    with pytest.raises(GraphError, match="equation must be of letters, commas, dots and an arrow, not"):
+        graph_of_onnx(path)
+
+
 @pytest.mark.parametrize(
     ("nodes", "shape"),
     [
