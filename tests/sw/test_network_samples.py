@@ -71,6 +71,18 @@ def test_a_header_alone_takes_no_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
+def test_the_length_of_a_header_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(b"\x93NUMPY\x02\x00" + (600 << 20).to_bytes(4, "little") + bytes(100))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"x\.npy: its header must be within the 112 bytes of the file"):
+            read_samples(path, INPUTS, "")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
 def test_an_archive_is_no_array(tmp_path: Path) -> None:
     file = io.BytesIO()
     np.savez(file, x=np.zeros((1, 3, 4)))

@@ -137,6 +137,7 @@ def test_the_digest_is_of_what_determines_the_numbers(small: str) -> None:
         ("distillation.temperature=0", "distillation.temperature must be above 0, not 0.0"),
         ("distillation.loss=l1", "distillation.loss must be one of kl, mse, not 'l1'"),
         ("calibration.batches=0", "calibration.batches must be in 1..1000000000, not 0"),
+        ("optimizer.weight_decay=1" + "0" * 400, "optimizer.weight_decay must be a number that a float can be"),
         ("output.keep=0", "output.keep must be in 1..1000000000, not 0"),
         ("training", "--set must be KEY=VALUE, as in training.steps=2, not 'training'"),
         ("training.=3", "--set must be KEY=VALUE, as in training.steps=2, not 'training.=3'"),
@@ -154,6 +155,10 @@ def test_wrong_files(tmp_path: Path) -> None:
     path.write_text("[model\n")
     with pytest.raises(SettingsError, match="wrong.toml is not TOML: Expected ']'"):
         Recipe.load(str(path))
+    for text in ("a = " + "[" * 5000, "a = " + "9" * 5000):
+        path.write_text(text)
+        with pytest.raises(SettingsError, match="wrong.toml is not TOML: (maximum recursion|Exceeds the limit)"):
+            Recipe.load(str(path))
     path.write_text("[model]\nname = 'deit_tiny'\n")
     with pytest.raises(SettingsError, match="wrong.toml: data is missing"):
         Recipe.load(str(path))

@@ -9,7 +9,7 @@ from pathlib import Path
 import atheris
 
 from .edits import damaged, drawn_edit, edited
-from .target import Target, UnwritableError
+from .target import Target
 
 _EDITS_MAX = 4
 _NEVER = 1 << 30
@@ -29,10 +29,17 @@ def mutator(target: Target) -> Callable[[bytes, int, int], bytes]:
             return damaged(data, edits)[:max_size]
         try:
             return target.together(edited(target.apart(data), edits))[:max_size]
-        except UnwritableError:
+        except Exception:  # libFuzzer survives none, and `apart` may be given anything
             return damaged(data, edits)[:max_size]
 
     return mutate
+
+
+def _repaired(target: Target, data: bytes) -> bytes:
+    try:
+        return data if target.repaired is None else target.repaired(data)
+    except Exception:  # as above
+        return data
 
 
 def run_guided(target: Target, corpus: Path, *, seed: int, read: Callable[[bytes], None]) -> None:
@@ -42,7 +49,7 @@ def run_guided(target: Target, corpus: Path, *, seed: int, read: Callable[[bytes
 
     def both(data: bytes) -> None:
         read(data)
-        if target.repaired is not None and (whole := target.repaired(data)) != data:
+        if (whole := _repaired(target, data)) != data:
             read(whole)
 
     # times and memory are watched for each input, see `limits`

@@ -19,7 +19,7 @@ from .scratch import SCRATCH_VARIABLE
 from .status import Status
 from .worker_job import STATUS_FILE, Job
 
-SILENCE_MAX = 120.0
+SILENCE_MAX = 60.0
 """Seconds without a new input after which a worker is ended: its reader waits, or is in code that takes no signals."""
 START_MAX = 600.0
 """The same, before the first input."""

@@ -9,7 +9,8 @@ from typing import Any
 
 TARGETS_PACKAGE = "ssvq_sim.fuzz.targets"
 TARGET_NAMES = (
-    *("config", "program", "container", "recipe", "record", "outcomes", "state", "checkpoint", "npy", "arrays", "idx"),
+    *("container", "program", "network", "config", "recipe", "onnx", "npy", "arrays", "checkpoint", "state", "record"),
+    *("outcomes", "idx"),
 )
 """Of `TARGETS_PACKAGE`, each a module that has a `TARGET`. They are not imported before they are instrumented."""
 

@@ -39,6 +39,11 @@ class TensorType:
         """Number of elements."""
         return math.prod(self.shape)
 
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self.dtype.itemsize
+
     def __str__(self) -> str:
         return f"{short(self.dtype)} {self.shape}"
 

@@ -67,7 +67,7 @@ class Recipe:
         name, text = read_recipe(source)
         try:
             table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # tomllib has no error of its own for an endless integer
             raise SettingsError(f"{source} is not TOML: {error}") from error
         for override in overrides:
             _override(table, override)
@@ -128,7 +128,7 @@ def _override(table: dict[str, Any], override: str) -> None:
         raise SettingsError(f"--set must be KEY=VALUE, as in training.steps=2, not {override!r}")
     try:
         value: object = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     place: Any = table
     for part in parents:

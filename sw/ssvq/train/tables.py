@@ -79,7 +79,10 @@ def _value(hint: Any, value: object, where: str) -> object:
     if hint is Path:
         return Path(_checked(value, str, "a path in quotes", where))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise SettingsError(f"{where} must be a number that a float can be, not one so large") from error
     words = {bool: "true or false", int: "an integer", float: "a number", str: "a text in quotes"}
     return _checked(value, hint, words[hint], where)
 

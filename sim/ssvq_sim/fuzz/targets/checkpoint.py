@@ -29,8 +29,9 @@ def _seeds() -> list[bytes]:
 def _apart(data: bytes) -> Tree:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+            stored = [entry for entry in archive.infolist() if entry.compress_type == zipfile.ZIP_STORED]
+            return {entry.filename: archive.read(entry) for entry in stored}
+    except Exception as error:  # of a damaged archive
         raise UnwritableError(str(error)) from error
 
 

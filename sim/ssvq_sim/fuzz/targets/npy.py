@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ssvq.network.files.samples import Sample, read_samples
+from ssvq.network.files.tree_codec import Array
 from ssvq.network.tensor_type import TensorType
 
 from ..scratch import as_file
@@ -22,7 +23,7 @@ _LENGTH_MAX = (1 << 16) - 1
 _TEXT = len(_MAGIC) + 2 + _LENGTH.size
 
 
-def _bytes(array: np.ndarray) -> bytes:
+def _bytes(array: Array) -> bytes:
     file = io.BytesIO()
     np.save(file, array, allow_pickle=False)
     return file.getvalue()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ssvq.driver.profile import Profile, ProfileRow
 from ssvq.network.errors import ReportError
 from ssvq.network.report.run_record import PartRun, RunRecord
@@ -25,10 +23,10 @@ def _classes(cycles: int) -> dict[str, int]:
 
 
 def _seeds() -> list[bytes]:
-    about: dict[str, Any] = {"job": "a", "decoded": 3, "compute_begin": 3, "drain_begin": 7}
+    times = {"begin": 2, "decoded": 3, "compute_begin": 3, "compute_end": 7, "drain_begin": 7, "end": 9}
     rows = (
         ProfileRow(index=0, opcode=Opcode.LOAD, job="a", begin=0, end=2, classes={}),
-        ProfileRow(index=1, opcode=Opcode.MATMUL, begin=2, compute_end=7, end=9, classes=_classes(7), **about),
+        ProfileRow(index=1, opcode=Opcode.MATMUL, job="a", classes=_classes(7), **times),
     )
     profile = Profile(rows=rows, tail=_classes(3), total=10, left_out=1)
     run = RunRecord(

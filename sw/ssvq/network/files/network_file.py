@@ -119,7 +119,7 @@ def network_to_bytes(model: CompiledModel) -> bytes:
     except (CodecError, GraphError) as error:
         raise NetworkFileError(str(error)) from error
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    about = {"version": VERSION, "sha256": _digest(text, arrays), "network": text}
+    about = {"version": VERSION, "sha256": content_digest(text, arrays), "network": text}
     content = safetensors.numpy.save(arrays, metadata={METADATA_KEY: json.dumps(about, separators=(",", ":"))})
     header_bytes = int.from_bytes(content[:_LENGTH_BYTES], "little")
     if header_bytes > _HEADER_BYTES_MAX:
@@ -136,7 +136,7 @@ def network_from_bytes(content: bytes) -> CompiledModel:
         raise NetworkFileError(f"the tensors are refused by safetensors: {error}") from error
     text = about["network"]
     try:
-        digest = _digest(text, arrays)
+        digest = content_digest(text, arrays)
     except UnicodeEncodeError as error:
         raise NetworkFileError(f"the network's text is refused: {error}") from error
     if digest != about["sha256"]:
@@ -185,7 +185,8 @@ def _about(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return about
 
 
-def _digest(text: str, arrays: Mapping[str, Array]) -> str:
+def content_digest(text: str, arrays: Mapping[str, Array]) -> str:
+    """The hash of a network's JSON and all arrays. Raises UnicodeEncodeError for a text that is none."""
     found = hashlib.sha256(text.encode())
     for name in sorted(arrays):
         array = arrays[name]

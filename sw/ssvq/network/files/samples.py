@@ -17,6 +17,8 @@ from ssvq.network.tensor_type import TensorType, short
 
 Sample = tuple[Tensor, ...]
 """One input after the other, in the order of the model's arguments."""
+_HEADER_START = 12
+"""Bytes of a `.npy` file up to its header: 6 of magic, 2 of version, 2 or 4 of the header's length."""
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"))
 
 
@@ -60,6 +62,7 @@ def _arrays(path: Path, inputs: Mapping[str, TensorType]) -> dict[str, Array]:
             if len(inputs) != 1:
                 names = ", ".join(inputs)
                 raise ValueError(f"it has one array, and there are {len(inputs)} inputs ({names}): give .safetensors")
+            _require_header(path)
             # where the file is, as what its header says may need any memory
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             if not isinstance(array, np.ndarray):
@@ -75,6 +78,16 @@ def _arrays(path: Path, inputs: Mapping[str, TensorType]) -> dict[str, Array]:
         raise
     except Exception as error:  # NumPy's header is a Python literal, whose parser has errors of all kinds
         raise ValueError(f"{path}: {error or type(error).__name__}") from error
+
+
+def _require_header(path: Path) -> None:
+    """Raises ValueError where a header is said to be longer than the file: NumPy makes room for it before it reads."""
+    with path.open("rb") as file:
+        start = file.read(_HEADER_START)
+    width = 2 if start[6:7] == b"\1" else 4
+    length = int.from_bytes(start[8 : 8 + width], "little")
+    if length > path.stat().st_size:
+        raise ValueError(f"its header must be within the {path.stat().st_size} bytes of the file, not {length} long")
 
 
 def _split(path: Path, name: str, array: Array, wanted: TensorType) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -27,12 +28,16 @@ class Value:
 class GraphBuilder:
     """A graph that grows. Names of nodes are provisional, `name_nodes` gives the final ones.
 
+    Args:
+        before_computing: is called with the type of each constant before it is computed, and may raise.
+
     Attributes:
         scope: full name of the module that what follows is computed in.
         module: full name of the layer that a weight without a name belongs to, None in no layer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, before_computing: Callable[[TensorType], None] = lambda kind: None) -> None:
+        self._before_computing = before_computing
         self.scope = ""
         self.module: str | None = None
         self._inputs: dict[str, TensorType] = {}
@@ -71,6 +76,7 @@ class GraphBuilder:
         result = operator.output_type([TensorType(operand.shape, operand.dtype) for operand in operands])
         constants = [operand.constant for operand in operands if operand.constant is not None]
         if len(constants) == len(operands) and not isinstance(operator, Host):
+            self._before_computing(result)
             return self.constant(evaluate(operator, constants))
         name = self._unique(f"{self.scope}.{operator.label}".lstrip("."))
         module = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from ssvq.network.errors import GraphError, OperatorError, UnsupportedError
+from ssvq.network.front.allowance import Allowance
 from ssvq.network.front.builder import GraphBuilder, Value
 from ssvq.network.front.handlers import called
 from ssvq.network.front.onnx_function import onnx_function, resize_function
 from ssvq.network.front.onnx_names import ModuleNames
 from ssvq.network.front.onnx_operations import TABLE
+from ssvq.network.front.onnx_sizes import result_sizes
 from ssvq.network.front.passes import clean
 from ssvq.network.graph import Graph, require_operator_set
 from ssvq.network.operators import Host, HostFunction
@@ -60,8 +63,8 @@ def graph_of_onnx(file: Path, *, input_shapes: Mapping[str, Shape] | None = None
     if version < OPSET_MIN:
         problem = f"the opset must be at least {OPSET_MIN}, not {version}; onnx.version_converter brings it there"
         raise GraphError(str(file), problem)
-    with torch.no_grad():
-        graph = clean(_Reader(model, dict(input_shapes or {})).graph())
+    with torch.no_grad(), _refused(str(file), "a graph"):
+        graph = clean(_Reader(model, dict(input_shapes or {}), Allowance.of_file(file)).graph())
     if strict:
         require_operator_set(graph)
     return graph
@@ -70,10 +73,13 @@ def graph_of_onnx(file: Path, *, input_shapes: Mapping[str, Shape] | None = None
 class _Reader:
     """Goes through the nodes of a file and builds the graph."""
 
-    def __init__(self, model: onnx.ModelProto, input_shapes: dict[str, Shape]) -> None:
+    def __init__(self, model: onnx.ModelProto, input_shapes: dict[str, Shape], allowance: Allowance) -> None:
         self.model = model
         self.input_shapes = input_shapes
-        self.builder = GraphBuilder()
+        self.allowance = allowance
+        self.builder = GraphBuilder(
+            before_computing=lambda kind: allowance.take("constants", kind.shape, kind.itemsize)
+        )
         self.values: dict[str, Value] = {}
         self.names = ModuleNames(model.graph)
 
@@ -85,9 +91,11 @@ class _Reader:
         for given in inputs:
             self.values[given.name] = self._input(given, inputs)
         for name, tensor in stored.items():
-            self.values[name] = self.builder.constant(_tensor(name, tensor), name)
+            with _refused(name, "a tensor"):
+                self.values[name] = self.builder.constant(_tensor(name, tensor), name)
         for node in graph.node:
-            self.values.update(self._call(node))
+            with _refused(node.name or node.op_type, f"{node.op_type} as ONNX has it"):
+                self.values.update(self._call(node))
         return self.builder.build({output.name: self._known(output.name, output.name) for output in graph.output})
 
     def _input(self, given: onnx.ValueInfoProto, inputs: Sequence[onnx.ValueInfoProto]) -> Value:
@@ -157,11 +165,17 @@ class _Reader:
     def _results(self, node: onnx.NodeProto, inputs: list[Value | None], operands: list[Tensor]) -> list[Tensor]:
         """What a node gives, for each of its outputs that has a name."""
         count = sum(bool(name) for name in node.output)
+        where = node.name or node.output[0]
+        types = [value if value is None else TensorType(value.shape, value.dtype) for value in inputs]
+        known = [None if value is None else value.constant for value in inputs]
+        take = self.allowance.borrow if operands else self.allowance.take
+        for shape, itemsize in result_sizes(node, types, known, self.model.opset_import):
+            take(where, shape, itemsize)
         try:
             return [self._function(node, inputs, number)(*operands) for number in range(count)]
         except Exception as error:  # the evaluator has no common exception class
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise GraphError(node.name or node.output[0], f"{node.op_type} must run; onnx says: {reason}") from error
+            raise GraphError(where, f"{node.op_type} must run; onnx says: {reason}") from error
 
     def _computed(self, node: onnx.NodeProto, inputs: list[Value | None]) -> dict[str, Value]:
         """What an operation gives for constants."""
@@ -175,12 +189,18 @@ class _Reader:
         if node.op_type != "Resize" or known[0] is None:
             return []
         function = resize_function(node, tuple(known[0].shape), known)
-        return [] if function is None else [function(known[0])]
+        if function is None:
+            return []
+        shape = (*known[0].shape[:2], *function.size)
+        self.allowance.take(node.name or node.output[0], shape, known[0].itemsize)
+        return [function(known[0])]
 
     def _host(self, node: onnx.NodeProto, reason: str, inputs: list[Value | None]) -> dict[str, Value]:
         where = node.name or node.output[0]
         operation = f"{node.domain or 'onnx'}.{node.op_type}"
         operands = list(dict.fromkeys(value for value in inputs if value is not None and value.constant is None))
+        for value in operands:
+            self.allowance.borrow(where, value.shape, value.dtype.itemsize)
         examples = [torch.zeros(value.shape, dtype=value.dtype) for value in operands]
         values: list[Value] = []
         for number, example in enumerate(self._results(node, inputs, examples)):
@@ -196,6 +216,18 @@ class _Reader:
             except OperatorError as error:
                 raise GraphError(where, f"{operation}: {error}") from None
         return dict(zip((name for name in node.output if name), values, strict=True))
+
+
+@contextmanager
+def _refused(where: str, what: str) -> Iterator[None]:
+    """Whatever else the code raises that reads a file is a GraphError: ONNX's checker looks at the form only."""
+    try:
+        yield
+    except GraphError:
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise GraphError(where, f"it must be {what}; {type(error).__name__}: {reason}") from error
 
 
 def _by_name(shapes: Mapping[str, Shape], inputs: Sequence[str]) -> dict[str, Shape]:
