@@ -171,8 +171,8 @@ def read_proofs() -> list[Proof]:
         Proof(
             name="axi_read",
             claim="the read arbiter raises every request once, as it is and by priority, and holds it; at most "
-            f"{OPEN_BURSTS} bursts are open; every good beat reaches the client of its burst and no other; a bad one is "
-            "reported with its address, and nothing is delivered or requested behind it; a halt comes to an end",
+            f"{OPEN_BURSTS} bursts are open; every good beat reaches the client of its burst and no other; a bad one "
+            "is reported with its address, and nothing is delivered or requested behind it; a halt comes to an end",
             build=lambda: harness,
             method=Method.PDR,
             probes=harness.probes,
