@@ -244,7 +244,7 @@ class StoreEngine(wiring.Component):
     def _last_strobe(self, m: Module) -> Signal:
         """Strobe of the command's last beat."""
         config = self._config
-        strobe = Signal(config.beat_bytes, reset_less=True)
+        strobe = Signal(config.beat_bytes, reset_less=True, name="last_strobe")
         words_per_beat = max(1, config.beat_bytes // config.word_bytes)
         used = self.commands.p.words % words_per_beat
         lanes = [(used == 0) | (used > n * words_per_beat // config.beat_bytes) for n in range(config.beat_bytes)]

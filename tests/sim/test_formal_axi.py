@@ -5,17 +5,30 @@ from pathlib import Path
 import pytest
 from planted import broken
 
+from ssvq_rtl.axi_lite import AxiLiteSlave
 from ssvq_rtl.burst_splitter import BurstSplitter
+from ssvq_rtl.load import LoadEngine
 from ssvq_rtl.read_arbiter import ReadArbiter
-from ssvq_sim.formal import axi_bursts, axi_read
+from ssvq_rtl.store import StoreEngine
+from ssvq_rtl.weight_stream import WeightStream
+from ssvq_sim.formal import axi_bursts, axi_credit, axi_lite, axi_read, axi_write
 from ssvq_sim.formal.axi_bursts import burst_proofs
+from ssvq_sim.formal.axi_credit import credit_proofs
+from ssvq_sim.formal.axi_lite import lite_proofs
 from ssvq_sim.formal.axi_read import read_proofs
+from ssvq_sim.formal.axi_write import write_proofs
 from ssvq_sim.formal.engines import prove
+from ssvq_sim.formal.proof import Proof
 
-PROOFS = {proof.name: proof for proof in [*burst_proofs(), *read_proofs()]}
+
+def axi_proofs() -> list[Proof]:
+    return [*burst_proofs(), *read_proofs(), *lite_proofs(), *credit_proofs(), *write_proofs()]
 
 
-@pytest.mark.parametrize("name", ["axi_bursts_32", "axi_read"])
+PROOFS = {proof.name: proof for proof in axi_proofs()}
+
+
+@pytest.mark.parametrize("name", ["axi_bursts_32", "axi_read", "axi_lite", "axi_weights", "axi_load_32", "axi_write"])
 def test_holds(name: str, tmp_path: Path) -> None:
     verdict = prove(PROOFS[name], tmp_path)
     assert verdict.holds, verdict.log
@@ -71,3 +84,76 @@ def test_a_broken_splitter_fails(right: str, wrong: str, tmp_path: Path, monkeyp
 def test_a_broken_arbiter_fails(right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(axi_read, "ReadArbiter", broken(ReadArbiter, right, wrong))
     assert fails("axi_read", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("(~axi.bvalid | axi.bready)", "1"),
+        ("axi.arready.eq(~reading & ~captures & ~axi.rvalid)", "axi.arready.eq(~reading & ~captures)"),
+        ("axi.wready.eq(~data_held)", "axi.wready.eq(1)"),
+        ("axi.bvalid.eq(1)]", "axi.bvalid.eq(axi.bready)]"),
+    ],
+    ids=["responses in one", "a read lost", "data lost", "no response"],
+)
+def test_a_broken_register_bus_fails(right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(axi_lite, "AxiLiteSlave", broken(AxiLiteSlave, right, wrong))
+    assert fails("axi_lite", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("0) + fetched)", "0) + fetched + requested)"),
+        ("fetched.eq(delivered),", "fetched.eq(self.o.ready),"),
+        ("last.eq(remaining == 2)", "last.eq(remaining == 1)"),
+        ("(splitter.commands.ready | ~fetches)", "(~fetches | 1)"),
+    ],
+    ids=["a beat too many", "credit for nothing", "last too late", "a command lost"],
+)
+def test_a_broken_weight_stream_fails(right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(axi_credit, "WeightStream", broken(WeightStream, right, wrong))
+    assert fails("axi_weights", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("(remaining == 1)", "(remaining == 2)"),
+        ("beats.eq(beats_of_words(config, command.words))", "beats.eq(beats_of_words(config, command.words) + 1)"),
+        ("word_addr.eq(word_addr + 1)", "word_addr.eq(word_addr + 2)"),
+        ("self.requests.p.beats, 0)", "self.requests.p.beats - 1, 0)"),
+    ],
+    ids=["a word too few", "outside of the window", "another place", "too many open"],
+)
+def test_a_broken_load_fails(right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(axi_credit, "LoadEngine", broken(LoadEngine, right, wrong))
+    assert fails("axi_load_32", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("last.eq(ends)", "last.eq(0)"),
+        ("lengths.w_data.eq(requests.p.beats - 1)", "lengths.w_data.eq(requests.p.beats)"),
+        ("lengths.r_rdy & (~axi.wvalid | axi.wready)", "(~axi.wvalid | axi.wready)"),
+        ("beats.ready.eq(lengths.r_rdy & (~axi.wvalid | axi.wready))", "beats.ready.eq(lengths.r_rdy)"),
+        ("requests.ready.eq(~stop &", "requests.ready.eq("),
+        ("error.addr.eq(response.p.addr)", "error.addr.eq(axi.awaddr)"),
+        ("finished = busy & ~stop & splitter.idle & ~bus_open", "finished = busy & ~stop & splitter.idle"),
+        ("strobe.eq(Mux(beats.p.last, last_strobe, (1 << config.beat_bytes) - 1))", "strobe.eq(1)"),
+    ],
+    ids=[
+        "no WLAST",
+        "a beat too many",
+        "a beat before its address",
+        "a beat lost",
+        "a burst after an error",
+        "another address reported",
+        "done before the responses",
+        "strobes",
+    ],
+)
+def test_a_broken_store_fails(right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(axi_write, "StoreEngine", broken(StoreEngine, right, wrong))
+    assert fails("axi_write", tmp_path)

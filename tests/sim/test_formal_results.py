@@ -13,6 +13,7 @@ from ssvq_sim.formal.engines import Status, prove
 from ssvq_sim.formal.proof import Method, Proof
 from ssvq_sim.formal.proofs import all_proofs
 from ssvq_sim.formal.results import RESULTS, run_proofs
+from ssvq_sim.formal.rules import never_reset
 
 
 class Counting(Elaboratable):
@@ -27,6 +28,7 @@ class Counting(Elaboratable):
         count = Signal(4)
         with dut.If(count != 5):
             dut.d.sync += count.eq(count + 1)
+        never_reset(m)
         m.d.comb += Assert(count <= self._most)
         return m
 

@@ -90,8 +90,9 @@ def lite_proofs() -> list[Proof]:
     return [
         Proof(
             name="axi_lite",
-            claim="every write is done once, with its address, data and strobes, and answered once; each read answered "
-            "once with its register, in a bounded time, in any order and under any back-pressure; responses wait",
+            claim="every write is done once, with its address, data and strobes, and answered once, every read "
+            "answered once with its register, in a bounded time, in any order and under any back-pressure; responses "
+            "wait",
             build=Registers,
             method=Method.PDR,
         )

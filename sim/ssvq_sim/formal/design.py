@@ -15,6 +15,16 @@ TOP = "top"
 MODEL = "model"
 """AIGER file without its ending."""
 
+ALIVE_CYCLES = 16
+ALIVE = f"""\
+module alive(input clk, input rst);
+  reg [7:0] cycles = 0;
+  always @(posedge clk) cycles <= cycles + (cycles != {ALIVE_CYCLES});
+  always @* assert (cycles != {ALIVE_CYCLES});
+  {TOP} it(.clk(clk), .rst(rst));
+endmodule
+"""
+
 # `cutpoint` only warns of a path that is not there, and leaves the value that a register begins with.
 _CUT = ("select -assert-count 1 w:{}", "cutpoint w:{}", "setattr -unset init w:{}")
 
@@ -57,23 +67,32 @@ def design_script(proof: Proof, transform: Sequence[str] = ()) -> list[str]:
 
 def aiger_script(proof: Proof, transform: Sequence[str] = ()) -> list[str]:
     """Commands that write the design as and-inverter graph, the negated properties as its outputs."""
-    return [
-        *design_script(proof, transform),
-        "memory_nordff",
-        "async2sync",
-        "chformal -lower",
-        "chformal -live -fair -cover -remove",
-        "formalff -setundef -clk2ff -ff2anyinit",
-        "setundef -undriven -anyseq",
-        "memory_map -formal",
-        "formalff -setundef -clk2ff -ff2anyinit",
-        "opt -full",
-        "techmap",
-        "opt -fast",
-        "simplemap",
-        "dffunmap",
-        "setundef -undriven -anyseq",
-        "aigmap",
-        "opt_clean",
-        f"write_aiger -I -B -zinit -no-startoffset {MODEL}.aig",
-    ]
+    return [*design_script(proof, transform), *_AIGER]
+
+
+def alive_script(proof: Proof, transform: Sequence[str] = ()) -> list[str]:
+    """The same with one property: there is no cycle `ALIVE_CYCLES`. It has to fail: otherwise assumptions contradict
+    each other, and whatever is said under them is proved."""
+    alive = ["chformal -assert -remove", "read_verilog -formal -sv alive.v", "prep -top alive -flatten"]
+    return [*design_script(proof, transform), *alive, *_AIGER]
+
+
+_AIGER = (
+    "memory_nordff",
+    "async2sync",
+    "chformal -lower",
+    "chformal -live -fair -cover -remove",
+    "formalff -setundef -clk2ff -ff2anyinit",
+    "setundef -undriven -anyseq",
+    "memory_map -formal",
+    "formalff -setundef -clk2ff -ff2anyinit",
+    "opt -full",
+    "techmap",
+    "opt -fast",
+    "simplemap",
+    "dffunmap",
+    "setundef -undriven -anyseq",
+    "aigmap",
+    "opt_clean",
+    f"write_aiger -I -B -zinit -no-startoffset {MODEL}.aig",
+)

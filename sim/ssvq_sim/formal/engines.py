@@ -7,14 +7,14 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from ssvq_gen.files import write_whole
 from ssvq_gen.toolbox import ToolError, run_tool, run_yosys
 
-from .design import MODEL, TOP, aiger_script, design_script, files_of, write_files
+from .design import ALIVE, ALIVE_CYCLES, MODEL, TOP, aiger_script, alive_script, design_script, files_of, write_files
 from .proof import Method, Proof
 
 SOLVER = "yices-smt2"
@@ -101,8 +101,16 @@ def _sby(proof: Proof, folder: Path, transform: Sequence[str], seconds: int) -> 
 
 
 def _pdr(proof: Proof, folder: Path, transform: Sequence[str], seconds: int) -> tuple[Status, int, str]:
+    write_whole(folder / "alive.v", ALIVE)
+    run_yosys("\n".join(alive_script(proof, transform)), cwd=folder)
+    if run_abc(f"bmc3 -F {ALIVE_CYCLES + 1} -L {_PDR_LOG} -T {seconds}", folder)[0] is not Status.FAILED:
+        raise ToolError(f"the assumptions of {proof.name} cannot all hold for {ALIVE_CYCLES} cycles: it says nothing")
     run_yosys("\n".join(aiger_script(proof, transform)), cwd=folder)
-    return run_abc(f"pdr -L {_PDR_LOG} -T {seconds}", folder)
+    status, depth, log = run_abc(f"pdr -L {_PDR_LOG} -T {seconds}", folder)
+    if status is Status.FAILED:  # sby names the property, and writes a trace with the names of signals
+        shown = replace(proof, method=Method.BOUNDED, depth=int(log.split()[4]) + 2)
+        log = _sby(shown, folder, transform, seconds)[2]
+    return status, depth, log
 
 
 def run_abc(command: str, folder: Path) -> tuple[Status, int, str]:

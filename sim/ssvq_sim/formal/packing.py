@@ -18,7 +18,7 @@ from ssvq_gen.config import CoreConfig
 from ssvq_rtl.array_timing import low_width, segment_rows
 from ssvq_rtl.packed_segment import LANE, PackedSegment, packed_product
 
-from .proof import Method, Proof, any_for_ever, any_in_every_cycle
+from .proof import Method, Proof, any_for_ever, any_in_every_cycle, itself
 
 _SMALLEST, _LARGEST = -128 * 127, 128 * 128
 """Products of two int8."""
@@ -168,7 +168,7 @@ def packing_proofs(config: CoreConfig, activations: Sequence[int]) -> list[Proof
         Proof(
             name=f"{target}_{name}",
             claim=claim,
-            build=partial(_itself, component),
+            build=partial(itself, component),
             method=Method.BOUNDED,
             depth=2,
             subject="segment",
@@ -178,7 +178,3 @@ def packing_proofs(config: CoreConfig, activations: Sequence[int]) -> list[Proof
         for name, claim, component in steps
     ]
     return result
-
-
-def _itself(component: Elaboratable) -> Elaboratable:
-    return component

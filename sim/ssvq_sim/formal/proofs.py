@@ -2,6 +2,11 @@
 
 from ssvq_gen.config import ECP5, PRESETS
 
+from .axi_bursts import burst_proofs
+from .axi_credit import credit_proofs
+from .axi_lite import lite_proofs
+from .axi_read import read_proofs
+from .axi_write import write_proofs
 from .packing import packing_proofs
 from .proof import Proof
 from .row import row_proofs
@@ -13,9 +18,14 @@ _TINY, _EDGE = PRESETS["tiny"], PRESETS["edge"]
 
 
 def all_proofs() -> list[Proof]:
-    """Proofs of streams, of the rows for ECP5 and of the packed arrays for Xilinx 7 and UltraScale+."""
+    """Proofs of streams, of the bus, of the rows for ECP5 and of the packed arrays for Xilinx 7 and UltraScale+."""
     return [
         *stream_proofs(),
+        *burst_proofs(),
+        *credit_proofs(),
+        *read_proofs(),
+        *write_proofs(),
+        *lite_proofs(),
         *row_proofs(_TINY.replace(target=ECP5)),
         *packing_proofs(_TINY.replace(target="xc7", packed_macs=True), ACTIVATIONS),
         *packing_proofs(_EDGE.replace(target="xcup", packed_macs=True), ACTIVATIONS),

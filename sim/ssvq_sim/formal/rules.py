@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Assert, Assume, Const, Module, Mux, ResetSignal, Signal, Value
+from amaranth.hdl import Assert, Assume, Const, Elaboratable, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import stream
 
 from ssvq_gen.config import MAX_BURST_BEATS, CoreConfig
@@ -211,3 +211,18 @@ class Window:
             Assert(self.end <= 1 << self._config.axi_addr_width),
             Assert(self.next % self._config.beat_bytes == 0),
         ]
+
+
+class Shown(Elaboratable):
+    """A harness that sees signals inside of the component: `shows` has their widths by path."""
+
+    def __init__(self, config: CoreConfig, shows: dict[str, int]) -> None:
+        self._config = config
+        self.probes = {path.replace(".", "_"): f"dut.{path}" for path in shows}
+        for path, width in shows.items():
+            name = path.replace(".", "_")
+            setattr(self, name, Signal(width, name=name))
+
+    def see(self, path: str) -> Signal:
+        signal: Signal = getattr(self, path.replace(".", "_"))
+        return signal
