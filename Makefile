@@ -18,7 +18,7 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog dist fusesoc regs-html cosim verify verify-quick formal systems faults mutants fuzz \
+.PHONY: help check setup verilog dist fusesoc regs-html cosim verify verify-quick formal systems faults unknowns coverage mutants fuzz \
 	bench networks accuracy accuracy-quick waves \
 	test test-long test-large lint synth synth-limits pnr datasheet docs format clean
 
@@ -73,6 +73,12 @@ faults: check $(STAMP) ## inject a thousand faults of bus, host and descriptors 
 
 fuzz: $(STAMP) ## give damaged files to everything that reads files, 30 CPU minutes; goes on after a break (FUZZ_ARGS=--help)
 	@$(RUN) -m ssvq_sim.fuzz --output build/fuzz $(FUZZ_ARGS)
+
+unknowns: check $(STAMP) ## run `tiny` without initial values, from random contents: build/unknowns
+	@$(RUN) -m ssvq_sim.unknowns $(UNKNOWNS_ARGS)
+
+coverage: check $(STAMP) ## count the lines, branches and toggles of `tiny` that the verification reaches: build/coverage
+	@$(RUN) -m ssvq_sim.coverage $(COVERAGE_ARGS)
 
 mutants: check $(STAMP) ## change `tiny` in 600 places, one at a time, and count what simulation notices: build/mutants
 	@$(RUN) -m ssvq_sim.mutants $(MUTANTS_ARGS)

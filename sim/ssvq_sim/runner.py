@@ -54,6 +54,7 @@ class Session:
     memory_bytes : size of the DRAM, for the largest program and a guard after it
     wall_seconds : real time that a job may take
     module : cocotb module, of the bench that the simulator was built with
+    arguments : of the simulator's process, such as "+verilator+seed+1"
 
     After a `SimulationError` the next job starts a new process.
     """
@@ -66,8 +67,10 @@ class Session:
         memory_bytes: int = MEMORY_BYTES_DEFAULT,
         wall_seconds: float = WALL_SECONDS_DEFAULT,
         module: str = FAST_MODULE,
+        arguments: Sequence[str] = (),
     ) -> None:
         self._module = module
+        self._arguments = tuple(arguments)
         self._simulator = simulator
         self._temporary = tempfile.TemporaryDirectory(prefix="ssvq-") if folder is None else None
         self._folder = Path(self._temporary.name) if self._temporary else Path(folder or ".").absolute()
@@ -118,7 +121,10 @@ class Session:
             file.truncate(self._memory_bytes)
         with (folder / LOG_FILE).open("w", encoding="utf-8") as log:
             self._process = start_simulator(
-                self._simulator, self._module, folder, log_file=log.fileno(), stdin=subprocess.PIPE
+                *(self._simulator, self._module, folder),
+                log_file=log.fileno(),
+                stdin=subprocess.PIPE,
+                arguments=self._arguments,
             )
 
     def _await(self, process: subprocess.Popen[bytes], index: int) -> JobResult:
@@ -157,7 +163,13 @@ class Session:
 
 
 def start_simulator(
-    simulator: Simulator, module: str, folder: Path, *, log_file: int, stdin: int = subprocess.DEVNULL
+    simulator: Simulator,
+    module: str,
+    folder: Path,
+    *,
+    log_file: int,
+    stdin: int = subprocess.DEVNULL,
+    arguments: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     """Start the simulator's process with a cocotb test module, its files in `folder`."""
     waves = ["--trace", "--trace-file", str(folder / WAVES_FILE)] if simulator.trace else []
@@ -166,7 +178,7 @@ def start_simulator(
     environment |= {FOLDER_VARIABLE: str(folder), "COCOTB_RESULTS_FILE": str(folder / "results.xml")}
     environment.setdefault("COCOTB_LOG_LEVEL", "WARNING")
     return subprocess.Popen(
-        [str(simulator.executable), *waves, *plus],
+        [str(simulator.executable), *waves, *plus, *arguments],
         cwd=folder,
         env=environment,
         stdin=stdin,

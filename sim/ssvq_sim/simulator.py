@@ -25,8 +25,8 @@ _HERE = Path(__file__).resolve().parent
 _SMALL_ARRAY = 256
 """MACs up to which a core is compiled for a short build rather than for speed."""
 _LOG_LINES = 15
-_WIDEST = 1 << 16
-"""Bits of a signal whose toggles are counted: all of them."""
+_WIDEST = 1024
+"""Bits of the widest signal whose toggles are counted: more than any register has, fewer than most memories."""
 
 
 class BuildError(RuntimeError):
@@ -79,11 +79,12 @@ def _make_variables(config: CoreConfig, many_runs: bool) -> tuple[str, ...]:
     return (f"OPT_FAST={fast}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2", *tools)
 
 
-def _arguments(config: CoreConfig, trace: bool, coverage: bool) -> list[str]:
+def _arguments(config: CoreConfig, trace: bool, coverage: bool, unknowns: bool) -> list[str]:
     # A small core compiles fastest as one file, a large one, or one that counts, as several beside each other.
     split = "0" if _is_small(config) and not coverage else "20000"
+    unknown = "unique" if unknowns else "fast"
     return [
-        *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", split, "--quiet"),
+        *("-O3", "--x-assign", unknown, "--x-initial", unknown, "--output-split", split, "--quiet"),
         *("-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", VERILATOR_CXX_STANDARD),
         *(["--trace-vcd", "--trace-structs"] if trace else []),
         # `--coverage` as a whole crashes on Amaranth's Verilog.
@@ -100,6 +101,7 @@ def build_simulator(
     extra_defines: Mapping[str, int] = MappingProxyType({}),
     many_runs: bool = False,
     coverage: bool = False,
+    unknowns: bool = False,
 ) -> Simulator:
     """The bench of a core, from the cache when nothing it is made from has changed. Raises BuildError.
 
@@ -107,10 +109,11 @@ def build_simulator(
     extra_defines : macros of the bench
     many_runs : a small core, too, is compiled for speed rather than for a short build
     coverage : the simulator counts lines and toggles, and leaves them in coverage.dat
+    unknowns : what has no value begins with a random one, which follows from the simulator's seed
     """
     verilog = verilog or core_verilog(config)
     start = time.monotonic()
-    variables, arguments = _make_variables(config, many_runs), _arguments(config, trace, coverage)
+    variables, arguments = _make_variables(config, many_runs), _arguments(config, trace, coverage, unknowns)
     defines = {
         "SSVQ_ADDR_WIDTH": config.axi_addr_width,
         "SSVQ_DATA_WIDTH": config.axi_data_width,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ..mutants.scenario import SimulatedCore
 from ..simulation_bus import AxiLiteMaster, reset
 from .workload import workload
 
-PROBLEMS_FILE = "problems.json"
+PROBLEMS_FILE, PROGRESS_FILE = "problems.json", "progress.json"
 
 
 @cocotb.test()
@@ -32,9 +31,10 @@ async def cover(dut: Any) -> None:
     Clock(dut.aclk, CLOCK_NS, unit="ns").start()
     await reset(dut)
     core = SimulatedCore(dut=dut, config=config, registers=registers, memory=memory)
+    scenarios = list(workload(config))
     problems: dict[str, list[str]] = {}
-    for number, scenario in enumerate(workload(config)):
+    for number, scenario in enumerate(scenarios):
+        write_json(folder / PROGRESS_FILE, {"done": number, "total": len(scenarios), "name": scenario.name})
         if found := await scenario.problems(core):
             problems[scenario.name] = found
-        print(json.dumps({"done": number + 1, "name": scenario.name}), flush=True)
     write_json(folder / PROBLEMS_FILE, problems)

@@ -1,16 +1,20 @@
-"""What runs while coverage is counted: the scenarios of the mutants, and random systems on the same core."""
+"""What runs while coverage is counted: the scenarios of the mutants, all faults that come in a job, random systems."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from ssvq_gen.config import CoreConfig
 
+from ..behaviour import JobResult
+from ..faults.campaign import injections
+from ..faults.injection import Injection
 from ..mutants.scenario import JobScenario, Scenario
 from ..mutants.workload import workload as of_mutants
 from ..systems.batch import random_systems
-from ..systems.outcome import problems_of
+from ..systems.outcome import Beats, problems_of
 
 SEED = 1
 CASES, PROGRAMS = 60, 20
@@ -19,6 +23,16 @@ CASES, PROGRAMS = 60, 20
 def workload(config: CoreConfig) -> Iterator[Scenario]:
     """The scenarios, in their order."""
     yield from of_mutants(config)
+    for group, make in injections(SEED).items():
+        for fault in make():
+            yield _of_fault(group, fault)
     for number, system in enumerate(random_systems(config, cases=CASES, programs=PROGRAMS, random_seed=SEED)):
         job, expected = system.build(f"system {number}")
         yield JobScenario(job=job, check=partial(problems_of, config, job.program, expected))
+
+
+def _of_fault(group: str, fault: Injection) -> JobScenario:
+    def check(result: JobResult, before: Beats) -> list[str]:
+        return fault.judge(result, before)
+
+    return JobScenario(job=replace(fault.job, name=f"{group}, {fault.name}"), check=check)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..job_files import write_json
+from .page import write_page
 from .part import Outcome, Part, run_part
 from .parts import PARTS
 from .report import report
@@ -27,6 +28,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help=f"Parts: {_NAMES}. All if none.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Parts side by side.")] = 2,
     output: Annotated[Path, typer.Option(help="Folder of verify.json, and of each part.")] = Path("build/verify"),
+    write: Annotated[bool, typer.Option("--write", help="Also write docs/verification.md and its figures.")] = False,
 ) -> None:
     """Run everything that verifies the core and what belongs to it: random systems, mutants, faults, proofs, fuzzing.
 
@@ -43,7 +45,7 @@ def main(
     folder = output / "quick" if quick else output
     folder.mkdir(parents=True, exist_ok=True)
     begin, outcomes = time.monotonic(), []
-    parts = [part for part in PARTS if not only or part.name in only]
+    parts = [part for part in PARTS if (part.name in only if only else part.in_quick or not quick)]
     for outcome in run_parts(parts, folder, quick=quick, jobs=jobs):
         outcomes.append(outcome)
         write_json(folder / RESULT_FILE, report(outcomes, quick=quick))
@@ -52,6 +54,8 @@ def main(
             lines = Path(outcome.log).read_text(encoding="utf-8", errors="replace").splitlines()
             console.print("\n".join(f"    {line}" for line in lines[-_LOG_LINES:]), style="red", markup=False)
     console.print(_table(sorted(outcomes, key=lambda outcome: [part.name for part in PARTS].index(outcome.name))))
+    if write:
+        write_page(report(outcomes, quick=quick), Path())
     failed = [outcome.name for outcome in outcomes if not outcome.passed]
     verdict = f"FAIL ({', '.join(failed)})" if failed else "PASS"
     console.print(f"{verdict}: {folder / RESULT_FILE}, {time.monotonic() - begin:.0f} s")

@@ -25,6 +25,7 @@ class Part:
         name: also of its folder and log.
         module: that Python runs.
         arguments, quick_arguments: of a full and of a quick run; `--output` is added.
+        in_quick: whether a quick run has it.
         result: file in the part's folder.
         summarize: its figures from what is in that file.
     """
@@ -33,6 +34,7 @@ class Part:
     module: str
     arguments: tuple[str, ...] = ()
     quick_arguments: tuple[str, ...] = ()
+    in_quick: bool = True
     result: str
     summarize: Callable[[Any], Summary]
 

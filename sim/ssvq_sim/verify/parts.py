@@ -23,6 +23,10 @@ def _coverage(data: Any) -> Summary:
     return {name: data[name] for name in ("line", "branch", "toggle")}
 
 
+def _unknowns(data: Any) -> Summary:
+    return {name: data[name] for name in ("registers", "seeds", "jobs", "failures")}
+
+
 def _mutants(data: Any) -> Summary:
     return {name: data[name] for name in ("run", "killed", "equivalent", "unreached", "score", "survivors")}
 
@@ -52,6 +56,13 @@ PARTS = (
         summarize=_mutants,
     ),
     Part(
+        name="coverage",
+        module="ssvq_sim.coverage",
+        in_quick=False,
+        result="coverage.json",
+        summarize=_coverage,
+    ),
+    Part(
         name="fuzz",
         module="ssvq_sim.fuzz",
         quick_arguments=("--quick",),
@@ -71,6 +82,13 @@ PARTS = (
         quick_arguments=("--only", "bus errors", "--only", "weights"),
         result="faults.json",
         summarize=_faults,
+    ),
+    Part(
+        name="unknowns",
+        module="ssvq_sim.unknowns",
+        quick_arguments=("--seeds", "3"),
+        result="unknowns.json",
+        summarize=_unknowns,
     ),
 )
 """The longest first, so that no process waits for one in the end."""

@@ -17,7 +17,7 @@ def report(outcomes: Sequence[Outcome], *, quick: bool) -> dict[str, Any]:
         found["formal"] = by_name["formal"].summary.get("formal", [])
     if "systems" in by_name:
         found["random"] = dict(by_name["systems"].summary)
-    for name in ("coverage", "mutants", "faults", "fuzz"):
+    for name in ("coverage", "mutants", "faults", "unknowns", "fuzz"):
         if name in by_name:
             found[name] = dict(by_name[name].summary)
     if "formal_mutants" in by_name:

@@ -1,0 +1,1 @@
+"""Whether the core depends on what its registers and memories hold before the first reset."""

@@ -1,0 +1,7 @@
+"""`python -m ssvq_sim.unknowns`."""
+
+import typer
+
+from .command import main
+
+typer.run(main)

@@ -1,0 +1,129 @@
+"""Jobs on cores that begin with random contents: the same results, in the same cycles, for every seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssvq_gen.config import PRESETS
+from ssvq_gen.verilog import TOP
+
+from ..behaviour import Behaviour, SimulationJob
+from ..cache import cached_folder, content_key
+from ..core_verilog import CoreVerilog, core_verilog
+from ..runner import Session, SimulationError
+from ..simulator import Simulator, build_simulator
+from ..systems.error_cases import ErrorCase, weight_lengths
+from ..systems.error_outcome import problems_of_error
+from ..systems.outcome import Beats, beats_after, problems_of
+from ..systems.overlap_cases import ProgramCase
+from ..systems.system_cases import Tensors
+from ..systems.work import GOOD, OTHER
+from .verilog import without_initial_values
+
+CONFIG = PRESETS["tiny"]
+SEEDS = 40
+PROGRAMS, STEPS = 2, 40
+WALL_SECONDS = 300.0
+_RANDOM_CONTENTS = "+verilator+rand+reset+2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What came of all seeds.
+
+    Attributes:
+        registers: that lost their initial value.
+        seeds: of random contents.
+        jobs: that ran with each.
+        problems: by seed.
+    """
+
+    registers: int
+    seeds: int
+    jobs: int
+    problems: Mapping[int, Sequence[str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As unknowns.json has it."""
+        return {
+            "registers": self.registers,
+            "seeds": self.seeds,
+            "jobs": self.jobs,
+            "failures": len(self.problems),
+            "problems": {str(seed): list(texts) for seed, texts in self.problems.items()},
+        }
+
+
+def build() -> tuple[Simulator, int]:
+    """A simulator of the core without initial values, and the number of registers that had one. Raises BuildError."""
+    verilog = core_verilog(CONFIG)
+    stripped, registers = without_initial_values(verilog.path.read_text(encoding="utf-8"))
+
+    def make(folder: Path) -> None:
+        (folder / f"{TOP}.v").write_text(stripped, encoding="utf-8")
+
+    folder, _ = cached_folder("unknowns", content_key({"verilog": stripped}), make)
+    path = folder / f"{TOP}.v"
+    return build_simulator(CONFIG, verilog=CoreVerilog(path=path, models=(), seconds=0.0), unknowns=True), registers
+
+
+def run_seeds(seeds: int, *, on_seed: Callable[[int], None] | None = None) -> Report:
+    """Run the same jobs for each seed, from the reset on. A job takes as many cycles for every seed.
+
+    on_seed : called with how many are done
+
+    Raises BuildError.
+    """
+    simulator, registers = build()
+    jobs, failing = _jobs(), next(iter(weight_lengths()))
+    problems: dict[int, list[str]] = {}
+    first: list[int] | None = None
+    for seed in range(1, seeds + 1):
+        found, cycles = _run(simulator, seed, jobs, failing)
+        first = cycles if first is None else first
+        if cycles != first:
+            found.append(f"jobs take {cycles} cycles, with the first seed {first}")
+        if found:
+            problems[seed] = found
+        if on_seed is not None:
+            on_seed(seed)
+    return Report(registers=registers, seeds=seeds, jobs=len(jobs) + 1, problems=problems)
+
+
+def _jobs() -> list[tuple[SimulationJob, Tensors]]:
+    found: list[tuple[SimulationJob, Tensors]] = [
+        (work.job(name, behaviour=Behaviour(latency=7)), work.expected)
+        for name, work in (("other", OTHER), ("good", GOOD))
+    ]
+    for seed in range(PROGRAMS):
+        case = ProgramCase(CONFIG, np.random.default_rng(seed), steps=STEPS)
+        found.append((SimulationJob(name=f"program {seed}", program=case.program, inputs=case.inputs), case.expected()))
+    return found
+
+
+def _run(
+    simulator: Simulator, seed: int, jobs: Sequence[tuple[SimulationJob, Tensors]], failing: ErrorCase
+) -> tuple[list[str], list[int]]:
+    """What is wrong with one seed, and the cycles of its jobs."""
+    problems: list[str] = []
+    cycles = []
+    before: Beats = (0, 0)
+    arguments = (f"+verilator+seed+{seed}", _RANDOM_CONTENTS)
+    with Session(simulator, wall_seconds=WALL_SECONDS, arguments=arguments) as session:
+        try:
+            for job, expected in jobs:
+                result = session.run(job)
+                found = problems_of(CONFIG, job.program, expected, result, before)
+                problems += [f"{job.name}: {problem}" for problem in found]
+                before = beats_after(result)
+                cycles.append(result.cycles)
+            result = session.run(failing.job)
+            problems += [f"{failing.name}: {problem}" for problem in problems_of_error(failing, result, before)]
+        except SimulationError as error:
+            problems.append(f"{type(error).__name__}: {error}")
+    return problems, cycles

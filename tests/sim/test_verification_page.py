@@ -1,0 +1,59 @@
+"""docs/verification.md is what the plan and the figures beside it give, and the plan names what there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ssvq_sim.formal.proofs import all_proofs
+from ssvq_sim.verify.page import FIGURES, NOT_RUN, PAGE, page, write_page
+from ssvq_sim.verify.parts import PARTS
+from ssvq_sim.verify.plan import PLAN
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_page_is_made_from_its_figures() -> None:
+    figures = json.loads((ROOT / FIGURES).read_text(encoding="utf-8"))
+    assert (ROOT / PAGE).read_text(encoding="utf-8") == page(figures), "run `make verify VERIFY_ARGS=--write`"
+
+
+def test_commands_and_tests_of_the_plan_exist() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for promise in PLAN:
+        names = re.findall(r"`([^`]+)`", promise.where)
+        assert names, promise.promise
+        for name in names:
+            found = name.removeprefix("make ") in targets if name.startswith("make ") else (ROOT / name).exists()
+            assert found, f"{name}, of: {promise.promise}"
+
+
+def test_every_proof_stands_for_a_promise() -> None:
+    proofs = [{"name": proof.name, "status": "proved"} for proof in all_proofs()]
+    said = [
+        promise.result({"formal": proofs})
+        for promise in PLAN
+        if promise.result and promise.where[1:].startswith("make formal`")
+    ]
+    counts = [int(text.split(" of ")[1].split()[0]) for text in said]
+    assert all(counts), "each of these promises has a proof"
+    assert sum(counts) == len(proofs)
+
+
+def test_what_did_not_run_is_said_to_be(tmp_path: Path) -> None:
+    text = page({"formal": []})
+    assert text.count(f"| {NOT_RUN} |") == sum(
+        promise.result is not None and not promise.where.startswith("`make formal`") for promise in PLAN
+    )
+    (tmp_path / "docs").mkdir()
+    write_page({"formal": []}, tmp_path)
+    assert (tmp_path / PAGE).read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_every_part_is_a_target(part: object) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"-m {part.module}" in makefile  # type: ignore[attr-defined]
