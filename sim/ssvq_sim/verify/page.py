@@ -14,7 +14,8 @@ PAGE = Path("docs/verification.md")
 _HEAD = """# Verification
 
 Written by `make verify VERIFY_ARGS=--write` from the plan in `ssvq_sim.verify.plan`; the figures are in
-[verification.json](verification.json). Each row is a promise. [Testing](testing.md) says how each of the checks works, and what it leaves out.
+[verification.json](verification.json). Each row is a promise. [Testing](testing.md) says how each of the checks works,
+and what it leaves out.
 
 | promise | how it is checked | where | last run |
 | --- | --- | --- | --- |
