@@ -18,6 +18,7 @@ from ..systems.outcome import problems_of
 from ..systems.overlap_cases import ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
 from .late_errors import late_errors
+from .odd_descriptors import odd_descriptors
 from .register_scenes import REGISTER_SCENES
 from .scenario import HostScenario, JobScenario, PinScenario, Scenario
 from .waiting import waiting_scenarios
@@ -27,6 +28,7 @@ _WATCHDOG_CYCLES = 2_500
 """Both far above what any of the jobs needs."""
 _BASES = (MEMORY_BASE_DEFAULT, 0xA5A5_A000, 0x5A5A_5000, 0)
 _STALLS = (0.0, 0.1, 0.4)
+_ODD_COUNT = 4
 _ERROR_STRIDES = {"bus errors": 4, "descriptors": 3, "ranges": 2, "weights": 3, "stalls": 2}
 """Of the error cases of a group, every so many are enough for mutants."""
 
@@ -40,6 +42,7 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *(PinScenario(play=scene) for scene in REGISTER_SCENES),
         *_programs(config, 2, count=4, steps=40),
         *waiting_scenarios(config),
+        *odd_descriptors(config, _ODD_COUNT),
         *_errors(),
         *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
         *(HostScenario(play=scene) for scene in scenes),
