@@ -15,7 +15,7 @@ from ..systems.error_cases import GROUPS, ErrorCase
 from ..systems.error_outcome import problems_of_error
 from ..systems.host_scenes import SCENES, clear_while_draining
 from ..systems.outcome import problems_of
-from ..systems.overlap_cases import ProgramCase
+from ..systems.overlap_cases import Kind, ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
 from .late_errors import late_errors
 from .odd_descriptors import odd_descriptors
@@ -41,6 +41,10 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *_programs(config, 1, count=2, steps=14),
         *(PinScenario(play=scene) for scene in REGISTER_SCENES),
         *_programs(config, 2, count=4, steps=40),
+        *_programs(config, 3, count=1, steps=30, only=Kind.WINDOWS),
+        *_programs(config, 4, count=1, steps=30, only=Kind.VECTOR),
+        *_programs(config, 5, count=1, steps=30, only=Kind.CONVOLUTION),
+        *_programs(config, 6, count=1, steps=20, only=Kind.PRODUCT),
         *waiting_scenarios(config),
         *odd_descriptors(config, _ODD_COUNT),
         *_errors(),
@@ -63,11 +67,11 @@ def _works(config: CoreConfig, works: Mapping[str, Work]) -> Iterator[Scenario]:
         yield JobScenario(job=job, check=partial(problems_of, config, work.program, work.expected))
 
 
-def _programs(config: CoreConfig, seed: int, *, count: int, steps: int) -> Iterator[Scenario]:
+def _programs(config: CoreConfig, seed: int, *, count: int, steps: int, only: Kind | None = None) -> Iterator[Scenario]:
     """Random programs; the first meets a memory that never pauses."""
     for number in range(count):
         rng = np.random.default_rng((seed, number))
-        case = ProgramCase(config, rng, steps=steps)
+        case = ProgramCase(config, rng, steps=steps, only=only)
         job = SimulationJob(
             name=f"program {seed}.{number}",
             program=case.program,

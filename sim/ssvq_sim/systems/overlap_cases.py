@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum, auto
 from typing import Any, TypeVar
 
 import numpy as np
@@ -39,26 +40,39 @@ _TRIES = 400
 Weights = TypeVar("Weights", bound=IntegerWeights)
 
 
+class Kind(Enum):
+    """Kinds of steps of a program."""
+
+    COPY = auto()
+    MATMUL = auto()
+    PRODUCT = auto()
+    VECTOR = auto()
+    WINDOWS = auto()
+    CONVOLUTION = auto()
+
+
 class ProgramCase:
-    """A program of about `steps` random descriptors of all kinds on any words of the activation memory.
+    """A program of about `steps` random descriptors, of all kinds or of one, on any words of the activation memory.
 
     inputs : int8 (tokens, channels) by job, as the driver takes them
     """
 
-    def __init__(self, config: CoreConfig, rng: np.random.Generator, *, steps: int) -> None:
+    def __init__(self, config: CoreConfig, rng: np.random.Generator, *, steps: int, only: Kind | None = None) -> None:
         self._config, self._rng = config, rng
         self._builder = ProgramBuilder(config)
         self._output: ActivationTensor | None = None  # of the matrix product before
         self.inputs: dict[str, Int8Array] = {}
         everything = ActivationTensor(word=0, tokens=config.activation_depth, channels=config.word_bytes, stride=1)
         self._load(ALL, everything)
-        kinds = [self._copy_in, self._copy_out, self._matmul, self._matmul, self._matmul]
-        if config.attention:
-            kinds += [self._product, self._product]
-        if config.vector:
-            kinds += [self._vector, self._vector, self._windows, self._windows]
-        if config.convolution:
-            kinds += [self._convolution, self._convolution]
+        chosen = {
+            Kind.COPY: [self._copy_in, self._copy_out],
+            Kind.MATMUL: [self._matmul] * 3,
+            Kind.PRODUCT: [self._product] * 2 * config.attention,
+            Kind.VECTOR: [self._vector] * 2 * config.vector,
+            Kind.WINDOWS: [self._windows] * 2 * config.vector,
+            Kind.CONVOLUTION: [self._convolution] * 2 * config.convolution,
+        }
+        kinds = [step for kind, those in chosen.items() for step in those if only in (None, kind)]
         made = 0
         for attempt in range(_TRIES):
             if made == steps:
