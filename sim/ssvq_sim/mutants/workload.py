@@ -71,7 +71,7 @@ def _programs(config: CoreConfig, seed: int, *, count: int, steps: int, only: Ki
     """Random programs; the first meets a memory that never pauses."""
     for number in range(count):
         rng = np.random.default_rng((seed, number))
-        case = ProgramCase(config, rng, steps=steps, only=only)
+        case = ProgramCase(config, rng, steps=steps, only=only, scaled=True)
         job = SimulationJob(
             name=f"program {seed}.{number}",
             program=case.program,

@@ -55,10 +55,19 @@ class ProgramCase:
     """A program of about `steps` random descriptors, of all kinds or of one, on any words of the activation memory.
 
     inputs : int8 (tokens, channels) by job, as the driver takes them
+    scaled : outputs of vector operations are spread over int8, so that errors in them show
     """
 
-    def __init__(self, config: CoreConfig, rng: np.random.Generator, *, steps: int, only: Kind | None = None) -> None:
-        self._config, self._rng = config, rng
+    def __init__(
+        self,
+        config: CoreConfig,
+        rng: np.random.Generator,
+        *,
+        steps: int,
+        only: Kind | None = None,
+        scaled: bool = False,
+    ) -> None:
+        self._config, self._rng, self._scaled = config, rng, scaled
         self._builder = ProgramBuilder(config)
         self._output: ActivationTensor | None = None  # of the matrix product before
         self.inputs: dict[str, Int8Array] = {}
@@ -250,7 +259,7 @@ class ProgramCase:
             if before and rng.random() < _FOLLOWS
             else self._tensor(self._tokens(), self._channels(config.word_bytes))
         )
-        operation = random_operation(rng, opcode, source.channels)
+        operation = random_operation(rng, opcode, source.channels, scaled=self._scaled)
         places = self._constants(name, operation)
         shape = source.tokens, source.channels
         target = self._tensor(*shape)
@@ -276,7 +285,7 @@ class ProgramCase:
         geometry = random_geometry(rng, opcode, largest=4)
         image = self._image(self._output, self._config.word_bytes)
         output, target, band = self._band(name, geometry, image, image.channels)
-        operation = random_operation(rng, opcode, image.channels, geometry)
+        operation = random_operation(rng, opcode, image.channels, geometry, scaled=self._scaled)
         parameters, table = self._constants(name, operation)
         self._builder.windows(
             operation, source=image, target=target, band=band, parameters=parameters, table=table, name=name

@@ -15,21 +15,41 @@ from ssvq.window_operation import WindowOperation
 from ssvq_gen.format import Opcode
 from ssvq_gen.vector_arithmetic import DEPTHWISE_KERNEL_MAX, GAIN_SHIFT_MAX, OFFSET_WIDTH, SHIFTS, WEIGHT_MAX
 
+_REACH_SCALED = 14
+"""Bits of multipliers of scaled operations."""
+_INPUT_BITS = {Opcode.SUM: 0, Opcode.MULTIPLY: 6, Opcode.POOL: 0}
+"""Bits by which what is multiplied is wider than an output, of operations that can be scaled."""
+
 
 @overload
-def random_operation(rng: np.random.Generator, opcode: Opcode, channels: int) -> VectorOperation: ...
+def random_operation(
+    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: None = None, *, scaled: bool = False
+) -> VectorOperation: ...
 @overload
 def random_operation(
-    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry
+    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry, *, scaled: bool = False
 ) -> WindowOperation: ...
 @overload
 def random_operation(
-    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry | None
+    rng: np.random.Generator,
+    opcode: Opcode,
+    channels: int,
+    geometry: ConvolutionGeometry | None,
+    *,
+    scaled: bool = False,
 ) -> VectorOperation | WindowOperation: ...
 def random_operation(
-    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry | None = None
+    rng: np.random.Generator,
+    opcode: Opcode,
+    channels: int,
+    geometry: ConvolutionGeometry | None = None,
+    *,
+    scaled: bool = False,
 ) -> VectorOperation | WindowOperation:
-    """Any operation of that kind, with those windows if it is one on windows; extremes of its numbers are likely."""
+    """Any operation of that kind, with those windows if it is one on windows; extremes of its numbers are likely.
+
+    scaled : its outputs are spread over int8 where that is easily done, rather than mostly 0 or clamped
+    """
 
     def number(low: int, high: int) -> int:
         drawn = [int(n) for n in rng.integers(low, high + 1, 2)]
@@ -63,20 +83,43 @@ def random_operation(
         "clamp_max": clamps[1],
         "output_scale": ActivationScale(scale=1.0),
     }
+    if scaled and opcode in _INPUT_BITS:
+        common |= _scaled(rng, opcode, channels, geometry)
     if geometry is not None:
         common["geometry"] = geometry
         if opcode is Opcode.POOL:
             return WindowOperation(largest=bool(rng.integers(2)), **common)
         weight = rng.integers(-128, 128, (channels, *geometry.kernel), dtype=np.int8)
         return WindowOperation(weight=weight, **_reaching(rng, weight, common))
+    second = 1 << _REACH_SCALED if scaled else reach
     return VectorOperation(
-        second_multiplier=values(-reach, reach - 1) if has_second and opcode is Opcode.SUM else np.asarray(0),
+        second_multiplier=values(-second, second - 1) if has_second and opcode is Opcode.SUM else np.asarray(0),
         second_zero_point=number(-128, 127) if has_second else 0,
         has_second=has_second,
         gain_shift=values(0, GAIN_SHIFT_MAX) if opcode is Opcode.LAYERNORM else np.asarray(0),
         epsilon=number(0, 1 << 20) if opcode is Opcode.LAYERNORM else 0,
         **common,
     )
+
+
+def _scaled(
+    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry | None
+) -> dict[str, Any]:
+    """Multipliers, offsets and a shift with which few outputs are clamped."""
+    bits = _REACH_SCALED + _INPUT_BITS[opcode] + int(rng.integers(-1, 2))
+    if geometry is not None:
+        bits += round(math.log2(geometry.positions)) * int(rng.integers(2))
+    shift = min(SHIFTS, key=lambda n: abs(n - bits))
+    most = 1 << _REACH_SCALED
+    return {
+        "multiplier": rng.choice((-1, 1), channels) * rng.integers(most // 2, most, channels),
+        "offset": rng.integers(-(20 << shift), 20 << shift, channels),
+        "shift": shift,
+        "table": None if rng.random() < 0.7 else rng.permutation(256) - 128,
+        "clamp_min": -128,
+        "clamp_max": 127,
+        "zero_point": int(rng.integers(-20, 21)),
+    }
 
 
 def _offsets(rng: np.random.Generator) -> tuple[int, int]:
