@@ -157,12 +157,13 @@ def test_verdicts_are_kept_and_name_what_comes_first(tmp_path: Path) -> None:
     path = tmp_path / "verdicts.jsonl"
     results = judge_all(chosen, judge, KeptVerdicts(path), "a")
     assert [found.killed for _, found in results.values()] == [True, False]
-    assert asked == [(1, None), (2, None)]
+    assert sorted(asked) == [(1, None), (2, None)]
+    last = asked[-1]
     path.write_text(path.read_text()[:-20])  # the process died while it wrote
     assert judge_all(chosen, judge, KeptVerdicts(path), "a") == results
-    assert asked[2:] == [(2, None)]
+    assert asked[2:] == [last]
     judge_all(chosen, judge, KeptVerdicts(path), "b")  # another core or other scenarios
-    assert asked[3:] == [(1, "good"), (2, None)]
+    assert sorted(asked[3:]) == [(1, "good"), (2, None)]
 
 
 def test_modules_that_were_asked_for() -> None:
