@@ -21,7 +21,6 @@ from ssvq_sim.systems.vector_operations import (
     random_activations,
     random_geometry,
     random_operation,
-    random_window_operation,
 )
 
 Words = npt.NDArray[np.int8]
@@ -94,7 +93,7 @@ def random_window_step(
             full = windows.output_size(height, columns)
         except ValueError:
             continue
-        chosen = random_window_operation(rng, opcode, count, windows) if operation is None else operation
+        chosen = random_operation(rng, opcode, count, windows) if operation is None else operation
         assert isinstance(chosen, WindowOperation)
         band = Band(y=0, x=0, height=full[0], width=full[1]) if size is not None else _random_band(rng, *full)
         words = -(-count // width)

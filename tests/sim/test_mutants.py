@@ -7,22 +7,30 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ssvq.program import place_input, read_output
 from ssvq_gen.config import PRESETS, ConfigError
+from ssvq_gen.format import ErrorCode
 from ssvq_gen.registers import REGISTER_BY_NAME
 from ssvq_gen.toolbox import run_yosys
 from ssvq_sim.mutants.__main__ import main
 from ssvq_sim.mutants.fork import Copy, allow, fork
 from ssvq_sim.mutants.kept import KeptVerdicts
+from ssvq_sim.mutants.late_errors import preceded
 from ssvq_sim.mutants.mutation import Mutation, MutationError, cells_of, module_of
+from ssvq_sim.mutants.odd_descriptors import odd_descriptors
 from ssvq_sim.mutants.register_scenes import IdleRegisters
 from ssvq_sim.mutants.report import make_report, results_table
 from ssvq_sim.mutants.run import choose, judge_all
 from ssvq_sim.mutants.survivors import Explanation, Explanations, Kind, SurvivorsError, read_explanations
 from ssvq_sim.mutants.verdict import Verdict
 from ssvq_sim.mutants.verilog import MutatedVerilog, mutated_verilog, shares
+from ssvq_sim.mutants.workload import workload
 from ssvq_sim.runner import SimulationError
+from ssvq_sim.systems.core_model import CoreModel
+from ssvq_sim.systems.work import GOOD
 
 VERILOG = """
 module top(input [3:0] a, input [3:0] b, output [3:0] sum, output [3:0] other);
@@ -149,12 +157,13 @@ def test_verdicts_are_kept_and_name_what_comes_first(tmp_path: Path) -> None:
     path = tmp_path / "verdicts.jsonl"
     results = judge_all(chosen, judge, KeptVerdicts(path), "a")
     assert [found.killed for _, found in results.values()] == [True, False]
-    assert asked == [(1, None), (2, None)]
+    assert sorted(asked) == [(1, None), (2, None)]
+    last = asked[-1]
     path.write_text(path.read_text()[:-20])  # the process died while it wrote
     assert judge_all(chosen, judge, KeptVerdicts(path), "a") == results
-    assert asked[2:] == [(2, None)]
+    assert asked[2:] == [last]
     judge_all(chosen, judge, KeptVerdicts(path), "b")  # another core or other scenarios
-    assert asked[3:] == [(1, "good"), (2, None)]
+    assert sorted(asked[3:]) == [(1, "good"), (2, None)]
 
 
 def test_modules_that_were_asked_for() -> None:
@@ -271,3 +280,32 @@ def test_a_core_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert main([]) == 1
     assert time.monotonic() - start < 5
     assert "the core itself fails in 'good': wrong" in capsys.readouterr().err
+
+
+# Scenarios
+
+
+def test_descriptors_in_front_change_nothing_else() -> None:
+    config = PRESETS["tiny"]
+    work = preceded(GOOD, 5, config)
+    memory = work.program.new_memory()
+    for name, x in work.inputs.items():
+        place_input(memory, work.program, x, job=name)
+    CoreModel(config).run(memory, work.program.descriptor_offset, work.program.descriptor_count)
+    assert work.program.descriptor_count == GOOD.program.descriptor_count + 5
+    for name, expected in work.expected.items():
+        np.testing.assert_array_equal(read_output(memory, work.program, job=name), expected)
+
+
+def test_odd_descriptors_repeat_and_are_of_all_kinds() -> None:
+    config = PRESETS["tiny"]
+    first, again = (list(odd_descriptors(config, 2)) for _ in range(2))
+    assert [scenario.cases for scenario in first] == [scenario.cases for scenario in again]
+    assert first[0].cases != first[1].cases
+    codes = {case.code for scenario in first for case in scenario.cases}
+    assert codes >= {ErrorCode.NONE, ErrorCode.BAD_DESCRIPTOR, ErrorCode.ACTIVATION_RANGE, ErrorCode.WEIGHT_LENGTH}
+
+
+def test_scenarios_have_names_of_their_own() -> None:
+    names = [scenario.name for scenario in workload(PRESETS["tiny"])]
+    assert len(set(names)) == len(names) > 80

@@ -23,14 +23,14 @@ from ssvq_gen.config import PRESETS
 from ssvq_gen.format import VECTOR_WINDOW_OPCODES, Opcode
 from ssvq_sim.systems.core_model import CoreModel
 from ssvq_sim.systems.strategies import configs, geometries
-from ssvq_sim.systems.vector_operations import random_window_operation
+from ssvq_sim.systems.vector_operations import random_operation
 
 CONFIG = PRESETS["tiny"]
 SCALE = ActivationScale(scale=0.1)
 
 
 def operation_of(opcode: Opcode, channels: int, geometry: ConvolutionGeometry, seed: int = 0) -> WindowOperation:
-    operation = random_window_operation(np.random.default_rng(seed), opcode, channels, geometry)
+    operation = random_operation(np.random.default_rng(seed), opcode, channels, geometry)
     assert isinstance(operation, WindowOperation)
     return operation
 

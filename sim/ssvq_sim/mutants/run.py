@@ -115,7 +115,8 @@ def judge_all(
     identity : stands for everything that verdicts depend on beside the mutation
     """
     results = {}
-    for number, mutation in chosen.items():
+    # In an order that has nothing to do with modules, so that what is known in between is true of all of them.
+    for number, mutation in sorted(chosen.items(), key=lambda item: content_key({"mutation": str(item[1])})):
         key = content_key({"identity": identity, "mutation": str(mutation)})
         verdict = kept.get(key, number)
         if verdict is None:
@@ -124,7 +125,7 @@ def judge_all(
         results[number] = mutation, verdict
         if on_verdict is not None:
             on_verdict(mutation, verdict, len(chosen))
-    return results
+    return dict(sorted(results.items()))
 
 
 def _report(

@@ -44,6 +44,7 @@ def read_script(top: str, source: str = SOURCE_FILE) -> str:
     return _READ.format(top=top, source=source)
 
 
+_ALL_CELLS = "c:* t:$meminit* %d"
 _NOT_INITIAL_WORDS = "t:$meminit* %n %i"
 
 
@@ -89,12 +90,12 @@ def mutated_verilog(
 
     Raises ToolError, and ValueError for a count that is too small for the modules.
     """
-    settings = json.dumps([top, count, seed, least, _READ, _NOT_INITIAL_WORDS])
+    settings = json.dumps([top, count, seed, least, _READ, _ALL_CELLS, _NOT_INITIAL_WORDS])
     key = content_key({"source": source.read_bytes(), "settings": settings, "yosys": find_yosys().version})
 
     def make(folder: Path) -> None:
         shutil.copy(source, folder / SOURCE_FILE)
-        _run(folder, f"{read_script(top)}tee -q -o {_CELLS} select -list t:$meminit* %n")
+        _run(folder, f"{read_script(top)}tee -q -o {_CELLS} select -list {_ALL_CELLS}")
         names = (folder / _CELLS).read_text(encoding="utf-8").split()
         sizes = Counter(module_of(top, name.partition("/")[2]) for name in names if "/" in name)
         parts = shares(dict(sorted(sizes.items())), count, least)

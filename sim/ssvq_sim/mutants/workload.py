@@ -11,22 +11,26 @@ import numpy as np
 from ssvq_gen.config import CoreConfig
 
 from ..behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
-from ..systems.error_cases import GROUPS
+from ..systems.error_cases import GROUPS, ErrorCase
 from ..systems.error_outcome import problems_of_error
 from ..systems.host_scenes import SCENES, clear_while_draining
 from ..systems.outcome import problems_of
-from ..systems.overlap_cases import ProgramCase
+from ..systems.overlap_cases import Kind, ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
+from .late_errors import late_errors
+from .odd_descriptors import odd_descriptors
 from .register_scenes import REGISTER_SCENES
 from .scenario import HostScenario, JobScenario, PinScenario, Scenario
+from .waiting import waiting_scenarios
 
 _TIMEOUT_CYCLES = 60_000
 _WATCHDOG_CYCLES = 2_500
 """Both far above what any of the jobs needs."""
 _BASES = (MEMORY_BASE_DEFAULT, 0xA5A5_A000, 0x5A5A_5000, 0)
 _STALLS = (0.0, 0.1, 0.4)
-_ERROR_STRIDE = 4
-"""Of the error cases, every so many are enough for mutants."""
+_ODD_COUNT = 4
+_ERROR_STRIDES = {"bus errors": 4, "descriptors": 3, "ranges": 2, "weights": 3, "stalls": 2}
+"""Of the error cases of a group, every so many are enough for mutants."""
 
 
 def workload(config: CoreConfig) -> list[Scenario]:
@@ -36,10 +40,17 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *_works(config, {"good": GOOD, "other": OTHER}),
         *_programs(config, 1, count=2, steps=14),
         *(PinScenario(play=scene) for scene in REGISTER_SCENES),
-        *_errors(),
         *_programs(config, 2, count=4, steps=40),
+        *_programs(config, 3, count=1, steps=30, only=Kind.WINDOWS),
+        *_programs(config, 4, count=1, steps=30, only=Kind.VECTOR),
+        *_programs(config, 5, count=1, steps=30, only=Kind.CONVOLUTION),
+        *_programs(config, 6, count=1, steps=20, only=Kind.PRODUCT),
+        *waiting_scenarios(config),
+        *odd_descriptors(config, _ODD_COUNT),
+        *_errors(),
         *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
         *(HostScenario(play=scene) for scene in scenes),
+        *(_error(case) for case in late_errors(config)),
     ]
 
 
@@ -56,11 +67,11 @@ def _works(config: CoreConfig, works: Mapping[str, Work]) -> Iterator[Scenario]:
         yield JobScenario(job=job, check=partial(problems_of, config, work.program, work.expected))
 
 
-def _programs(config: CoreConfig, seed: int, *, count: int, steps: int) -> Iterator[Scenario]:
+def _programs(config: CoreConfig, seed: int, *, count: int, steps: int, only: Kind | None = None) -> Iterator[Scenario]:
     """Random programs; the first meets a memory that never pauses."""
     for number in range(count):
         rng = np.random.default_rng((seed, number))
-        case = ProgramCase(config, rng, steps=steps)
+        case = ProgramCase(config, rng, steps=steps, only=only, scaled=True)
         job = SimulationJob(
             name=f"program {seed}.{number}",
             program=case.program,
@@ -81,12 +92,15 @@ def _behaviour(rng: np.random.Generator) -> Behaviour:
 
 def _errors() -> Iterator[Scenario]:
     """Error cases, with DRAM windows at several addresses."""
-    cases = [case for group in GROUPS.values() for case in group()][::_ERROR_STRIDE]
+    cases = [case for name, group in GROUPS.items() for case in group()[:: _ERROR_STRIDES[name]]]
     for number, case in enumerate(cases):
-        moved = case.at_base(_BASES[number % len(_BASES)])
-        job = replace(
-            moved.job,
-            timeout_cycles=min(moved.job.timeout_cycles, _TIMEOUT_CYCLES),
-            watchdog_cycles=min(moved.job.watchdog_cycles, _WATCHDOG_CYCLES),
-        )
-        yield JobScenario(job=job, check=partial(problems_of_error, moved))
+        yield _error(case.at_base(_BASES[number % len(_BASES)]))
+
+
+def _error(case: ErrorCase) -> Scenario:
+    job = replace(
+        case.job,
+        timeout_cycles=min(case.job.timeout_cycles, _TIMEOUT_CYCLES),
+        watchdog_cycles=min(case.job.watchdog_cycles, _WATCHDOG_CYCLES),
+    )
+    return JobScenario(job=job, check=partial(problems_of_error, case))

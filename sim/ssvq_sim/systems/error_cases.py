@@ -75,8 +75,8 @@ class ErrorCase:
         return replace(self, address=address, settings={**self.settings, "memory_base": base})
 
 
-def _failing(name: str, work: Work, code: ErrorCode, descriptor: int, address: int, **others: Any) -> ErrorCase:
-    """With the type of error that belongs to the code."""
+def failing(name: str, work: Work, code: ErrorCode, descriptor: int, address: int, **others: Any) -> ErrorCase:
+    """A case with the type of error that belongs to the code."""
     settings = {"watchdog_cycles": 100_000, **others.pop("settings", {})}
     return ErrorCase(
         name=name,
@@ -111,7 +111,7 @@ def bus_error(name: str, kind: str, index: int, offset: int, response: int, work
     slave = ErrorCode.WRITE_SLAVE if writes else ErrorCode.READ_SLAVE
     decode = ErrorCode.WRITE_DECODE if writes else ErrorCode.READ_DECODE
     fault = Fault(first=offset, last=offset, response=response, reads=not writes, writes=writes)
-    return _failing(
+    return failing(
         name,
         work,
         slave if response == SLAVE_ERROR else decode,
@@ -137,7 +137,7 @@ def malformed_descriptors() -> Iterator[ErrorCase]:
     """Every rule of a descriptor, once and more."""
     for index, fields in _malformed():
         address = BASE + GOOD.program.descriptor(index)["dram_offset"]
-        yield _failing(f"{index}: {fields}", GOOD.patched(index, **fields), ErrorCode.BAD_DESCRIPTOR, index, address)
+        yield failing(f"{index}: {fields}", GOOD.patched(index, **fields), ErrorCode.BAD_DESCRIPTOR, index, address)
 
 
 def _malformed() -> Iterator[tuple[int, dict[str, int]]]:
@@ -218,7 +218,7 @@ def out_of_range() -> Iterator[ErrorCase]:
             {"dram_bytes": fields["dram_bytes"] + 2},
         ):
             address = BASE + changes.get("dram_offset", fields["dram_offset"])
-            yield _failing(f"{index}: {changes}", GOOD.patched(index, **changes), ErrorCode.DRAM_RANGE, index, address)
+            yield failing(f"{index}: {changes}", GOOD.patched(index, **changes), ErrorCode.DRAM_RANGE, index, address)
     words = {i: GOOD.program.descriptor(i)["dram_bytes"] // CONFIG.word_bytes for i in (load, store)}
     strides = {i: GOOD.program.descriptor(i) for i in (ssvq, int8)}
     for index, changes, word in (
@@ -241,7 +241,7 @@ def out_of_range() -> Iterator[ErrorCase]:
         (ssvq, {"output_stride": 600}, strides[ssvq]["destination"] + 4 * 600),
     ):
         name, work = f"{index}: {changes}", GOOD.patched(index, **changes)
-        yield _failing(name, work, ErrorCode.ACTIVATION_RANGE, index, word)
+        yield failing(name, work, ErrorCode.ACTIVATION_RANGE, index, word)
 
 
 def weight_lengths() -> Iterator[ErrorCase]:
@@ -259,7 +259,7 @@ def weight_lengths() -> Iterator[ErrorCase]:
             {"n_tiles": n_tiles - 1},
             {"k_tiles": k_tiles + 1},
         ):
-            yield _failing(f"{index}: {changes}", GOOD.patched(index, **changes), ErrorCode.WEIGHT_LENGTH, index, 0)
+            yield failing(f"{index}: {changes}", GOOD.patched(index, **changes), ErrorCode.WEIGHT_LENGTH, index, 0)
 
 
 def stalls() -> Iterator[ErrorCase]:

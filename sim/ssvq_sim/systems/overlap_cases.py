@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum, auto
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +26,7 @@ from ssvq_gen.stream_format import StreamFormat
 
 from .core_model import CoreModel
 from .layers import random_convolution, random_layer
-from .vector_operations import random_geometry, random_operation, random_window_operation
+from .vector_operations import random_geometry, random_operation
 
 ALL = "all"
 """Job that loads the whole activation memory at the beginning, and stores it at the end."""
@@ -39,26 +40,48 @@ _TRIES = 400
 Weights = TypeVar("Weights", bound=IntegerWeights)
 
 
+class Kind(Enum):
+    """Kinds of steps of a program."""
+
+    COPY = auto()
+    MATMUL = auto()
+    PRODUCT = auto()
+    VECTOR = auto()
+    WINDOWS = auto()
+    CONVOLUTION = auto()
+
+
 class ProgramCase:
-    """A program of about `steps` random descriptors of all kinds on any words of the activation memory.
+    """A program of about `steps` random descriptors, of all kinds or of one, on any words of the activation memory.
 
     inputs : int8 (tokens, channels) by job, as the driver takes them
+    scaled : outputs of vector operations are spread over int8, so that errors in them show
     """
 
-    def __init__(self, config: CoreConfig, rng: np.random.Generator, *, steps: int) -> None:
-        self._config, self._rng = config, rng
+    def __init__(
+        self,
+        config: CoreConfig,
+        rng: np.random.Generator,
+        *,
+        steps: int,
+        only: Kind | None = None,
+        scaled: bool = False,
+    ) -> None:
+        self._config, self._rng, self._scaled = config, rng, scaled
         self._builder = ProgramBuilder(config)
         self._output: ActivationTensor | None = None  # of the matrix product before
         self.inputs: dict[str, Int8Array] = {}
         everything = ActivationTensor(word=0, tokens=config.activation_depth, channels=config.word_bytes, stride=1)
         self._load(ALL, everything)
-        kinds = [self._copy_in, self._copy_out, self._matmul, self._matmul, self._matmul]
-        if config.attention:
-            kinds += [self._product, self._product]
-        if config.vector:
-            kinds += [self._vector, self._vector, self._windows, self._windows]
-        if config.convolution:
-            kinds += [self._convolution, self._convolution]
+        chosen = {
+            Kind.COPY: [self._copy_in, self._copy_out],
+            Kind.MATMUL: [self._matmul] * 3,
+            Kind.PRODUCT: [self._product] * 2 * config.attention,
+            Kind.VECTOR: [self._vector] * 2 * config.vector,
+            Kind.WINDOWS: [self._windows] * 2 * config.vector,
+            Kind.CONVOLUTION: [self._convolution] * 2 * config.convolution,
+        }
+        kinds = [step for kind, those in chosen.items() for step in those if only in (None, kind)]
         made = 0
         for attempt in range(_TRIES):
             if made == steps:
@@ -236,7 +259,7 @@ class ProgramCase:
             if before and rng.random() < _FOLLOWS
             else self._tensor(self._tokens(), self._channels(config.word_bytes))
         )
-        operation = random_operation(rng, opcode, source.channels)
+        operation = random_operation(rng, opcode, source.channels, scaled=self._scaled)
         places = self._constants(name, operation)
         shape = source.tokens, source.channels
         target = self._tensor(*shape)
@@ -262,7 +285,7 @@ class ProgramCase:
         geometry = random_geometry(rng, opcode, largest=4)
         image = self._image(self._output, self._config.word_bytes)
         output, target, band = self._band(name, geometry, image, image.channels)
-        operation = random_window_operation(rng, opcode, image.channels, geometry)
+        operation = random_operation(rng, opcode, image.channels, geometry, scaled=self._scaled)
         parameters, table = self._constants(name, operation)
         self._builder.windows(
             operation, source=image, target=target, band=band, parameters=parameters, table=table, name=name

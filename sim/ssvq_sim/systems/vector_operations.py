@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,73 +15,111 @@ from ssvq.window_operation import WindowOperation
 from ssvq_gen.format import Opcode
 from ssvq_gen.vector_arithmetic import DEPTHWISE_KERNEL_MAX, GAIN_SHIFT_MAX, OFFSET_WIDTH, SHIFTS, WEIGHT_MAX
 
-
-def random_operation(rng: np.random.Generator, opcode: Opcode, channels: int) -> VectorOperation:
-    """Any operation of that kind, which is none on windows; extremes of its numbers are likely."""
-    has_second = opcode is Opcode.MULTIPLY or (opcode is Opcode.SUM and bool(rng.random() < 0.7))
-    scaled = has_second and opcode is Opcode.SUM
-    normalizes = opcode is Opcode.LAYERNORM
-    return VectorOperation(
-        **_any_channels(rng, opcode, channels),
-        second_multiplier=_values(rng, *_multipliers(rng), channels) if scaled else np.asarray(0),
-        second_zero_point=_number(rng, -128, 127) if has_second else 0,
-        has_second=has_second,
-        gain_shift=_values(rng, 0, GAIN_SHIFT_MAX, channels) if normalizes else np.asarray(0),
-        epsilon=_number(rng, 0, 1 << 20) if normalizes else 0,
-    )
+_REACH_SCALED = 14
+"""Bits of multipliers of scaled operations."""
+_INPUT_BITS = {Opcode.SUM: 0, Opcode.MULTIPLY: 6, Opcode.POOL: 0}
+"""Bits by which what is multiplied is wider than an output, of operations that can be scaled."""
 
 
-def random_window_operation(
-    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry
-) -> WindowOperation:
-    """The same for kinds on windows."""
-    common = {**_any_channels(rng, opcode, channels), "geometry": geometry}
-    if opcode is Opcode.POOL:
-        return WindowOperation(largest=bool(rng.integers(2)), **common)
-    weight = rng.integers(-128, 128, (channels, *geometry.kernel), dtype=np.int8)
-    return WindowOperation(weight=weight, **_reaching(rng, weight, common))
+@overload
+def random_operation(
+    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: None = None, *, scaled: bool = False
+) -> VectorOperation: ...
+@overload
+def random_operation(
+    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry, *, scaled: bool = False
+) -> WindowOperation: ...
+@overload
+def random_operation(
+    rng: np.random.Generator,
+    opcode: Opcode,
+    channels: int,
+    geometry: ConvolutionGeometry | None,
+    *,
+    scaled: bool = False,
+) -> VectorOperation | WindowOperation: ...
+def random_operation(
+    rng: np.random.Generator,
+    opcode: Opcode,
+    channels: int,
+    geometry: ConvolutionGeometry | None = None,
+    *,
+    scaled: bool = False,
+) -> VectorOperation | WindowOperation:
+    """Any operation of that kind, with those windows if it is one on windows; extremes of its numbers are likely.
 
+    scaled : its outputs are spread over int8 where that is easily done, rather than mostly 0 or clamped
+    """
 
-def _any_channels(rng: np.random.Generator, opcode: Opcode, channels: int) -> dict[str, Any]:
-    """Fields of a `ChannelOperation`."""
+    def number(low: int, high: int) -> int:
+        drawn = [int(n) for n in rng.integers(low, high + 1, 2)]
+        return int(rng.choice([low, high, *drawn]))
+
+    def values(low: int, high: int) -> npt.NDArray[np.int64]:
+        if rng.random() < 0.5:
+            return np.asarray(number(low, high))
+        return np.asarray([number(low, high) for _ in range(channels)])
+
     softmax = opcode is Opcode.SOFTMAX
-    clamps = sorted(_number(rng, -128, 127) for _ in range(2)) if rng.random() < 0.3 else [-128, 127]
+    has_second = opcode is Opcode.MULTIPLY or (opcode is Opcode.SUM and bool(rng.random() < 0.7))
+    clamps = sorted(number(-128, 127) for _ in range(2)) if rng.random() < 0.3 else [-128, 127]
     table = None
     if softmax:
         table = np.concatenate([[WEIGHT_MAX], np.sort(rng.integers(0, WEIGHT_MAX + 1, 255))[::-1]]).astype(np.int64)
     elif rng.random() < 0.4:
         table = rng.integers(-128, 128, 256)
-    return {
+    reach = 1 << int(rng.integers(6, 16))
+    common: dict[str, Any] = {
         "name": "v",
         "opcode": opcode,
         "channels": channels,
-        "multiplier": _values(rng, *_multipliers(rng), channels),
-        "offset": _values(rng, *_offsets(rng), channels) if rng.random() < 0.5 else np.asarray(0),
+        "multiplier": values(-reach, reach - 1),
+        "offset": values(*_offsets(rng)) if rng.random() < 0.5 else np.asarray(0),
         "shift": int(rng.choice(SHIFTS)),
-        "input_zero_point": 0 if softmax else _number(rng, -128, 127),
+        "input_zero_point": 0 if softmax else number(-128, 127),
         "table": table,
-        "zero_point": _number(rng, -128, 127),
+        "zero_point": number(-128, 127),
         "clamp_min": clamps[0],
         "clamp_max": clamps[1],
         "output_scale": ActivationScale(scale=1.0),
     }
+    if scaled and opcode in _INPUT_BITS:
+        common |= _scaled(rng, opcode, channels, geometry)
+    if geometry is not None:
+        common["geometry"] = geometry
+        if opcode is Opcode.POOL:
+            return WindowOperation(largest=bool(rng.integers(2)), **common)
+        weight = rng.integers(-128, 128, (channels, *geometry.kernel), dtype=np.int8)
+        return WindowOperation(weight=weight, **_reaching(rng, weight, common))
+    second = 1 << _REACH_SCALED if scaled else reach
+    return VectorOperation(
+        second_multiplier=values(-second, second - 1) if has_second and opcode is Opcode.SUM else np.asarray(0),
+        second_zero_point=number(-128, 127) if has_second else 0,
+        has_second=has_second,
+        gain_shift=values(0, GAIN_SHIFT_MAX) if opcode is Opcode.LAYERNORM else np.asarray(0),
+        epsilon=number(0, 1 << 20) if opcode is Opcode.LAYERNORM else 0,
+        **common,
+    )
 
 
-def _number(rng: np.random.Generator, low: int, high: int) -> int:
-    within = rng.integers(low, high + 1, 2)
-    return int(rng.choice(np.asarray([low, high, *within])))
-
-
-def _values(rng: np.random.Generator, low: int, high: int, channels: int) -> npt.NDArray[np.int64]:
-    """One for all channels, or one for each."""
-    if rng.random() < 0.5:
-        return np.asarray(_number(rng, low, high))
-    return np.asarray([_number(rng, low, high) for _ in range(channels)])
-
-
-def _multipliers(rng: np.random.Generator) -> tuple[int, int]:
-    reach = 1 << int(rng.integers(6, 16))
-    return -reach, reach - 1
+def _scaled(
+    rng: np.random.Generator, opcode: Opcode, channels: int, geometry: ConvolutionGeometry | None
+) -> dict[str, Any]:
+    """Multipliers, offsets and a shift with which few outputs are clamped."""
+    bits = _REACH_SCALED + _INPUT_BITS[opcode] + int(rng.integers(-1, 2))
+    if geometry is not None:
+        bits += round(math.log2(geometry.positions)) * int(rng.integers(2))
+    shift = min(SHIFTS, key=lambda n: abs(n - bits))
+    most = 1 << _REACH_SCALED
+    return {
+        "multiplier": rng.choice((-1, 1), channels) * rng.integers(most // 2, most, channels),
+        "offset": rng.integers(-(20 << shift), 20 << shift, channels),
+        "shift": shift,
+        "table": None if rng.random() < 0.7 else rng.permutation(256) - 128,
+        "clamp_min": -128,
+        "clamp_max": 127,
+        "zero_point": int(rng.integers(-20, 21)),
+    }
 
 
 def _offsets(rng: np.random.Generator) -> tuple[int, int]:
@@ -105,7 +143,7 @@ def _reaching(rng: np.random.Generator, weight: Int8Array, common: dict[str, Any
 def random_geometry(rng: np.random.Generator, opcode: Opcode, *, largest: int = 9) -> ConvolutionGeometry:
     """Windows of that kind with a kernel of at most `largest` rows and columns; most are small."""
     most = min(largest, DEPTHWISE_KERNEL_MAX if opcode is Opcode.DEPTHWISE else largest)
-    kernel = tuple(int(rng.choice(np.asarray([1, 2, 3, rng.integers(1, most + 1)]))) for _ in range(2))
+    kernel = tuple(int(rng.choice([1, 2, 3, int(rng.integers(1, most + 1))])) for _ in range(2))
     top, bottom, left, right = (int(n) for n in rng.integers(0, 4, 4))
     return ConvolutionGeometry(
         kernel=(min(kernel[0], most), min(kernel[1], most)),
@@ -119,5 +157,5 @@ def random_activations(rng: np.random.Generator, tokens: int, channels: int) -> 
     """Wide or narrow about some centre, or all equal."""
     spread = int(rng.choice([0, 1, 8, 128]))
     centre = rng.integers(-128, 128, (tokens, 1))
-    values = centre + rng.integers(-spread, spread + 1, (tokens, channels))
-    return np.asarray(np.clip(values, -128, 127), dtype=np.int8)
+    around = centre + rng.integers(-spread, spread + 1, (tokens, channels))
+    return np.asarray(np.clip(around, -128, 127), dtype=np.int8)
