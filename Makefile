@@ -59,7 +59,7 @@ formal: $(STAMP) ## prove the multiplier cells equal to what they stand for (FOR
 	@$(RUN) -m ssvq_sim.formal --output build/formal $(FORMAL_ARGS)
 
 fuzz: $(STAMP) ## give damaged files to everything that reads files, 30 CPU minutes; goes on after a break (FUZZ_ARGS=--help)
-	@$(RUN) -m ssvq_sim.fuzz --output build/fuzz $(FUZZ_ARGS)
+	@$(RUN) -m ssvq_sim.fuzz --jobs $(JOBS) --output build/fuzz $(FUZZ_ARGS)
 
 bench: check $(STAMP) ## measure matrix products and a whole DeiT-tiny against their rooflines: build/bench
 	@$(RUN) -m ssvq_sim.bench $(BENCH_ARGS)
