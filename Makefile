@@ -72,7 +72,7 @@ faults: check $(STAMP) ## inject a thousand faults of bus, host and descriptors 
 	@$(RUN) -m ssvq_sim.faults $(FAULTS_ARGS)
 
 fuzz: $(STAMP) ## give damaged files to everything that reads files, 30 CPU minutes; goes on after a break (FUZZ_ARGS=--help)
-	@$(RUN) -m ssvq_sim.fuzz --output build/fuzz $(FUZZ_ARGS)
+	@$(RUN) -m ssvq_sim.fuzz --jobs $(JOBS) --output build/fuzz $(FUZZ_ARGS)
 
 unknowns: check $(STAMP) ## run `tiny` without initial values, from random contents: build/unknowns
 	@$(RUN) -m ssvq_sim.unknowns $(UNKNOWNS_ARGS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
+from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN, ArithmeticRangeError, check_accumulator
 from ssvq_gen.config import WeightFormat
 from ssvq_gen.format import FIELD_BY_NAME
 from ssvq_gen.stream_format import NARROW_BIAS_WIDTH
@@ -34,7 +34,7 @@ class IntegerWeights(ABC):
     mantissa, exponent : int64 (N,), the multiplier of each output channel
     shared_multiplier : all channels have the same one, and the weight stream holds none
 
-    Raises CompileError when the biases or multipliers are not of that kind.
+    Raises CompileError when the biases or multipliers are not of that kind, or a sum may leave the int32 accumulator.
     """
 
     name: str
@@ -60,6 +60,20 @@ class IntegerWeights(ABC):
             self._check_narrow_biases(self.bias_shift)
         if self.shared_multiplier and not all_equal(self.mantissa, self.exponent):
             raise CompileError(self.name, "a shared multiplier needs the same mantissa and exponent in all channels")
+        self._check_accumulators()
+
+    def _check_accumulators(self) -> None:
+        """For any activations: by the shape alone where that is enough, otherwise by each channel's weights."""
+        products, biases = int(self.weight.shape[1]), np.abs(self.bias)
+        try:
+            check_accumulator(products, int(biases.max(initial=0)))
+        except ArithmeticRangeError:
+            sums = np.abs(self.weight.astype(np.int16)).sum(axis=1, dtype=np.int64)
+            n = int(np.argmax(biases - ACTIVATION_MIN * sums))
+            try:
+                check_accumulator(products, int(self.bias[n]), int(sums[n]))
+            except ArithmeticRangeError as error:
+                raise CompileError(self.name, f"output channel {n}: {error}") from error
 
     def _check_narrow_biases(self, shift: int) -> None:
         low, high = FIELD_BY_NAME["bias_shift"].bounds

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .files import write_atomically
 from .program import Job, Piece, Program, ProgramError, Region
 from .reference import ActivationScale
 
@@ -142,17 +141,8 @@ def _pair(values: Any) -> tuple[int, int]:
 
 
 def save_program(program: Program, path: Path) -> None:
-    """Write a program's file atomically: a reader sees the old file or the whole new one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(program_to_bytes(program))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write a program's file: a reader sees the old one or the whole new one. Raises OSError."""
+    write_atomically(path, program_to_bytes(program))
 
 
 def load_program(path: Path) -> Program:

@@ -144,6 +144,7 @@ def test_the_command_writes_what_it_did(tmp_path: Path, capsys: pytest.CaptureFi
     [
         (["--only", "nothing"], "a target must be one of"),
         (["--examples", "-1"], "--examples must be 0 or more, not -1"),
+        (["--jobs", "0"], "--jobs must be 1 or more, not 0"),
         (["--replay", "x"], "--replay must have one target with --only"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +183,22 @@ def test_unreadable_images_are_named(root: Path) -> None:
             ImageFolder(root, transform=EvaluationView(size=8))[4]
     with pytest.raises(DataFileError, match=r"none\.png cannot be read as an image: .*No such file"):
         read_image(root / "none.png")
+
+
+@pytest.mark.parametrize("size", ["8193 8192", "20000 20000", "1 99999999999"])
+def test_images_of_too_many_pixels_are_refused(size: str, tmp_path: Path) -> None:
+    """Before room is made for them, which a header alone asks for."""
+    (tmp_path / "large.ppm").write_bytes(f"P6 {size} 255\n".encode())
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataFileError, match=r"large\.ppm cannot be read as an image: ."):
+            read_image(tmp_path / "large.ppm")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_limit_of_pixels_is_named(tmp_path: Path) -> None:
+    (tmp_path / "large.ppm").write_bytes(b"P6 8193 8192 255\n")
+    with pytest.raises(DataFileError, match="it must be at most 67108864 pixels, not 8193 x 8192"):
+        read_image(tmp_path / "large.ppm")

@@ -48,7 +48,7 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     def fail(handle: int) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("ssvq.program_file.os.fsync", fail)
+    monkeypatch.setattr("ssvq.files.os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         save_program(replace(PROGRAM, config_digest=0), path)
     assert path.read_bytes() == DATA

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -54,6 +55,9 @@ def test_what_is_no_state_file(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(StateFileError, match="state is no whole state"):
             load_state(path)
+    path.write_bytes(safetensors.torch.save({}, metadata={"state": "[" * 5000}))
+    with pytest.raises(StateFileError, match="state is no whole state: maximum recursion depth"):
+        load_state(path)
     save_state(path, {"a": torch.zeros(3)})
     _truncate(path)
     with pytest.raises(StateFileError):

@@ -20,7 +20,7 @@ from ssvq_gen.config import ConfigError
 from .execution import Judge
 from .process import WorkerError
 from .progress_file import Done
-from .run import EXAMPLES, EXECUTIONS, SECONDS, Report, Settings, fuzz
+from .run import EXAMPLES, EXECUTIONS, JOBS, SECONDS, Report, Settings, fuzz
 from .scratch import folder as scratch_folder
 from .target import TARGET_NAMES, find_target
 
@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--examples", type=int, help=f"structured inputs, all together (default: {EXAMPLES})")
     result.add_argument("--executions", type=int, help=f"guided executions, all together (default: {EXECUTIONS})")
     result.add_argument("--seconds", type=float, help=f"or this processor time for them (default: {SECONDS:.0f})")
+    result.add_argument("--jobs", type=int, default=JOBS, help=f"readers at a time (default: {JOBS})")
     result.add_argument("--output", type=Path, default=Path("build/fuzz"), help="folder (default: build/fuzz)")
     result.add_argument("--replay", type=Path, metavar="FILE", help="read this one input of the one target of --only")
     return result
@@ -57,7 +58,10 @@ def settings_of(options: argparse.Namespace) -> Settings:
     for name in options.only or ():
         if name not in TARGET_NAMES:
             raise ConfigError(f"a target must be one of {', '.join(TARGET_NAMES)}, not {name!r}")
-    settings = Settings(output=options.output, targets=tuple(dict.fromkeys(options.only or TARGET_NAMES)))
+    if options.jobs < 1:
+        raise ConfigError(f"--jobs must be 1 or more, not {options.jobs}")
+    targets = tuple(dict.fromkeys(options.only or TARGET_NAMES))
+    settings = Settings(output=options.output, targets=targets, jobs=options.jobs)
     if options.quick:
         settings = replace(settings, examples=QUICK_EXAMPLES, seconds=QUICK_SECONDS)
     for name in ("examples", "executions", "seconds"):

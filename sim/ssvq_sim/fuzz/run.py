@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from .worker_job import Job
 EXAMPLES, EXECUTIONS, SECONDS = 20_000, 5_000_000, 1800.0
 """Of a full run, all targets together."""
 DEATHS_MAX = 5
+JOBS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,7 @@ class Settings:
     input_seconds : processor time for one input
     silence : seconds in which a worker must begin a new input
     deaths : workers of a target that may die before it is given up
+    jobs : targets at a time, each in a process
     """
 
     output: Path = Path("build/fuzz")
@@ -43,6 +46,7 @@ class Settings:
     input_seconds: float = SECONDS_MAX
     silence: float = SILENCE_MAX
     deaths: int = DEATHS_MAX
+    jobs: int = JOBS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +101,7 @@ def shares(total: int, count: int) -> list[int]:
 
 
 def fuzz(settings: Settings, on_progress: Callable[[str, Done], None] = lambda name, done: None) -> Report:
-    """Do what is not yet done, one target after the other.
+    """Do what is not yet done, `jobs` targets at a time.
 
     `on_progress` gets a target's name and what of it is done. Raises WorkerError when a target cannot be imported or
     does not read its own seeds.
@@ -108,9 +112,9 @@ def fuzz(settings: Settings, on_progress: Callable[[str, Done], None] = lambda n
         Done(examples=own, executions=guided, seconds=settings.seconds / len(names))
         for own, guided in zip(examples, executions, strict=True)
     ]
-    return Report(
-        targets=tuple(_fuzz_target(n, want, settings, on_progress) for n, want in zip(names, wanted, strict=True))
-    )
+    with ThreadPoolExecutor(settings.jobs) as pool:  # each thread waits for a process
+        reports = pool.map(lambda name, want: _fuzz_target(name, want, settings, on_progress), names, wanted)
+        return Report(targets=tuple(reports))
 
 
 def _fuzz_target(name: str, wanted: Done, settings: Settings, on_progress: Callable[[str, Done], None]) -> TargetReport:

@@ -10,7 +10,7 @@ from typing import Any
 TARGETS_PACKAGE = "ssvq_sim.fuzz.targets"
 TARGET_NAMES = (
     *("container", "program", "network", "config", "recipe", "onnx", "npy", "arrays", "checkpoint", "state", "record"),
-    *("outcomes", "idx"),
+    *("outcomes", "idx", "image"),
 )
 """Of `TARGETS_PACKAGE`, each a module that has a `TARGET`. They are not imported before they are instrumented."""
 

@@ -18,6 +18,8 @@ from ssvq.data.errors import DataFileError
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of red, green and blue in ImageNet, in units of the brightest pixel."""
 CROP_TRIES = 10
+PIXELS_MAX = 1 << 26
+"""Of an image file, as a square of 8192 has."""
 
 Transform = Callable[[Image.Image, random.Random], Tensor]
 """An RGB image to float32 (3, S, S), with all chance from the given source."""
@@ -27,14 +29,20 @@ def read_image(path: Path) -> Image.Image:
     """An image file as RGB, decoded.
 
     Raises:
-        DataFileError: the file cannot be read as an image.
+        DataFileError: the file cannot be read as an image, or has more than `PIXELS_MAX` pixels.
     """
     try:
         with Image.open(path) as image:
+            if image.width * image.height > PIXELS_MAX:  # a short file can have any number of one colour
+                size = f"{image.width} x {image.height}"
+                raise DataFileError(
+                    f"{path} cannot be read as an image: it must be at most {PIXELS_MAX} pixels, not {size}"
+                )
             return image.convert("RGB")
-    # Pillow's decoders raise the latter two on malformed files
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataFileError(f"{path} cannot be read as an image: {error}") from error
+    except DataFileError:
+        raise
+    except Exception as error:  # Pillow's decoders raise anything on malformed files
+        raise DataFileError(f"{path} cannot be read as an image: {error or type(error).__name__}") from error
 
 
 def normalised(image: Image.Image, *, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Tensor:

@@ -50,7 +50,7 @@ def load_state(path: Path) -> dict[str, Any]:
             text = (file.metadata() or {}).get(STATE_KEY, "")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
         state = _with_tensors(json.loads(text), tensors)
-    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RecursionError, safetensors.SafetensorError) as error:
         raise StateFileError(f"{path} is no whole state: {error}") from error
     if not isinstance(state, dict):
         raise StateFileError(f"{path} is no whole state: it must be a table, not {type(state).__name__}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from ssvq.driver.errors import CounterMismatch
 from ssvq.driver.profile import Profile, check_profile
 from ssvq.files import write_atomically
 from ssvq.network.errors import ReportError
+from ssvq.network.files.annotations import is_of, text_of
 from ssvq.program import Program
 from ssvq_gen.config import CoreConfig
 
@@ -136,7 +138,7 @@ class RunRecord:
         if (version := values.pop("version", None)) != VERSION:
             raise ReportError("run", f"its version must be {VERSION}, not {version!r}")
         try:
-            return cls(
+            record = cls(
                 **{
                     **values,
                     "config": CoreConfig.from_dict(values["config"]),
@@ -148,6 +150,12 @@ class RunRecord:
             raise
         except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise ReportError("run", f"it is malformed: {error!r}") from error
+        for part in record.parts:
+            _require_types(f"part {part.name!r:.80}", part)
+            for row in () if part.profile is None else part.profile.rows:
+                _require_types(f"profile of part {part.name!r:.80}", row)
+        _require_types("run", record)
+        return record
 
     def save(self, path: Path) -> None:
         """Write its file. Raises OSError."""
@@ -172,6 +180,13 @@ def program_digest(program: Program) -> str:
 def same_core(one: CoreConfig, other: CoreConfig) -> bool:
     """They differ in names and `profile_depth` at most, and take the same programs."""
     return one == other.replace(name=one.name, profile_depth=one.profile_depth)
+
+
+def _require_types(where: str, value: object) -> None:
+    """Raises ReportError unless all fields of a dataclass have the types of their annotations."""
+    for name, hint in typing.get_type_hints(type(value)).items():
+        if not is_of(found := getattr(value, name), hint):
+            raise ReportError(where, f"{name} must be {text_of(hint)}, not {found!r:.80}")
 
 
 def _part(values: Mapping[str, Any]) -> PartRun:
