@@ -9,6 +9,7 @@ from .axi_read import read_proofs
 from .axi_write import write_proofs
 from .column import column_proofs
 from .decode import decode_proofs
+from .jobs import job_proofs
 from .packing import packing_proofs
 from .proof import Proof
 from .requantize import requantizer_proofs
@@ -32,6 +33,7 @@ def all_proofs() -> list[Proof]:
         *decode_proofs(),
         *column_proofs(),
         *requantizer_proofs(),
+        *job_proofs(),
         *row_proofs(_TINY.replace(target=ECP5)),
         *packing_proofs(_TINY.replace(target="xc7", packed_macs=True), ACTIVATIONS),
         *packing_proofs(_EDGE.replace(target="xcup", packed_macs=True), ACTIVATIONS),
