@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from amaranth.back import rtlil
+from amaranth.lib import wiring
 
 from ssvq_gen.files import write_whole
 
@@ -33,7 +34,8 @@ def files_of(proof: Proof) -> dict[str, str]:
     """Texts that the script of a proof reads, by file name."""
     component = proof.build()
     ports = [getattr(component, name) for name in proof.probes]
-    return {f"{TOP}.il": rtlil.convert(component, name=TOP, ports=ports), **proof.models}
+    own = None if isinstance(component, wiring.Component) else ports  # ports of a signature are there by themselves
+    return {f"{TOP}.il": rtlil.convert(component, name=TOP, ports=own), **proof.models}
 
 
 def write_files(files: dict[str, str], folder: Path) -> None:

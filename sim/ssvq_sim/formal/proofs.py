@@ -7,8 +7,12 @@ from .axi_credit import credit_proofs
 from .axi_lite import lite_proofs
 from .axi_read import read_proofs
 from .axi_write import write_proofs
+from .column import column_proofs
+from .decode import decode_proofs
+from .jobs import job_proofs
 from .packing import packing_proofs
 from .proof import Proof
+from .requantize import requantizer_proofs
 from .row import row_proofs
 from .streams import stream_proofs
 
@@ -18,7 +22,7 @@ _TINY, _EDGE = PRESETS["tiny"], PRESETS["edge"]
 
 
 def all_proofs() -> list[Proof]:
-    """Proofs of streams, of the bus, of the rows for ECP5 and of the packed arrays for Xilinx 7 and UltraScale+."""
+    """Proofs of streams, the bus, arithmetic, jobs, rows for ECP5, and packed arrays for Xilinx 7 and UltraScale+."""
     return [
         *stream_proofs(),
         *burst_proofs(),
@@ -26,6 +30,10 @@ def all_proofs() -> list[Proof]:
         *read_proofs(),
         *write_proofs(),
         *lite_proofs(),
+        *decode_proofs(),
+        *column_proofs(),
+        *requantizer_proofs(),
+        *job_proofs(),
         *row_proofs(_TINY.replace(target=ECP5)),
         *packing_proofs(_TINY.replace(target="xc7", packed_macs=True), ACTIVATIONS),
         *packing_proofs(_EDGE.replace(target="xcup", packed_macs=True), ACTIVATIONS),

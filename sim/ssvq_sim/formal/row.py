@@ -46,7 +46,7 @@ class ProductEquivalence(Elaboratable):
         return m
 
 
-class _RowOfAnyProducts(MacRow):
+class RowOfAnyProducts(MacRow):
     """The generic row with `any_products` in place of its products."""
 
     def __init__(self, *, config: CoreConfig, any_products: Signal) -> None:
@@ -82,7 +82,7 @@ class RowEquivalence(Elaboratable):
         m = Module()
         cols = self._config.cols
         any_products = any_in_every_cycle(m, LANE * cols)
-        m.submodules.generic = generic = _RowOfAnyProducts(config=self._config, any_products=any_products)
+        m.submodules.generic = generic = RowOfAnyProducts(config=self._config, any_products=any_products)
         m.submodules.ecp5 = ecp5 = Ecp5MacRow(config=self._config)
         enable, swap, enters = (any_in_every_cycle(m, 1) for _ in range(3))
         activation = any_in_every_cycle(m, signed(8))
