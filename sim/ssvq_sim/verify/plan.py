@@ -28,10 +28,12 @@ class Promise:
 
 
 def _formal(*patterns: str) -> Callable[[Found], str]:
-    """Of proofs whose names begin with one of the patterns."""
+    """Of proofs whose names begin with one of the patterns. Raises KeyError when none of them ran."""
 
     def result(found: Found) -> str:
         proofs = [proof for proof in found["formal"] if proof["name"].startswith(patterns)]
+        if not proofs:
+            raise KeyError("formal")
         return f"{sum(proof['status'] == 'proved' for proof in proofs)} of {len(proofs)} proved"
 
     return result
