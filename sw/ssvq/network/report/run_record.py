@@ -149,7 +149,7 @@ class RunRecord:
             )
         except ReportError:
             raise
-        except (TypeError, KeyError, AttributeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise ReportError("run", f"it is malformed: {error!r}") from error
         for part in record.parts:
             _require_types(f"part {part.name!r:.80}", part)
