@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,17 @@ def test_the_real_set() -> None:
     assert pixels.mean() == pytest.approx(0, abs=0.01)
     assert pixels.std() == pytest.approx(1, abs=0.01)
     assert pixels.min() == pytest.approx(BLACK)
+
+
+def test_a_short_file_is_not_decompressed_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ssvq.data.idx.BYTES_MAX", 1 << 20)
+    path = tmp_path / "large.gz"
+    path.write_bytes(idx((64 << 20,), bytes(64 << 20)))
+    assert path.stat().st_size < 1 << 17
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataFileError, match=r"large\.gz must have at most 1048576 bytes when it is decompressed"):
+            read_idx(path, dimensions=1)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()

@@ -55,6 +55,14 @@ BROKEN: list[tuple[Callable[[str], str], str]] = [
     (changed(lambda v: v["parts"][0]["profile"]["tail"].update(LOAD_CYCLES=1)), r"the profile adds up to \d+"),
     (changed(lambda v: v["parts"][0]["profile"]["rows"][0].update(opcode=99)), "it is malformed: ValueError"),
     (changed(lambda v: v["parts"][0]["profile"]["rows"][0].pop("begin")), "it is malformed: TypeError"),
+    (
+        changed(lambda v: v["parts"][0]["profile"]["tail"].pop("ARRAY_CYCLES")),
+        "cycles must be by ARRAY_CYCLES, .*, not",
+    ),
+    (
+        changed(lambda v: v["parts"][0]["profile"]["tail"].update(LOAD_CYCLES=10**400, ARRAY_CYCLES=0.5)),
+        "it is malformed: OverflowError",
+    ),
     (changed(lambda v: v.update(latency="abc")), "latency must be int, not 'abc'"),
     (changed(lambda v: v.update(network=[1])), r"network must be str, not \[1\]"),
     (changed(lambda v: v.update(metrics={"cosine": "high"})), "metrics must be .*, not"),

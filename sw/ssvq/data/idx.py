@@ -14,6 +14,9 @@ from ssvq.data.errors import DataFileError
 
 _UNSIGNED_BYTE = 8
 _WORD = 4
+_PIECE_BYTES = 1 << 20
+BYTES_MAX = 1 << 28
+"""Of a decompressed file, of which a short file can promise any number; five times those of Fashion-MNIST's largest."""
 
 
 def read_idx(path: Path, *, dimensions: int) -> Tensor:
@@ -24,10 +27,11 @@ def read_idx(path: Path, *, dimensions: int) -> Tensor:
         dimensions: how many the array must have.
 
     Raises:
-        DataFileError: the file cannot be read, is not of this format or length, or has another number of dimensions.
+        DataFileError: the file cannot be read, is not of this format or length, has another number of dimensions, or is
+            longer than `BYTES_MAX`.
     """
     try:
-        content = gzip.decompress(path.read_bytes())
+        content = _decompressed(path)
     except (OSError, EOFError, zlib.error) as error:
         raise DataFileError(f"{path} cannot be read as gzip: {error}") from error
     header = (1 + dimensions) * _WORD
@@ -42,3 +46,14 @@ def read_idx(path: Path, *, dimensions: int) -> Tensor:
         raise DataFileError(f"{path} must have {expected} bytes for the shape {shape}, not {len(content)}")
     # a copy, since the bytes are read-only
     return torch.frombuffer(bytearray(content), dtype=torch.uint8)[header:].reshape(shape)
+
+
+def _decompressed(path: Path) -> bytes:
+    """In pieces, as a read makes room for all that it may be given. Raises DataFileError beyond `BYTES_MAX`."""
+    content = bytearray()
+    with gzip.open(path) as file:
+        while piece := file.read(_PIECE_BYTES):
+            content += piece
+            if len(content) > BYTES_MAX:
+                raise DataFileError(f"{path} must have at most {BYTES_MAX} bytes when it is decompressed")
+    return bytes(content)

@@ -18,6 +18,7 @@ from ssvq.network.errors import ReportError
 from ssvq.network.files.annotations import is_of, text_of
 from ssvq.program import Program
 from ssvq_gen.config import CoreConfig
+from ssvq_gen.profile import PROFILE_CLASSES
 
 KIND, VERSION = "ssvq-run", 1
 SIMULATION, REFERENCE = "sim", "reference"
@@ -148,12 +149,12 @@ class RunRecord:
             )
         except ReportError:
             raise
-        except (TypeError, KeyError, AttributeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise ReportError("run", f"it is malformed: {error!r}") from error
         for part in record.parts:
             _require_types(f"part {part.name!r:.80}", part)
-            for row in () if part.profile is None else part.profile.rows:
-                _require_types(f"profile of part {part.name!r:.80}", row)
+            if part.profile is not None:
+                _require_profile(f"profile of part {part.name!r:.80}", part.profile)
         _require_types("run", record)
         return record
 
@@ -187,6 +188,15 @@ def _require_types(where: str, value: object) -> None:
     for name, hint in typing.get_type_hints(type(value)).items():
         if not is_of(found := getattr(value, name), hint):
             raise ReportError(where, f"{name} must be {text_of(hint)}, not {found!r:.80}")
+
+
+def _require_profile(where: str, profile: Profile) -> None:
+    """Raises ReportError where a row has other types, or cycles are not by the classes that there are."""
+    for row in profile.rows:
+        _require_types(where, row)
+    for classes in (*(row.classes for row in profile.rows if row.is_matrix), profile.tail):
+        if set(classes) != set(PROFILE_CLASSES):
+            raise ReportError(where, f"cycles must be by {', '.join(PROFILE_CLASSES)}, not {', '.join(classes)!r:.80}")
 
 
 def _part(values: Mapping[str, Any]) -> PartRun:
