@@ -17,7 +17,11 @@ class KeptVerdicts:
         self._kept: dict[str, Verdict] = {}
         self._last: dict[str, str | None] = {}
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            text = path.read_text(encoding="utf-8")
+            if not text.endswith("\n"):  # the next line must not go on with half of one
+                with path.open("a", encoding="utf-8") as file:
+                    file.write("\n")
+            for line in text.splitlines():
                 try:
                     data = json.loads(line)
                     key, mutation = data.pop("key"), data.pop("mutation")

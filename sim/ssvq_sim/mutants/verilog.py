@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def read_script(top: str, source: str = SOURCE_FILE) -> str:
     return _READ.format(top=top, source=source)
 
 
+_SPARE = 2
+"""So many times as many mutants are drawn as are kept, for those that turn out to be none."""
+_SELECTED = re.compile(rf"^  assign (\S+) = {SELECTOR} == \d+'h([0-9a-f]+);$", re.MULTILINE)
+_CHOICE = re.compile(r"^  assign \S+(?: \[\d+\])? = (\S+) \? (.+?) : (.+?);$", re.MULTILINE)
 _ALL_CELLS = "c:* t:$meminit* %d"
 _NOT_INITIAL_WORDS = "t:$meminit* %n %i"
 
@@ -90,7 +95,7 @@ def mutated_verilog(
 
     Raises ToolError, and ValueError for a count that is too small for the modules.
     """
-    settings = json.dumps([top, count, seed, least, _READ, _ALL_CELLS, _NOT_INITIAL_WORDS])
+    settings = json.dumps([top, count, seed, least, _READ, _ALL_CELLS, _NOT_INITIAL_WORDS, _SPARE])
     key = content_key({"source": source.read_bytes(), "settings": settings, "yosys": find_yosys().version})
 
     def make(folder: Path) -> None:
@@ -99,7 +104,10 @@ def mutated_verilog(
         names = (folder / _CELLS).read_text(encoding="utf-8").split()
         sizes = Counter(module_of(top, name.partition("/")[2]) for name in names if "/" in name)
         parts = shares(dict(sorted(sizes.items())), count, least)
-        lines = _lists(folder, top, parts, seed)
+        drawn = _lists(folder, top, {name: _SPARE * part for name, part in parts.items()}, seed)
+        _apply(folder, top, [Mutation.parse(line) for line in drawn])
+        void = void_mutants((folder / _MUTATED).read_text(encoding="utf-8"))
+        lines = _first_of_each([line for number, line in enumerate(drawn, start=1) if number not in void], parts)
         (folder / _LISTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         _apply(folder, top, [Mutation.parse(line) for line in lines])
 
@@ -110,6 +118,25 @@ def mutated_verilog(
         source=folder / SOURCE_FILE,
         mutations=tuple(Mutation.parse(line) for line in lines),
     )
+
+
+def void_mutants(verilog: str) -> set[int]:
+    """Numbers of those mutants that are none: a constant is replaced by itself, or a value that does not matter."""
+    numbers = {match[1]: int(match[2], 16) for match in _SELECTED.finditer(verilog)}
+    choices = (match for match in _CHOICE.finditer(verilog) if match[1] in numbers)
+    return {numbers[match[1]] for match in choices if match[3] in (match[2], "1'hx")}
+
+
+def _first_of_each(lines: Sequence[str], parts: Mapping[str, int]) -> list[str]:
+    """As many lines of each module as its part, in their order."""
+    taken: Counter[str] = Counter()
+    result = []
+    for line in lines:
+        module = Mutation.parse(line).module
+        taken[module] += 1
+        if taken[module] <= parts[module]:
+            result.append(line)
+    return result
 
 
 def _lists(folder: Path, top: str, parts: Mapping[str, int], seed: int) -> list[str]:
