@@ -44,20 +44,31 @@ def write_files(files: dict[str, str], folder: Path) -> None:
         write_whole(folder / name, text)
 
 
+def read_script(proof: Proof) -> list[str]:
+    """Commands that read the files."""
+    models = [f"read_verilog -defer {name}" for name in proof.models]
+    return [*models, f"read_rtlil {TOP}.il", f"hierarchy -check -top {TOP}", "proc"]
+
+
+def apart_script(proof: Proof) -> list[str]:
+    """Commands that read the files and leave two flat modules: the subject, and the properties around it."""
+    subject = f"{TOP}.{proof.subject}"
+    keep = "setattr -mod -{} {}"
+    apart = [keep.format("set keep_hierarchy 1", subject), "flatten", keep.format("unset keep_hierarchy", subject)]
+    return [*read_script(proof), *apart]
+
+
 def design_script(proof: Proof, transform: Sequence[str] = ()) -> list[str]:
-    """Commands that read the files, flatten them and connect probes and cuts; `transform` changes the subject before,
-    which is a flat module of its own then. An error of `connect` means a probe whose path is not there."""
+    """Commands that read the files, flatten them and connect probes and cuts; `transform` changes the subject before.
+
+    Its commands find the modules of `apart_script`. An error of `connect` means a probe whose path is not there.
+    """
     # Probes come out of Amaranth as inputs.
     probes = [f"delete -input {' '.join(f'w:{name}' for name in proof.probes)}"] if proof.probes else []
     probes += [f"connect -nounset -set {name} {path}" for name, path in proof.probes.items()]
-    subject = f"{TOP}.{proof.subject}" if proof.subject else TOP
-    changed = [f"cd {subject}", "flatten", "cd ..", *transform] if transform else []
     return [
-        *(f"read_verilog -defer {name}" for name in proof.models),
-        f"read_rtlil {TOP}.il",
-        f"hierarchy -check -top {TOP}",
-        "proc",
-        *changed,
+        *(apart_script(proof) if transform else read_script(proof)),
+        *transform,
         "flatten",
         f"cd {TOP}",
         *(line.format(path) for path in proof.cuts for line in _CUT),

@@ -37,7 +37,7 @@ smtbmc yices
 [files]
 {files}
 """
-_PDR_LOG = "pdr.log"
+_ABC_LOG = "abc.log"
 # ABC runs on a network of its own; what is read back in the end is what Yosys gave it.
 _ABC_INPUT = "module top(input a, input b, output y); assign y = a & b; endmodule\n"
 _ABC_OUTPUT = """\
@@ -102,30 +102,33 @@ def _sby(proof: Proof, folder: Path, transform: Sequence[str], seconds: int) -> 
 
 def _pdr(proof: Proof, folder: Path, transform: Sequence[str], seconds: int) -> tuple[Status, int, str]:
     write_whole(folder / "alive.v", ALIVE)
-    run_yosys("\n".join(alive_script(proof, transform)), cwd=folder)
-    if run_abc(f"bmc3 -F {ALIVE_CYCLES + 1} -L {_PDR_LOG} -T {seconds}", folder)[0] is not Status.FAILED:
+    alive = run_abc(alive_script(proof, transform), f"bmc3 -F {ALIVE_CYCLES + 1}", folder, seconds)
+    if alive[0] is not Status.FAILED:
         raise ToolError(f"the assumptions of {proof.name} cannot all hold for {ALIVE_CYCLES} cycles: it says nothing")
-    run_yosys("\n".join(aiger_script(proof, transform)), cwd=folder)
-    status, depth, log = run_abc(f"pdr -L {_PDR_LOG} -T {seconds}", folder)
+    status, depth, log = run_abc(aiger_script(proof, transform), "pdr", folder, seconds)
     if status is Status.FAILED:  # sby names the property, and writes a trace with the names of signals
         shown = replace(proof, method=Method.BOUNDED, depth=int(log.split()[4]) + 2)
         log = _sby(shown, folder, transform, seconds)[2]
     return status, depth, log
 
 
-def run_abc(command: str, folder: Path) -> tuple[Status, int, str]:
-    """Run a model checker of ABC with `-L pdr.log` on the AIGER file in `folder`: result, frames, and its line."""
-    log = folder / _PDR_LOG
+def run_abc(script: Sequence[str], command: str, folder: Path, seconds: int) -> tuple[Status, int, str]:
+    """Run a Yosys script that writes an AIGER file, and a model checker of ABC on that: result, frames, and its line.
+
+    A bounded one that finds nothing is UNKNOWN. Raises ToolError when ABC says nothing.
+    """
+    log = folder / _ABC_LOG
     log.unlink(missing_ok=True)
     write_whole(folder / "abc.v", _ABC_INPUT)
     write_whole(folder / "abc.blif", _ABC_OUTPUT)
-    script = f"read_aiger {MODEL}.aig; fold; strash; {command}; read_blif abc.blif; strash"
-    run_yosys(f'read_verilog abc.v; prep -top top; techmap; abc -script "+{script}"', cwd=folder)
+    abc = f"read_aiger {MODEL}.aig; fold; strash; {command} -L {_ABC_LOG} -T {seconds}; read_blif abc.blif; strash"
+    load = ["design -reset", "read_verilog abc.v", "prep -top top", "techmap"]
+    run_yosys("\n".join([*script, *load, f'abc -script "+{abc}"']), cwd=folder)
     line = log.read_text(encoding="utf-8").strip() if log.is_file() else ""
     words = line.split()
     statuses = {"snl_UNSAT": Status.PROVED, "snl_SAT": Status.FAILED, "snl_UNK": Status.UNKNOWN}
     if len(words) < 2 or words[0] not in statuses:
-        raise ToolError(f"ABC said {line!r} and neither of {', '.join(statuses)}: see {folder}")
+        raise ToolError(f"ABC said {line!r} and none of {', '.join(statuses)}: see {folder}")
     return statuses[words[0]], int(words[1]), line
 
 

@@ -223,8 +223,8 @@ def job_proofs() -> list[Proof]:
         Proof(
             name="job_executor",
             claim="a descriptor is begun in bounded time when the engines are fair, whatever it waits for, and a job "
-            "whose last one has begun ends in bounded time, once, nothing open; an engine has at most two commands; "
-            "a descriptor that cannot be run is reported when all before it are complete, and nothing after it begins",
+            "whose last one has begun ends in bounded time, once, with nothing open; an engine has two commands at "
+            "most; a descriptor that cannot be run is reported when all before it are complete, and no other begins",
             build=partial(Executing, tiny),
             method=Method.PDR,
         ),

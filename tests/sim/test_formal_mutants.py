@@ -1,0 +1,70 @@
+"""Mutants are drawn from the component, refused by good properties and not by weak ones, and not run twice."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Assert, Elaboratable, Module
+
+from ssvq_gen.toolbox import ToolError
+from ssvq_rtl.axi_lite import AxiLiteSlave
+from ssvq_sim.formal import mutants
+from ssvq_sim.formal.axi_lite import lite_proofs
+from ssvq_sim.formal.mutants import RESULTS, Fate, mutable, run_mutants
+from ssvq_sim.formal.proof import Proof, any_in_every_cycle
+from ssvq_sim.formal.proofs import all_proofs
+from ssvq_sim.formal.rules import never_reset
+
+
+class Weak(Elaboratable):
+    """Says of the registers' bus only that data that is written is held."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.dut = dut = AxiLiteSlave()
+        never_reset(m)
+        for name in ("awvalid", "wvalid", "bready"):
+            m.d.comb += getattr(dut.axi, name).eq(any_in_every_cycle(m, 1, name))
+        m.d.comb += Assert(~dut.bus.write_en | ~dut.axi.wready)
+        return m
+
+
+LITE = lite_proofs()[0]
+WEAK = replace(LITE, name="weak", build=Weak)
+
+
+def fates(proof: Proof, folder: Path, count: int) -> list[Fate]:
+    return [mutant.fate for mutant in run_mutants([proof], folder, count=count, seed=1)]
+
+
+def test_good_properties_refuse_mutants_and_results_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run_mutants([LITE], tmp_path, count=4, seed=1)
+    counted = [mutant for mutant in first if mutant.fate is not Fate.OUTSIDE]
+    assert len(counted) == 4
+    assert {mutant.fate for mutant in counted} == {Fate.KILLED}
+    assert all("-module top.dut " in mutant.mutation for mutant in first)
+    assert json.loads((tmp_path / RESULTS).read_text()) == {
+        "run": 4, "killed": 4, "outside": len(first) - 4, "survivors": [],
+    }  # fmt: skip
+
+    def none(*args: object) -> None:
+        raise ToolError("asked again")
+
+    monkeypatch.setattr(mutants, "fate_of", none)
+    assert run_mutants([LITE], tmp_path, count=4, seed=1) == first
+    with pytest.raises(ToolError, match="asked again"):
+        run_mutants([LITE], tmp_path, count=4, seed=2)
+
+
+def test_weak_properties_do_not(tmp_path: Path) -> None:
+    found = fates(WEAK, tmp_path, 3)
+    assert Fate.OUTSIDE in found or Fate.SURVIVED in found
+    data = json.loads((tmp_path / RESULTS).read_text())
+    assert data["run"] == data["killed"] + len(data["survivors"])
+
+
+def test_every_part_can_be_asked_about() -> None:
+    names = {proof.name for proof in mutable(all_proofs())}
+    assert {"axi_read", "axi_write", "axi_lite", "job_executor", "converter_32_64", "requantize_rounding"} <= names
+    assert "requantize_product" not in names
