@@ -51,7 +51,7 @@ PARTS = (
     Part(
         name="mutants",
         module="ssvq_sim.mutants",
-        quick_arguments=("--count", "60"),
+        quick_arguments=("--only", "axil", "--only", "control"),
         result="mutants.json",
         summarize=_mutants,
     ),
