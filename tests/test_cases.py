@@ -20,6 +20,9 @@ def test_one(a): pass
 @pytest.mark.parametrize("seed", range(9))
 def test_seeds(seed): pass
 
+@pytest.mark.parametrize("config", range(7))
+def test_configs(config): pass
+
 def test_none(): pass
 """
 
@@ -27,10 +30,11 @@ def test_none(): pass
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), "13 passed, 14 deselected"),
-        (("--every-case",), "27 passed"),
-        (("-k", "test_two and 2-x"), "4 passed, 23 deselected"),
+        ((), "16 passed, 18 deselected"),
+        (("--every-case",), "34 passed"),
+        (("-k", "test_two and 2-x"), "4 passed, 30 deselected"),
         (("test_subject.py::test_two[0-x-3]",), "1 passed"),
+        (("-k", "test_configs"), "3 passed, 31 deselected"),
     ],
 )
 def test_cases(tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
