@@ -18,7 +18,7 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog dist fusesoc regs-html cosim formal bench networks accuracy accuracy-quick waves \
+.PHONY: help check setup verilog dist fusesoc regs-html cosim formal formal-mutants bench networks accuracy accuracy-quick waves \
 	test test-long test-large lint synth synth-limits pnr datasheet docs format clean
 
 help: ## show the targets
@@ -55,8 +55,11 @@ cosim: check $(STAMP) ## run real layers of real networks on the simulated core 
 	@$(RUN) -m ssvq_gen $(CONFIG) --output build
 	@$(RUN) -m ssvq_sim.cosim --config $(CONFIG)
 
-formal: $(STAMP) ## prove the multiplier cells equal to what they stand for (FORMAL_ARGS="--help" for more)
+formal: $(STAMP) ## prove properties of streams, buses, arithmetic, jobs and cells (FORMAL_ARGS="--help" for more)
 	@$(RUN) -m ssvq_sim.formal --output build/formal $(FORMAL_ARGS)
+
+formal-mutants: $(STAMP) ## change the hardware at random, and see the proofs refuse it (MUTANTS_ARGS="--help" for more)
+	@$(RUN) -m ssvq_sim.formal.mutants --output build/formal $(MUTANTS_ARGS)
 
 bench: check $(STAMP) ## measure matrix products and a whole DeiT-tiny against their rooflines: build/bench
 	@$(RUN) -m ssvq_sim.bench $(BENCH_ARGS)
