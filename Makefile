@@ -18,7 +18,7 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog dist fusesoc regs-html cosim verify verify-quick formal systems faults unknowns coverage mutants fuzz \
+.PHONY: help check setup verilog dist fusesoc regs-html cosim verify verify-quick formal formal-mutants systems faults unknowns coverage mutants fuzz \
 	bench networks accuracy accuracy-quick waves \
 	test test-long test-large lint synth synth-limits pnr datasheet docs format clean
 
@@ -62,8 +62,11 @@ verify: check $(STAMP) ## all of the following, side by side, an hour; goes on a
 verify-quick: check $(STAMP) ## a little of each, minutes: build/verify/quick
 	@$(RUN) -m ssvq_sim.verify --quick $(VERIFY_ARGS)
 
-formal: $(STAMP) ## prove properties of the hardware (FORMAL_ARGS="--help" for more)
+formal: $(STAMP) ## prove properties of streams, buses, arithmetic, jobs and cells (FORMAL_ARGS="--help" for more)
 	@$(RUN) -m ssvq_sim.formal --output build/formal $(FORMAL_ARGS)
+
+formal-mutants: $(STAMP) ## change what is proved in 300 places, and count what the proofs refuse (FORMAL_MUTANTS_ARGS="--help")
+	@$(RUN) -m ssvq_sim.formal.mutants --output build/formal $(FORMAL_MUTANTS_ARGS)
 
 systems: check $(STAMP) ## run random programs on 40 random cores, and lint these: build/systems (SYSTEMS_ARGS="--help")
 	@$(RUN) -m ssvq_sim.systems $(SYSTEMS_ARGS)

@@ -1,1 +1,1 @@
-"""What is proved of the hardware rather than tried, with Yosys, sby and the solver Yices."""
+"""What is proved of the hardware rather than tried, with Yosys, sby, the solver Yices, and ABC."""

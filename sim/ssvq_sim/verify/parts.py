@@ -77,6 +77,13 @@ PARTS = (
         summarize=_formal,
     ),
     Part(
+        name="formal_mutants",
+        module="ssvq_sim.formal.mutants",
+        in_quick=False,
+        result="formal_mutants.json",
+        summarize=_formal_mutants,
+    ),
+    Part(
         name="faults",
         module="ssvq_sim.faults",
         quick_arguments=("--only", "bus errors", "--only", "weights"),
