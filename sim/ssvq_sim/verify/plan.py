@@ -111,13 +111,13 @@ PLAN = (
         promise="Decoding, requantizing and multiplying are what their Python definitions say",
         check="proofs for all inputs, or by parts",
         where="`make formal`; `tests/rtl`",
-        result=_formal("decode", "requantizer", "column", "ecp5", "xc7", "xcup"),
+        result=_formal("decode", "requantize", "mac", "ecp5", "xc7", "xcup"),
     ),
     Promise(
         promise="A job ends: in idle, and in the initial state after an error and a clear",
         check="proofs of job control; the watchdog in every simulation",
         where="`make formal`",
-        result=_formal("job", "control", "dispatch", "sequencer"),
+        result=_formal("job"),
     ),
     Promise(
         promise="Every fault is reported with code, descriptor and address within 4 cycles, no burst follows, nothing "
