@@ -43,8 +43,7 @@ _WATCHDOG_CYCLES = 2_500
 _POLLS_MAX = 400
 _ORDER = ("loads_open", "stores_open", "matmuls_open", "vectors_open", "early_tiles")
 """Fields that speak of other descriptors, of which there are none."""
-_NOT_CHANGED = (*_ORDER, "opcode", "dram_bytes")
-"""Of a wrong length the model has another opinion than the core, which calls it an address out of range."""
+_NOT_CHANGED = (*_ORDER, "opcode")
 _DONE, _ERROR = (REGISTER_BY_NAME["STATUS"].bit(name) for name in ("DONE", "ERROR"))
 _START = REGISTER_BY_NAME["CONTROL"].bit("START")
 

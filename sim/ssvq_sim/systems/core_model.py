@@ -89,18 +89,18 @@ class CoreModel:
             self._vector(d, index)
             return
         start, stop = d["dram_offset"], d["dram_offset"] + d["dram_bytes"]
-        is_cached = d["opcode"] in STREAM_OPCODES and d["residency"] == Residency.REUSE
-        if start % DRAM_ALIGNMENT or (stop > memory.size and not is_cached):
+        has_stream = d["opcode"] in STREAM_OPCODES
+        unit = self.config.stream_alignment if has_stream else self.config.word_bytes
+        is_cached = has_stream and d["residency"] == Residency.REUSE
+        if start % DRAM_ALIGNMENT or d["dram_bytes"] % unit or (stop > memory.size and not is_cached):
             raise CoreFault(ErrorCode.DRAM_RANGE, index, start)
-        if d["opcode"] in STREAM_OPCODES:
+        if has_stream:
             self._stream_product(self._stream(memory[start:stop], d, index), d, index)
             return
         if is_product:
             self._product(d, index)
             return
         word = d["destination" if d["opcode"] == Opcode.LOAD else "source"]
-        if d["dram_bytes"] % self.config.word_bytes:
-            raise CoreFault(ErrorCode.BAD_DESCRIPTOR, index)
         words = self._words(word, d["dram_bytes"] // self.config.word_bytes, index)
         if d["opcode"] == Opcode.LOAD:
             words[:] = memory[start:stop].view(np.int8).reshape(words.shape)
