@@ -1,4 +1,4 @@
-"""What runs while coverage is counted: the scenarios of the mutants, all faults that come in a job, random systems."""
+"""What runs while coverage is counted: the scenarios of the mutants, rare corners, all faults in jobs, random systems."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..mutants.scenario import JobScenario, Scenario
 from ..mutants.workload import workload as of_mutants
 from ..systems.batch import random_systems
 from ..systems.outcome import Beats, problems_of
+from .corners import corners
 
 SEED = 1
 CASES, PROGRAMS = 60, 20
@@ -23,6 +24,7 @@ CASES, PROGRAMS = 60, 20
 def workload(config: CoreConfig) -> Iterator[Scenario]:
     """The scenarios, in their order."""
     yield from of_mutants(config)
+    yield from corners(config)
     for group, make in injections(SEED).items():
         for fault in make():
             yield _of_fault(group, fault)
