@@ -8,12 +8,14 @@ from functools import partial
 
 import numpy as np
 
+from ssvq.compile import compile_layers
 from ssvq_gen.config import CoreConfig
 
 from ..behaviour import CHANNELS, MEMORY_BASE_DEFAULT, Behaviour, SimulationJob
 from ..systems.error_cases import GROUPS, ErrorCase
 from ..systems.error_outcome import problems_of_error
 from ..systems.host_scenes import SCENES, clear_while_draining
+from ..systems.layer_cases import RECORDS, LayerCase
 from ..systems.outcome import problems_of
 from ..systems.overlap_cases import Kind, ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
@@ -29,6 +31,8 @@ _WATCHDOG_CYCLES = 2_500
 _BASES = (MEMORY_BASE_DEFAULT, 0xA5A5_A000, 0x5A5A_5000, 0)
 _STALLS = (0.0, 0.1, 0.4)
 _ODD_COUNT = 4
+_FINE_FORMATS = (("int8", 256, 1), ("ssvq", 16, 8), ("vq", 64, 4), ("ssvq", 4, 2))
+_FINE_ROUNDS = 2
 _ERROR_STRIDES = {"bus errors": 4, "descriptors": 3, "ranges": 2, "weights": 3, "stalls": 2}
 """Of the error cases of a group, every so many are enough for mutants."""
 
@@ -40,6 +44,7 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *_works(config, {"good": GOOD, "other": OTHER}),
         *_programs(config, 1, count=2, steps=14),
         *(PinScenario(play=scene) for scene in REGISTER_SCENES),
+        *_fine_layers(config),
         *_programs(config, 2, count=4, steps=40),
         *_programs(config, 3, count=1, steps=30, only=Kind.WINDOWS),
         *_programs(config, 4, count=1, steps=30, only=Kind.VECTOR),
@@ -83,6 +88,35 @@ def _programs(config: CoreConfig, seed: int, *, count: int, steps: int, only: Ki
             profile=case.program.descriptor_count <= config.profile_depth,
         )
         yield JobScenario(job=job, check=partial(problems_of, config, case.program, case.expected()))
+
+
+def _fine_layers(config: CoreConfig) -> Iterator[Scenario]:
+    """Layers of which half of the channels show their sums to the last bit, in every format."""
+    for number, (weight_format, codebook_size, vector_dim) in enumerate(_FINE_FORMATS * _FINE_ROUNDS):
+        case = LayerCase(
+            weight_format=weight_format,
+            codebook_size=codebook_size,
+            vector_dim=vector_dim,
+            in_channels=3 * config.rows,
+            out_channels=2 * config.cols,
+            tokens=12,
+            activations="random",
+            weights="random",
+            parameters="tuned",
+            records=RECORDS[number % len(RECORDS)],
+            seed=number,
+        )
+        layer, x = case.build(f"fine{number}")
+        program = compile_layers(config, [(layer, case.tokens)])
+        job = SimulationJob(
+            name=layer.name,
+            program=program,
+            inputs={layer.name: x},
+            timeout_cycles=_TIMEOUT_CYCLES,
+            watchdog_cycles=_WATCHDOG_CYCLES,
+        )
+        expected = {layer.name: layer.reference(x).output}
+        yield JobScenario(job=job, check=partial(problems_of, config, program, expected))
 
 
 def _behaviour(rng: np.random.Generator) -> Behaviour:
