@@ -59,7 +59,7 @@ cosim: check $(STAMP) ## run real layers of real networks on the simulated core 
 verify: check $(STAMP) ## all of the following, side by side, an hour; goes on after a break: build/verify (VERIFY_ARGS="--help")
 	@$(RUN) -m ssvq_sim.verify $(VERIFY_ARGS)
 
-verify-quick: check $(STAMP) ## a little of each, minutes: build/verify/quick
+verify-quick: check $(STAMP) ## a few minutes of it: build/verify/quick
 	@$(RUN) -m ssvq_sim.verify --quick $(VERIFY_ARGS)
 
 formal: $(STAMP) ## prove properties of streams, buses, arithmetic, jobs and cells (FORMAL_ARGS="--help" for more)

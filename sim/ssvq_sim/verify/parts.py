@@ -51,7 +51,7 @@ PARTS = (
     Part(
         name="mutants",
         module="ssvq_sim.mutants",
-        quick_arguments=("--only", "axil", "--only", "control"),
+        in_quick=False,
         result="mutants.json",
         summarize=_mutants,
     ),
@@ -72,7 +72,7 @@ PARTS = (
     Part(
         name="formal",
         module="ssvq_sim.formal",
-        quick_arguments=("--quick",),
+        quick_arguments=("--quick", "converter_*", "decode_*"),
         result="formal.json",
         summarize=_formal,
     ),
