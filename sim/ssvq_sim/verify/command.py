@@ -24,7 +24,7 @@ _NAMES = ", ".join(part.name for part in PARTS)
 
 
 def main(
-    quick: Annotated[bool, typer.Option("--quick", help="A little of all that does not take long to begin with: minutes.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A few minutes of it.")] = False,
     only: Annotated[list[str] | None, typer.Option(help=f"Parts: {_NAMES}. All if none.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Parts side by side.")] = 2,
     output: Annotated[Path, typer.Option(help="Folder of verify.json, and of each part.")] = Path("build/verify"),
