@@ -15,16 +15,15 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.clock import Clock
 from cocotb.task import bridge, resume
 
 from ssvq_gen.config import CoreConfig
 
-from .behaviour import CLOCK_NS, MEMORY_BASE_DEFAULT, Behaviour
+from .behaviour import MEMORY_BASE_DEFAULT, Behaviour
 from .bus_server import serve
-from .job_bench import DRAM_FILE, FOLDER_VARIABLE, hang_channels, set_ports
+from .job_bench import DRAM_FILE, FOLDER_VARIABLE, hang_channels, power_up, set_ports
 from .job_files import read_config
-from .simulation_bus import AxiLiteMaster, SimulationBus, reset
+from .simulation_bus import AxiLiteMaster, SimulationBus
 
 SOCKET_FILE = "bus.socket"
 BEHAVIOUR_FILE = "behaviour.json"
@@ -38,9 +37,7 @@ async def serve_programs(dut: Any) -> None:
     config = read_config(folder)
     memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
     bus = SimulationBus(dut, AxiLiteMaster(dut), memory, MEMORY_BASE_DEFAULT)
-    set_ports(dut, Behaviour().ports(config.beat_bytes, MEMORY_BASE_DEFAULT))
-    Clock(dut.aclk, CLOCK_NS, unit="ns").start()
-    await reset(dut)
+    await power_up(dut, config, memory_base=MEMORY_BASE_DEFAULT)
     await bridge(_serve_all)(dut, config, bus, folder)
 
 

@@ -47,9 +47,7 @@ async def run_jobs(dut: Any) -> None:
     config = read_config(folder)
     memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
     registers = AxiLiteMaster(dut)
-    set_ports(dut, Behaviour().ports(config.beat_bytes, 0))
-    Clock(dut.aclk, CLOCK_NS, unit="ns").start()
-    await reset(dut)
+    await power_up(dut, config)
     for line in sys.stdin:
         index = int(line)
         write_result(folder, index, await run_job(dut, config, registers, memory, read_job(folder, index)))
@@ -59,6 +57,13 @@ def set_ports(dut: Any, values: dict[str, int]) -> None:
     """Drive ports of the bench, by name."""
     for name, value in values.items():
         getattr(dut, name).value = value
+
+
+async def power_up(dut: Any, config: CoreConfig, *, memory_base: int = 0) -> None:
+    """A memory that never waits, a clock, and a reset."""
+    set_ports(dut, {**Behaviour().ports(config.beat_bytes, memory_base), "bus_clear_times": 0})
+    Clock(dut.aclk, CLOCK_NS, unit="ns").start()
+    await reset(dut)
 
 
 async def run_job(

@@ -8,13 +8,11 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.clock import Clock
 
-from ..behaviour import CLOCK_NS, Behaviour
-from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, set_ports
+from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, power_up
 from ..job_files import read_config, write_json
 from ..mutants.scenario import SimulatedCore
-from ..simulation_bus import AxiLiteMaster, reset
+from ..simulation_bus import AxiLiteMaster
 from .workload import workload
 
 PROBLEMS_FILE, PROGRESS_FILE = "problems.json", "progress.json"
@@ -27,9 +25,7 @@ async def cover(dut: Any) -> None:
     config = read_config(folder)
     memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
     registers = AxiLiteMaster(dut)
-    set_ports(dut, Behaviour().ports(config.beat_bytes, 0))
-    Clock(dut.aclk, CLOCK_NS, unit="ns").start()
-    await reset(dut)
+    await power_up(dut, config)
     core = SimulatedCore(dut=dut, config=config, registers=registers, memory=memory)
     scenarios = list(workload(config))
     problems: dict[str, list[str]] = {}

@@ -14,14 +14,13 @@ from typing import Any
 import cocotb
 import numpy as np
 import numpy.typing as npt
-from cocotb.clock import Clock
 from cocotb.task import bridge, resume
 
 from ssvq.driver import DriverError
 from ssvq_gen.registers import REGISTER_BY_NAME, REGISTERS
 
-from ..behaviour import CHANNELS, CLOCK_NS, Behaviour
-from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, set_ports
+from ..behaviour import CHANNELS, Behaviour
+from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, power_up
 from ..job_files import write_json
 from ..simulation_bus import RegisterAccessError, reset
 from ..systems.host import Host, SceneFailed
@@ -77,9 +76,7 @@ async def play(dut: Any) -> None:
     """All scenes of the plan, each with a seed of its own, and a healthy core after each."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
-    set_ports(dut, {**Behaviour().ports(CONFIG.beat_bytes, BASE), "bus_clear_times": 0})
-    Clock(dut.aclk, CLOCK_NS, unit="ns").start()
-    await reset(dut)
+    await power_up(dut, CONFIG, memory_base=BASE)
     plan = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
     write_json(folder / FOUND_FILE, await bridge(_play)(dut, memory, plan))
 

@@ -18,15 +18,13 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.clock import Clock
 
 from ssvq_gen.config import CoreConfig
 
-from ..behaviour import CLOCK_NS, Behaviour
-from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, set_ports
+from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, power_up
 from ..job_files import read_config, write_json
 from ..runner import VIOLATION_FILE
-from ..simulation_bus import AxiLiteMaster, reset
+from ..simulation_bus import AxiLiteMaster
 from .fork import Copy, Ending, allow, fork
 from .judge import WORKLOAD_FILE, verdict_file
 from .scenario import Scenario, SimulatedCore
@@ -64,9 +62,7 @@ async def _judge(
     memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
     dut.bus_mutant.value = number
     registers = AxiLiteMaster(dut)
-    set_ports(dut, Behaviour().ports(config.beat_bytes, 0))
-    Clock(dut.aclk, CLOCK_NS, unit="ns").start()
-    await reset(dut)
+    await power_up(dut, config)
     core = SimulatedCore(dut=dut, config=config, registers=registers, memory=memory)
     name = ""
     try:
