@@ -22,22 +22,25 @@ LEAST_IN_MODULE = 4
 SOURCE_FILE = "source.v"
 _MUTATED, _LISTS, _CELLS = "mutated.v", "lists.txt", "cells.txt"
 # Without ROMs, which are `initial` blocks that nothing could change. What Yosys finds to be of no consequence once the
-# hierarchy is gone is removed: mutants in it would say nothing.
-_READ = """read_verilog {source}
+# hierarchy is gone is removed: mutants in it would say nothing. Bits that nothing uses are removed a register at a time,
+# back from the outputs: a column of the array has as many registers as there are rows.
+_NARROWING_PASSES = 12
+_READ = (
+    """read_verilog {source}
 hierarchy -check -top {top}
 proc -norom
 flatten
 opt_expr
 opt_merge
 opt_dff -nodffe -nosdff
-wreduce
 opt_expr
-opt_clean -purge
-wreduce
-opt_clean -purge
+"""
+    + _NARROWING_PASSES * "wreduce\nopt_clean -purge\n"
+    + """opt_expr
 opt_merge
 opt_clean -purge
 """
+)
 
 
 def read_script(top: str, source: str = SOURCE_FILE) -> str:
