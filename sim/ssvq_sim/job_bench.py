@@ -20,7 +20,7 @@ from cocotb.task import Task, bridge
 from cocotb.triggers import Timer
 from cocotb.utils import get_sim_time
 
-from ssvq.driver import Device, DriverError, JobFailed, RunResult
+from ssvq.driver import CounterMismatch, Device, DriverError, JobFailed, JobTimeout, RunResult
 from ssvq.program import Program, ProgramError, place_input
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import Opcode
@@ -37,6 +37,8 @@ GUARD_BYTES = 4096
 """DRAM after the job's window, where nothing may be written."""
 FILL = 0xA5
 """What is in DRAM where the driver writes nothing."""
+_AFTER_LOADING = (JobTimeout.__name__, CounterMismatch.__name__)
+"""Errors without a code that a driver raises when a program has run."""
 _CONTROL = REGISTER_BY_NAME["CONTROL"]
 
 
@@ -97,11 +99,16 @@ async def run_job(
         wall_seconds=wall,
         read_beats=int(dut.bus_read_beats.value),
         write_beats=int(dut.bus_write_beats.value),
-        stray=first_stray(seen, job.program, job) if result else None,
+        stray=first_stray(seen, job.program, job) if _was_loaded(error) else None,
         error=error,
         profile=result.profile if result else None,
         times=BusTimes(**{name: int(getattr(dut, f"bus_{name}").value) for name in BUS_TIMES}),
     )
+
+
+def _was_loaded(error: JobError | None) -> bool:
+    """Whether the program was in DRAM: what a driver refuses before is not."""
+    return error is None or error.code is not None or error.type in _AFTER_LOADING
 
 
 def current_cycle() -> int:

@@ -31,6 +31,10 @@ async def cover(dut: Any) -> None:
     problems: dict[str, list[str]] = {}
     for number, scenario in enumerate(scenarios):
         write_json(folder / PROGRESS_FILE, {"done": number, "total": len(scenarios), "name": scenario.name})
-        if found := await scenario.problems(core):
+        try:
+            found = await scenario.problems(core)
+        except Exception as error:
+            found = [f"{type(error).__name__}: {error}"]
+        if found:
             problems[scenario.name] = found
     write_json(folder / PROBLEMS_FILE, problems)

@@ -39,6 +39,10 @@ def reset_in_job(dut: Any, host: Host, rng: np.random.Generator) -> None:
     """Reset at a random time of a random job: nothing moves afterwards, and nothing but its outputs has changed."""
     work = _start_random(host, rng)
     host.wait(int(rng.integers(1, _LONGEST_CYCLES)))
+    while not host.status() & _BUSY:
+        host.device.recover()
+        work = _start_random(host, rng)
+        host.wait(int(rng.integers(1, _LONGEST_CYCLES)))
     resume(reset)(dut, int(rng.integers(1, 9)))
     host.check_no_stray(work)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ssvq_gen.format import ErrorCode
+
 from ..behaviour import BusTimes, JobResult, SimulationJob
 from ..systems.error_cases import ErrorCase
 from ..systems.error_outcome import problems_of_error
@@ -12,6 +14,7 @@ from ..systems.outcome import Beats
 
 Judge = Callable[[JobResult, Beats], list[str]]
 """What is wrong with a result, given the beats before it."""
+BUS_CODES = (ErrorCode.READ_SLAVE, ErrorCode.READ_DECODE, ErrorCode.WRITE_SLAVE, ErrorCode.WRITE_DECODE)
 REPORT_CYCLES = 4
 """From an answer that is an error to the interrupt."""
 REQUEST_CYCLES = 4
@@ -38,7 +41,10 @@ def of_case(case: ErrorCase) -> Injection:
     """A fault whose error is known, and how soon it has to be reported."""
 
     def judge(result: JobResult, before: Beats) -> list[str]:
-        return problems_of_error(case, result, before) + problems_of_times(result.times)
+        problems = problems_of_error(case, result, before) + problems_of_times(result.times)
+        if case.code in BUS_CODES and (result.times is None or not result.times.first_error):
+            problems.append("the bus gave no answer that is an error")
+        return problems
 
     return Injection(name=case.name, job=case.job, judge=judge)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..behaviour import JobResult
 from .error_cases import ErrorCase
-from .outcome import Beats, beats_after
+from .outcome import Beats, beats_after, stray_writes
 
 
 def problems_of_error(case: ErrorCase, result: JobResult, beats_before: Beats) -> list[str]:
@@ -15,7 +15,7 @@ def problems_of_error(case: ErrorCase, result: JobResult, beats_before: Beats) -
     error = result.error
     if error is None:
         return ["it did not fail"]
-    problems = []
+    problems = stray_writes(result)
     if error.type != case.error.__name__:
         problems.append(f"the driver raised {error.type}, not {case.error.__name__}: {error.message}")
     for name in ("code", "descriptor", "address"):

@@ -31,12 +31,18 @@ def problems_of(
     if result.error is not None:
         return [f"{result.error.type}: {result.error.message}"]
     problems = [problem for name, array in expected.items() if (problem := _difference(name, array, result))]
-    if result.stray is not None:
-        problems.append(f"byte {result.stray:#x} of DRAM changed, which is outside all outputs")
+    problems += stray_writes(result)
     for counter, value in _expected_counters(config, program, result, beats_before).items():
         if result.counters[counter] != value:
             problems.append(f"{counter} is {result.counters[counter]}, not {value}")
     return problems
+
+
+def stray_writes(result: JobResult) -> list[str]:
+    """What was written that is no output."""
+    if result.stray is None:
+        return []
+    return [f"byte {result.stray:#x} of DRAM changed, which is outside all outputs"]
 
 
 def beats_after(result: JobResult) -> Beats:

@@ -24,8 +24,8 @@ def main(
 ) -> None:
     """Run jobs on the `tiny` core in Verilog without initial values, from random contents of registers and memories.
 
-    Outputs have to be exact, and jobs have to take the same cycles, for every seed. The exit code is 1 when they are or
-    do not, 2 when something cannot be run.
+    Outputs have to be exact, and jobs have to take the same cycles, for every seed. The exit code is 1
+    otherwise, 2 when something cannot be run.
     """
     console = Console(soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
