@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,32 @@ def test_a_part_runs_once_and_again_when_something_changes(played: Path, monkeyp
     assert Path(first.log).read_text() == "a line of a\n"
     assert run_part(played_part("a"), played, quick=False) == first
     assert run_part(played_part("a"), played, quick=True).summary == {"value": 2, "little": True}
-    monkeypatch.setattr(part, "tree_digest", lambda arguments: "other sources")
+    monkeypatch.setattr(part, "result_key", lambda settings: "other sources")
     assert run_part(played_part("a"), played, quick=True).summary["value"] == 3
+
+
+def test_a_part_during_which_a_source_changes_is_not_kept(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played.mkdir()
+    keys = iter(f"sources {number}" for number in range(9))
+    monkeypatch.setattr(part, "result_key", lambda settings: next(keys))
+    assert run_part(played_part("a"), played, quick=False).passed
+    assert not (played / "a.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"key": "a", "name": "a"}', '{"key": 1, "passed": tr'])
+def test_a_spoilt_outcome_counts_as_none(played: Path, text: str) -> None:
+    played.mkdir()
+    (played / "a.json").write_text(text)
+    assert run_part(played_part("a"), played, quick=False).summary["value"] == 1
+
+
+def test_figures_are_of_this_run(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that dies leaves no figures, whatever a run before has left."""
+    played.mkdir()
+    assert run_part(played_part("a"), played, quick=False).summary
+    monkeypatch.setattr(part, "result_key", lambda settings: "other sources")
+    died = run_part(replace(played_part("a"), module="there_is_no_such_module"), played, quick=False)
+    assert (died.passed, died.summary) == (False, {})
 
 
 def test_a_part_that_failed_runs_again(played: Path) -> None:
@@ -85,6 +110,18 @@ def test_command(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "a line of fuzz" in result.output
     assert json.loads((played / "verify.json").read_text())["passed"] is False
     assert run(played, "--only", "systems").exit_code == 0
+
+
+def test_one_part_is_not_the_whole(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "PARTS", (played_part("systems"), played_part("fuzz")))
+    for name, complete in (("systems", False), ("fuzz", True)):
+        assert run(played, "--only", name).exit_code == 0
+        found = json.loads((played / "verify.json").read_text())
+        assert (found["complete"], found["passed"]) == (complete, complete)
+    assert set(found["parts"]) == {"systems", "fuzz"}
+    result = run(played, "--only", "fuzz", "--write")
+    assert result.exit_code == 2
+    assert "--write needs a run of all parts" in result.output
 
 
 def test_quick_is_kept_apart(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +157,7 @@ def test_report_has_the_figures_of_each_part() -> None:
         Outcome(name="formal_mutants", passed=True, seconds=1.0, summary={"run": 300, "killed": 290}, log=""),
         Outcome(name="faults", passed=False, seconds=1.0, summary={"injected": 9, "reported": 8}, log=""),
     ]
-    found = report(outcomes, quick=False)
+    found = report(outcomes, parts=[outcome.name for outcome in outcomes], quick=False)
     assert found["formal"] == proofs
     assert found["random"] == {"systems": 500, "failures": 0}
     assert found["mutants"]["run"] == 600

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,12 +13,10 @@ from rich.table import Table
 
 from ssvq_gen.toolbox import ToolError
 
-from ..cache import content_key
 from ..job_files import write_json
 from ..runner import SimulationError
 from ..simulator import BuildError
-from ..sources import project_sources
-from .points import Kind
+from ..sources import result_key
 from .report import LIMITS, Report
 from .run import measure
 
@@ -38,10 +36,10 @@ def main(
     """
     console = Console(soft_wrap=True)
     path = output / RESULT_FILE
-    key = content_key(project_sources())
-    if path.is_file() and (kept := json.loads(path.read_text(encoding="utf-8"))).get("key") == key:
-        console.print(f"nothing has changed since {path} was written: {', '.join(f'{k} {kept[k]} %' for k in Kind)}")
-        raise typer.Exit(0 if kept["passed"] else 1)
+    key = result_key({})
+    if (kept := _kept(path)).get("key") == key and kept.get("passed"):
+        console.print(f"PASS: nothing has changed since {path} was written")
+        raise typer.Exit(0)
     try:
         report = _measure(console)
     except (ValueError, BuildError, SimulationError, ToolError, OSError) as error:
@@ -53,6 +51,15 @@ def main(
     _show(report, console)
     console.print(f"{'PASS' if passed else 'FAIL'}: {path}")
     raise typer.Exit(0 if passed else 1)
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """What a run before has left; nothing when that cannot be read."""
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data
 
 
 def _measure(console: Console) -> Report:

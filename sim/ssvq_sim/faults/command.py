@@ -14,11 +14,10 @@ from rich.table import Table
 
 from ssvq_gen.toolbox import ToolError
 
-from ..cache import content_key
 from ..job_files import write_json
 from ..runner import SimulationError
 from ..simulator import BuildError, Simulator, build_simulator
-from ..sources import project_sources
+from ..sources import result_key
 from ..systems.work import CONFIG
 from .campaign import GroupResult, group_names, run_group
 from .injection import REPORT_CYCLES, REQUEST_CYCLES
@@ -29,7 +28,7 @@ _SHOWN = 20
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"Groups: {', '.join(group_names())}. All if none.")] = None,
-    seed: Annotated[int, typer.Option(help="Everything that is random follows from it.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Everything that is random follows from it.")] = 1,
     output: Annotated[Path, typer.Option(help="Folder of results; a campaign goes on where it stopped.")] = Path(
         "build/faults"
     ),
@@ -57,7 +56,7 @@ def main(
 
 
 def run(groups: list[str], *, seed: int, output: Path, console: Console) -> list[GroupResult]:
-    """Run groups with a progress bar; results that are there from the same sources and seed are taken.
+    """Run groups with a progress bar; groups that were right with the same sources, tools and seed are not run again.
 
     Raises ValueError for a group that is none, BuildError, SimulationError, OSError.
     """
@@ -71,25 +70,28 @@ def run(groups: list[str], *, seed: int, output: Path, console: Console) -> list
     with Progress(*columns, console=console, transient=True) as progress:
         for name, path in _results(groups, seed, output):
             task = progress.add_task(name, total=None)
-            if not path.is_file():
-                write_json(path, _run(simulator, name, seed, progress, task))
-            results.append(GroupResult(**json.loads(path.read_text(encoding="utf-8"))))
+            if path.is_file():
+                results.append(GroupResult(**json.loads(path.read_text(encoding="utf-8"))))
+            else:
+                results.append(_run(simulator, name, seed, progress, task))
+                if not results[-1].problems:
+                    write_json(path, results[-1].to_dict())
             progress.remove_task(task)
             progress.console.print(_line(results[-1]), markup=False)
     write_json(output / RESULT_FILE, summary(results))
     return results
 
 
-def _run(simulator: Simulator, name: str, seed: int, progress: Progress, task: TaskID) -> dict[str, object]:
+def _run(simulator: Simulator, name: str, seed: int, progress: Progress, task: TaskID) -> GroupResult:
     def show(done: int, total: int) -> None:
         progress.update(task, completed=done, total=total)
 
-    return run_group(simulator, name, seed=seed, on_fault=show).to_dict()
+    return run_group(simulator, name, seed=seed, on_fault=show)
 
 
 def _results(groups: list[str], seed: int, output: Path) -> Iterator[tuple[str, Path]]:
     for name in groups:
-        key = content_key({**project_sources(), "group": name, "seed": str(seed)})
+        key = result_key({"group": name, "seed": str(seed)})
         yield name, output / f"{name.replace(' ', '_')}-{key}.json"
 
 

@@ -22,8 +22,8 @@ LEAST_IN_MODULE = 4
 SOURCE_FILE = "source.v"
 _MUTATED, _LISTS, _CELLS = "mutated.v", "lists.txt", "cells.txt"
 # Without ROMs, which are `initial` blocks that nothing could change. What Yosys finds to be of no consequence once the
-# hierarchy is gone is removed: mutants in it would say nothing. Bits that nothing uses are removed register by register,
-# back from the outputs: a column of the array has as many registers as there are rows.
+# hierarchy is gone is removed: mutants in it would say nothing. Bits that nothing uses are removed register by
+# register, back from the outputs: a column of the array has as many registers as there are rows.
 _NARROWING_PASSES = 12
 _READ = (
     """read_verilog {source}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,7 @@ def main(
     cores: Annotated[int, typer.Option(help="Random configurations.")] = Settings.cores,
     cases: Annotated[int, typer.Option(help="Programs of layers or convolutions on each.")] = Settings.cases,
     programs: Annotated[int, typer.Option(help="Programs of all kinds of descriptors on each.")] = Settings.programs,
-    seed: Annotated[int, typer.Option(help="Everything follows from it.")] = Settings.seed,
+    seed: Annotated[int, typer.Option(min=0, help="Everything follows from it.")] = Settings.seed,
     jobs: Annotated[int, typer.Option(help="Processes side by side.")] = Settings.jobs,
     output: Annotated[Path, typer.Option(help="Folder of results; a sweep goes on where it stopped.")] = Path(
         "build/systems"
@@ -47,7 +48,7 @@ def main(
             report = run(settings, console)
             write_json(output / RESULT_FILE, report.to_dict())
             found = report.batches
-    except (ValueError, BuildError, ToolError, OSError) as error:
+    except (ValueError, KeyError, BrokenExecutor, BuildError, ToolError, OSError) as error:
         console.print(f"error: {error}", style="red", markup=False)
         raise typer.Exit(2) from error
     failed = any(batch.failures or batch.lint for batch in found)

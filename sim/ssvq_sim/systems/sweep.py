@@ -13,10 +13,9 @@ from typing import Any
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.lint import lint_core
 
-from ..cache import content_key
 from ..core_verilog import core_verilog
 from ..job_files import write_json
-from ..sources import project_sources
+from ..sources import result_key
 from .batch import BatchResult, name_of, random_systems, run_systems
 from .system_cases import configurations
 
@@ -76,10 +75,11 @@ class Report:
 def sweep(settings: Settings) -> Iterator[tuple[BatchResult, bool]]:
     """Run all batches; yields each as it is finished, and whether its result was there from before.
 
-    Results are kept in `output` under a hash of all sources, the core and the settings.
+    Those that are right are kept in `output` under a hash of all sources, the tools, the core and the settings.
 
     Raises:
         BuildError: a simulator cannot be built.
+        BrokenExecutor: a process of the sweep died.
         ToolError: a linter is missing or fails.
     """
     todo: list[tuple[CoreConfig, Path]] = []
@@ -101,15 +101,16 @@ def sweep(settings: Settings) -> Iterator[tuple[BatchResult, bool]]:
 
 def _result_path(settings: Settings, config: CoreConfig) -> Path:
     plan = [settings.seed, settings.cases, settings.programs, config.to_dict()]
-    key = content_key({**project_sources(), "plan": json.dumps(plan, sort_keys=True)})
+    key = result_key({"plan": json.dumps(plan, sort_keys=True)})
     return settings.output / f"{name_of(config)}-{key}.json"
 
 
 def _run(settings: Settings, config: CoreConfig, path: Path) -> BatchResult:
     systems = random_systems(config, cases=settings.cases, programs=settings.programs, random_seed=settings.seed)
     result = run_systems(config, systems, lint=_lint)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, result.to_dict())
+    if not result.failures and not result.lint:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, result.to_dict())
     return result
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ..job_files import write_json
 from .page import write_page
-from .part import Outcome, Part, run_part
+from .part import Outcome, Part, kept_outcome, run_part
 from .parts import PARTS
 from .report import report
 
@@ -32,9 +32,9 @@ def main(
 ) -> None:
     """Run everything that verifies the core and what belongs to it: random systems, mutants, faults, proofs, fuzzing.
 
-    Each part is a command of its own, which goes on where it was interrupted; a part that has passed does not run again
-    until a source changes. What a part prints is in a log beside verify.json. The exit code is 1 when a part fails, 2
-    for a part that there is not.
+    Each part is a command of its own, and most go on where they were interrupted; a part that has passed does not run
+    again until a source or a tool changes. What a part prints is in a log beside verify.json. The exit code is 1 when a
+    part fails, 2 for a part that there is not.
     """
     console = Console(soft_wrap=True)
     known = {part.name: part for part in PARTS}
@@ -42,20 +42,27 @@ def main(
         if name not in known:
             console.print(f"error: a part must be one of {_NAMES}, not {name!r}", style="red", markup=False)
             raise typer.Exit(2)
+    if write and (quick or only):
+        console.print("error: --write needs a run of all parts, without --quick and --only", style="red")
+        raise typer.Exit(2)
     folder = output / "quick" if quick else output
     folder.mkdir(parents=True, exist_ok=True)
-    begin, outcomes = time.monotonic(), []
-    parts = [part for part in PARTS if (part.name in only if only else part.in_quick or not quick)]
+    begin = time.monotonic()
+    planned = [part for part in PARTS if part.in_quick or not quick]
+    parts = [part for part in planned if not only or part.name in only]
+    others = [kept_outcome(part, folder, quick=quick) for part in planned if part not in parts]
+    outcomes = [outcome for outcome in others if outcome is not None]
+    names = [part.name for part in planned]
     for outcome in run_parts(parts, folder, quick=quick, jobs=jobs):
         outcomes.append(outcome)
-        write_json(folder / RESULT_FILE, report(outcomes, quick=quick))
+        write_json(folder / RESULT_FILE, report(outcomes, parts=names, quick=quick))
         console.print(_line(outcome), markup=False, highlight=False)
         if not outcome.passed:
             lines = Path(outcome.log).read_text(encoding="utf-8", errors="replace").splitlines()
             console.print("\n".join(f"    {line}" for line in lines[-_LOG_LINES:]), style="red", markup=False)
-    console.print(_table(sorted(outcomes, key=lambda outcome: [part.name for part in PARTS].index(outcome.name))))
+    console.print(_table(sorted(outcomes, key=lambda outcome: names.index(outcome.name))))
     if write:
-        write_page(report(outcomes, quick=quick), Path())
+        write_page(report(outcomes, parts=names, quick=quick), Path())
     failed = [outcome.name for outcome in outcomes if not outcome.passed]
     verdict = f"FAIL ({', '.join(failed)})" if failed else "PASS"
     console.print(f"{verdict}: {folder / RESULT_FILE}, {time.monotonic() - begin:.0f} s")
@@ -64,10 +71,14 @@ def main(
 
 def run_parts(parts: Sequence[Part], folder: Path, *, quick: bool, jobs: int) -> Iterator[Outcome]:
     """Run parts side by side; yields each outcome as soon as it is there."""
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         futures = [pool.submit(run_part, part, folder, quick=quick) for part in parts]
         for future in as_completed(futures):
             yield future.result()
+    finally:
+        # An interrupt from the keyboard reaches the commands by itself; those that wait must not begin.
+        pool.shutdown(cancel_futures=True)
 
 
 def _figures(outcome: Outcome) -> str:

@@ -47,10 +47,10 @@ def _row(promise: Promise, found: Found) -> str:
 def _result(promise: Promise, found: Found) -> str:
     if promise.result is None:
         return "by tests"
-    try:
-        return promise.result(found)
-    except (KeyError, TypeError):
+    outcome = found.get("parts", {}).get(promise.part)
+    if outcome is None:
         return NOT_RUN
+    return promise.result(found) if outcome["passed"] else "FAILED"
 
 
 def write_page(found: dict[str, Any], folder: Path) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .digest import tree_digest
+from ..job_files import write_json
+from ..sources import result_key
 
 Summary = Mapping[str, Any]
 """Figures of a part, as verify.json has them."""
@@ -45,7 +46,7 @@ class Outcome:
 
     Attributes:
         passed: the command's exit code was 0.
-        seconds: that it took, this time and in runs before that were interrupted.
+        seconds: that it took this time.
         summary: its figures; empty when it left no result.
         log: file with all that it printed.
     """
@@ -62,31 +63,53 @@ class Outcome:
 
 
 def run_part(part: Part, folder: Path, *, quick: bool) -> Outcome:
-    """Run a part, or take its outcome when it has passed with the same sources and arguments before.
+    """Run a part, or take its outcome when it has passed with the same sources and tools before.
 
-    Its command goes on where it was interrupted.
+    An outcome is kept when it has passed and no source was changed meanwhile.
     """
-    arguments = [*(part.quick_arguments if quick else part.arguments), "--output", str(folder / part.name)]
-    key = tree_digest([part.module, *arguments])
-    kept = folder / f"{part.name}.json"
-    if kept.is_file():
-        data = json.loads(kept.read_text(encoding="utf-8"))
-        if data.pop("key") == key and data["passed"]:
-            return Outcome(**data)
-    (folder / part.name).mkdir(parents=True, exist_ok=True)
-    log, begin = folder / f"{part.name}.log", time.monotonic()
+    before = kept_outcome(part, folder, quick=quick)
+    if before is not None:
+        return before
+    key, own, log = _key(part, folder, quick), folder / part.name, folder / f"{part.name}.log"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / part.result).unlink(missing_ok=True)  # what is there afterwards is of this run
+    begin = time.monotonic()
     with log.open("w", encoding="utf-8") as file:
-        command = [sys.executable, "-m", part.module, *arguments]
+        command = [sys.executable, "-m", part.module, *_arguments(part, folder, quick)]
         code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
     outcome = Outcome(
         name=part.name,
         passed=code == 0,
         seconds=round(time.monotonic() - begin, 1),
-        summary=_summary(part, folder / part.name / part.result),
+        summary=_summary(part, own / part.result),
         log=str(log),
     )
-    kept.write_text(json.dumps({"key": key, **outcome.to_dict()}, indent=1), encoding="utf-8")
+    if outcome.passed and key == _key(part, folder, quick):
+        write_json(_kept(part, folder), {"key": key, **outcome.to_dict()})
     return outcome
+
+
+def kept_outcome(part: Part, folder: Path, *, quick: bool) -> Outcome | None:
+    """The outcome of a run with the same sources, tools and arguments, if there is one that can be read."""
+    try:
+        data = json.loads(_kept(part, folder).read_text(encoding="utf-8"))
+        key = data.pop("key")
+        outcome = Outcome(**data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return outcome if key == _key(part, folder, quick) else None
+
+
+def _kept(part: Part, folder: Path) -> Path:
+    return folder / f"{part.name}.json"
+
+
+def _arguments(part: Part, folder: Path, quick: bool) -> list[str]:
+    return [*(part.quick_arguments if quick else part.arguments), "--output", str(folder / part.name)]
+
+
+def _key(part: Part, folder: Path, quick: bool) -> str:
+    return result_key({"module": part.module, "arguments": json.dumps(_arguments(part, folder, quick))})
 
 
 def _summary(part: Part, path: Path) -> Summary:

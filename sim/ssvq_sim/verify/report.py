@@ -8,11 +8,19 @@ from typing import Any
 from .part import Outcome
 
 
-def report(outcomes: Sequence[Outcome], *, quick: bool) -> dict[str, Any]:
-    """What verify.json has. Parts that did not run are left out."""
+def report(outcomes: Sequence[Outcome], *, parts: Sequence[str], quick: bool) -> dict[str, Any]:
+    """What verify.json has. Parts that did not run are left out, and then nothing has passed as a whole.
+
+    parts : names of all that there are
+    """
     by_name: Mapping[str, Outcome] = {outcome.name: outcome for outcome in outcomes}
-    found: dict[str, Any] = {"quick": quick, "passed": all(outcome.passed for outcome in outcomes)}
-    found |= {"seconds": {name: outcome.seconds for name, outcome in by_name.items()}}
+    complete = set(parts) <= set(by_name)
+    found: dict[str, Any] = {
+        "quick": quick,
+        "complete": complete,
+        "passed": complete and all(outcome.passed for outcome in outcomes),
+        "parts": {name: {"passed": outcome.passed, "seconds": outcome.seconds} for name, outcome in by_name.items()},
+    }
     if "formal" in by_name:
         found["formal"] = by_name["formal"].summary.get("formal", [])
     if "systems" in by_name:
@@ -24,8 +32,6 @@ def report(outcomes: Sequence[Outcome], *, quick: bool) -> dict[str, Any]:
         summary = by_name["formal_mutants"].summary
         found.setdefault("mutants", {})
         found["mutants"] |= {
-            "formal_run": summary.get("run"),
-            "formal_killed": summary.get("killed"),
-            "formal_survivors": summary.get("survivors"),
+            f"formal_{name}": summary[name] for name in ("run", "killed", "survivors") if name in summary
         }
     return found
