@@ -98,6 +98,7 @@ def test_exclusions_take_out_what_was_missed_and_no_more(data: tuple[Path, Path]
     assert report.short == [Kind.BRANCH, Kind.TOGGLE]
     said = report.to_dict()
     assert (said["line"], said["branch"], said["toggle"]) == (100.0, 50.0, 75.0)
+    assert said["excluded_points"] == {"line": 0, "branch": 0, "toggle": 1}
     assert "branch top.part:8 else: if (state[0]) begin" in said["missed"]
 
 

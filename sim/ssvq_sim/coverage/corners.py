@@ -19,6 +19,8 @@ from ssvq_gen.format import Opcode
 
 from ..behaviour import Behaviour, SimulationJob
 from ..mutants.scenario import JobScenario
+from ..systems.convolution_cases import ConvolutionCase
+from ..systems.layer_cases import LayerCase
 from ..systems.layers import random_layer
 from ..systems.outcome import problems_of
 
@@ -26,15 +28,21 @@ _LAYERS = 16
 """More than all queues between the descriptors and the weights hold."""
 _SLOW = Behaviour(latency=200, bytes_per_cycle=1)
 _SCALE = ActivationScale(scale=0.1)
+_WIDE = ConvolutionGeometry(kernel=(3, 11), stride=(5, 6), padding=(1, 1, 2, 2), dilation=(2, 1))
+_FAR = ConvolutionGeometry(kernel=(2, 2), stride=(1, 1), padding=(0, 0, 0, 0), dilation=(8, 9))
+_Case = tuple[Program, Int8Array, dict[str, Int8Array]]
+"""A program, its input, and its outputs."""
 
 
 def corners(config: CoreConfig) -> Iterator[JobScenario]:
     """One program for each corner."""
     yield _scenario(config, "layers that wait for weights", *_many_layers(config))
-    yield _scenario(config, "a wide window", *_wide_window(config))
+    yield _scenario(config, "a wide window with long steps", *_pooled(config, _WIDE, 13, 24))
+    for name, program in (("pooling", _pooled), ("convolution", _convolved)):
+        yield _scenario(config, f"{name} of pixels far apart", *program(config, _FAR, 10, 11))
 
 
-def _many_layers(config: CoreConfig) -> tuple[Program, Int8Array, dict[str, Int8Array]]:
+def _many_layers(config: CoreConfig) -> _Case:
     """Layers on one input, each with many weights and little to do: descriptors run ahead until queues are full."""
     rng = np.random.default_rng(1)
     builder = ProgramBuilder(config)
@@ -63,14 +71,14 @@ def _many_layers(config: CoreConfig) -> tuple[Program, Int8Array, dict[str, Int8
     return builder.build(), x, expected
 
 
-def _wide_window(config: CoreConfig) -> tuple[Program, Int8Array, dict[str, Int8Array]]:
-    """Pooling with a kernel of more than 8 columns, and with the longest steps."""
+def _pooled(config: CoreConfig, geometry: ConvolutionGeometry, height: int, width: int) -> _Case:
+    """Sums of the windows of an image."""
     rng = np.random.default_rng(2)
-    geometry = ConvolutionGeometry(kernel=(3, 11), stride=(5, 6), padding=(1, 1, 2, 2), dilation=(2, 1))
+    channels = config.word_bytes
     operation = WindowOperation(
         name="pool",
         opcode=Opcode.POOL,
-        channels=config.word_bytes,
+        channels=channels,
         multiplier=np.asarray(1 << 9),
         offset=np.asarray(0),
         shift=14,
@@ -82,20 +90,40 @@ def _wide_window(config: CoreConfig) -> tuple[Program, Int8Array, dict[str, Int8
         output_scale=_SCALE,
         geometry=geometry,
     )
-    height, width = 13, 24
-    x = rng.integers(-128, 128, (height, width, config.word_bytes), dtype=np.int8)
-    source = ImageTensor.packed(config, word=0, height=height, width=width, channels=config.word_bytes)
+    x = rng.integers(-128, 128, (height, width, channels), dtype=np.int8)
+    source = ImageTensor.packed(config, word=0, height=height, width=width, channels=channels)
     rows, columns = geometry.output_size(height, width)
-    target = ImageTensor.packed(
-        config, word=source.tokens().end(config), height=rows, width=columns, channels=config.word_bytes
-    )
+    word = source.tokens().end(config)
+    target = ImageTensor.packed(config, word=word, height=rows, width=columns, channels=channels)
     builder = ProgramBuilder(config)
     builder.load("pool", source.tokens(), _SCALE)
     builder.windows(operation, source=source, target=target)
     builder.store("out", target.tokens(), _SCALE)
     windows = geometry.windows(x, operation.padding_value)
-    output = operation.of_windows(windows.reshape(rows * columns, *geometry.kernel, config.word_bytes))
-    return builder.build(), x.reshape(-1, config.word_bytes), {"out": output}
+    output = operation.of_windows(windows.reshape(rows * columns, *geometry.kernel, channels))
+    return builder.build(), x.reshape(-1, channels), {"out": output}
+
+
+def _convolved(config: CoreConfig, geometry: ConvolutionGeometry, height: int, width: int) -> _Case:
+    """A convolution of an image."""
+    values = LayerCase(
+        weight_format="int8",
+        codebook_size=256,
+        vector_dim=1,
+        in_channels=config.rows,
+        out_channels=config.cols,
+        tokens=1,
+        activations="random",
+        weights="random",
+        parameters="tuned",
+        seed=3,
+    )
+    case = ConvolutionCase(layer=values, height=height, width=width, geometry=geometry)
+    layer, image = case.build("convolution")
+    builder = ProgramBuilder(config)
+    case.add_to(builder, config, layer)
+    output = layer.reference(image).output.reshape(-1, layer.out_channels)
+    return builder.build(), image.reshape(-1, layer.in_channels), {layer.name: output}
 
 
 def _scenario(

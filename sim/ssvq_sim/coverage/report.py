@@ -45,6 +45,9 @@ class Report:
         return {
             **{kind.value: round(100 * self.share(kind), 3) for kind in Kind},
             "points": {kind.value: self.points[kind] for kind in Kind},
+            "excluded_points": {
+                kind.value: sum(count for rule, count in self.excluded if rule.kind is kind) for kind in Kind
+            },
             "excluded": [
                 {"kind": rule.kind.value, "points": count, "reason": rule.reason} for rule, count in self.excluded
             ],

@@ -20,7 +20,7 @@ def _systems(data: Any) -> Summary:
 
 
 def _coverage(data: Any) -> Summary:
-    return {name: data[name] for name in ("line", "branch", "toggle")}
+    return {name: data[name] for name in ("line", "branch", "toggle", "points", "excluded_points")}
 
 
 def _unknowns(data: Any) -> Summary:

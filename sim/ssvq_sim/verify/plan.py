@@ -64,7 +64,11 @@ def _formal_mutants(found: Found) -> str:
 
 def _coverage(found: Found) -> str:
     c = found["coverage"]
-    return f"lines {c['line']} %, branches {c['branch']} %, toggles {c['toggle']} %"
+    shares = ", ".join(
+        f"{c[kind]} % of {c['points'][kind]} {plural} ({c['excluded_points'][kind]} more are excluded)"
+        for kind, plural in (("line", "lines"), ("branch", "branches"), ("toggle", "toggles"))
+    )
+    return f"reached are {shares}"
 
 
 def _fuzz(found: Found) -> str:
