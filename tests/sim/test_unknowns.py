@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ssvq_gen.config import PRESETS
 from ssvq_sim.core_verilog import core_verilog
-from ssvq_sim.unknowns.verilog import without_initial_values
+from ssvq_sim.unknowns.verilog import without_initial_values, without_resets
 
 VERILOG = r"""  reg \$auto$verilog_backend.cc:2355:dump_module$6  = 0;
   reg [5:0] fsm_state = 6'h00;
@@ -27,6 +29,14 @@ def test_registers_lose_their_values() -> None:
     assert "  reg \\w_rdy$34 ;\n" in stripped
     changed = [b for a, b in zip(VERILOG.splitlines(), stripped.splitlines(), strict=True) if a != b]
     assert len(changed) == 2
+
+
+def test_resets_can_be_taken_out() -> None:
+    text = core_verilog(PRESETS["tiny"]).path.read_text(encoding="utf-8")
+    assert text.count("if (rst) begin") > 100
+    assert "if (rst) begin" not in without_resets(text)
+    with pytest.raises(ValueError, match="must have"):
+        without_resets(VERILOG)
 
 
 def test_no_register_of_the_core_keeps_one() -> None:

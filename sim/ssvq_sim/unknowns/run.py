@@ -23,7 +23,7 @@ from ..systems.outcome import Beats, beats_after, problems_of
 from ..systems.overlap_cases import ProgramCase
 from ..systems.system_cases import Tensors
 from ..systems.work import GOOD, OTHER
-from .verilog import without_initial_values
+from .verilog import without_initial_values, without_resets
 
 CONFIG = PRESETS["tiny"]
 SEEDS = 40
@@ -41,12 +41,19 @@ class Report:
         seeds: of random contents.
         jobs: that ran with each.
         problems: by seed.
+        planted_missed: seeds with which a core without resets was right in everything, which shows nothing.
     """
 
     registers: int
     seeds: int
     jobs: int
     problems: Mapping[int, Sequence[str]]
+    planted_missed: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is wrong with the core, or with this check."""
+        return bool(self.problems or self.planted_missed)
 
     def to_dict(self) -> dict[str, Any]:
         """As unknowns.json has it."""
@@ -55,14 +62,17 @@ class Report:
             "seeds": self.seeds,
             "jobs": self.jobs,
             "failures": len(self.problems),
+            "planted_missed": self.planted_missed,
             "problems": {str(seed): list(texts) for seed, texts in self.problems.items()},
         }
 
 
-def build() -> tuple[Simulator, int]:
+def build(*, resets: bool = True) -> tuple[Simulator, int]:
     """A simulator of the core without initial values, and the number of registers that had one. Raises BuildError."""
     verilog = core_verilog(CONFIG)
     stripped, registers = without_initial_values(verilog.path.read_text(encoding="utf-8"))
+    if not resets:
+        stripped = without_resets(stripped)
 
     def make(folder: Path) -> None:
         (folder / f"{TOP}.v").write_text(stripped, encoding="utf-8")
@@ -72,9 +82,10 @@ def build() -> tuple[Simulator, int]:
     return build_simulator(CONFIG, verilog=CoreVerilog(path=path, models=(), seconds=0.0), unknowns=True), registers
 
 
-def run_seeds(seeds: int, *, on_seed: Callable[[int], None] | None = None) -> Report:
+def run_seeds(seeds: int, *, planted: int = 0, on_seed: Callable[[int], None] | None = None) -> Report:
     """Run the same jobs for each seed, from the reset on. A job takes as many cycles for every seed.
 
+    planted : seeds that a core without resets is run with, too, and has to be wrong
     on_seed : called with how many are done
 
     Raises BuildError.
@@ -82,17 +93,21 @@ def run_seeds(seeds: int, *, on_seed: Callable[[int], None] | None = None) -> Re
     simulator, registers = build()
     jobs, failing = _jobs(), next(iter(weight_lengths()))
     problems: dict[int, list[str]] = {}
-    first: list[int] | None = None
+    first: list[int] = []
     for seed in range(1, seeds + 1):
         found, cycles = _run(simulator, seed, jobs, failing)
-        first = cycles if first is None else first
-        if cycles != first:
-            found.append(f"jobs take {cycles} cycles, with the first seed {first}")
+        first = first or ([] if found else cycles)
+        if not found and cycles != first:
+            found.append(f"jobs take {cycles} cycles, with an earlier seed {first}")
         if found:
             problems[seed] = found
         if on_seed is not None:
             on_seed(seed)
-    return Report(registers=registers, seeds=seeds, jobs=len(jobs) + 1, problems=problems)
+    missed = 0
+    if planted:
+        broken, _ = build(resets=False)
+        missed = sum(not _run(broken, seed, jobs, failing)[0] for seed in range(1, planted + 1))
+    return Report(registers=registers, seeds=seeds, jobs=len(jobs) + 1, problems=problems, planted_missed=missed)
 
 
 def _jobs() -> list[tuple[SimulationJob, Tensors]]:

@@ -9,6 +9,16 @@ _DUMMY = "dump_module$"
 _REGISTER = re.compile(r"^(\s*reg\b[^=;]*?)\s*=\s*[^;]+;", re.MULTILINE)
 
 
+_RESET = "if (rst) begin"
+
+
+def without_resets(text: str) -> str:
+    """Verilog in which no register is reset. Raises ValueError when there is none that was."""
+    if _RESET not in text:
+        raise ValueError(f"the core's Verilog must have {_RESET!r}")
+    return text.replace(_RESET, "if (1'h0) begin")
+
+
 def without_initial_values(text: str) -> tuple[str, int]:
     """Verilog in which no register is declared with a value, and how many were. ROMs keep their contents: memories that
     can be written have none in the first place."""

@@ -93,7 +93,7 @@ PARTS = (
     Part(
         name="unknowns",
         module="ssvq_sim.unknowns",
-        quick_arguments=("--seeds", "3"),
+        quick_arguments=("--seeds", "3", "--planted", "0"),
         result="unknowns.json",
         summarize=_unknowns,
     ),
