@@ -36,7 +36,7 @@ class BatchResult:
     core : name and size
     systems : that ran
     failures : those of them that were wrong
-    lint : messages of linters on the core's Verilog
+    lint : messages of linters on the core's Verilog, or of the tool that did not build it
     seconds : all that it took
     """
 
@@ -92,12 +92,12 @@ def run_systems(
     before: Beats = (0, 0)
     with Session(build_simulator(config), wall_seconds=WALL_SECONDS) as session:
         for index, system in enumerate(systems):
-            job, expected = system.build(f"case{index}")
             try:
+                job, expected = system.build(f"case{index}")
                 result = session.run(job)
                 problems = problems_of(config, job.program, expected, result, before)
                 before = beats_after(result)
-            except SimulationError as error:
+            except (SimulationError, ValueError) as error:
                 problems, before = [f"{type(error).__name__}: {error}"], (0, 0)
             if problems:
                 failures.append(Failure(system=system.to_json(), problems=problems))

@@ -12,9 +12,11 @@ from typing import Any
 
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.lint import lint_core
+from ssvq_gen.toolbox import ToolError
 
 from ..core_verilog import core_verilog
 from ..job_files import write_json
+from ..simulator import BuildError
 from ..sources import result_key
 from .batch import BatchResult, name_of, random_systems, run_systems
 from .system_cases import configurations
@@ -78,9 +80,7 @@ def sweep(settings: Settings) -> Iterator[tuple[BatchResult, bool]]:
     Those that are right are kept in `output` under a hash of all sources, the tools, the core and the settings.
 
     Raises:
-        BuildError: a simulator cannot be built.
         BrokenExecutor: a process of the sweep died.
-        ToolError: a linter is missing or fails.
     """
     todo: list[tuple[CoreConfig, Path]] = []
     for config in configurations(settings.cores, random_seed=settings.seed):
@@ -107,7 +107,10 @@ def _result_path(settings: Settings, config: CoreConfig) -> Path:
 
 def _run(settings: Settings, config: CoreConfig, path: Path) -> BatchResult:
     systems = random_systems(config, cases=settings.cases, programs=settings.programs, random_seed=settings.seed)
-    result = run_systems(config, systems, lint=_lint)
+    try:
+        result = run_systems(config, systems, lint=_lint)
+    except (BuildError, ToolError) as error:
+        return BatchResult(core=name_of(config), systems=0, failures=[], lint=[str(error)], seconds=0.0)
     if not result.failures and not result.lint:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, result.to_dict())
