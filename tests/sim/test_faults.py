@@ -12,12 +12,15 @@ from typer.testing import CliRunner
 
 from ssvq_gen.format import DESCRIPTOR_FIELDS, ErrorCode, Opcode
 from ssvq_sim.behaviour import BusTimes, JobError, JobResult
+from ssvq_sim.faults import campaign
 from ssvq_sim.faults.beats import every_beat
-from ssvq_sim.faults.campaign import RESETS, WRITES, GroupResult, group_names, injections
+from ssvq_sim.faults.campaign import RESETS, WRITES, GroupResult, group_names, inject, injections
 from ssvq_sim.faults.command import main, run, summary
 from ssvq_sim.faults.flips import flips
-from ssvq_sim.faults.injection import REPORT_CYCLES, REQUEST_CYCLES, problems_of_times
+from ssvq_sim.faults.injection import REPORT_CYCLES, REQUEST_CYCLES, Injection, of_case, problems_of_times
+from ssvq_sim.runner import SimulationError
 from ssvq_sim.systems.error_cases import GROUPS
+from ssvq_sim.systems.work import GOOD
 
 FAILED = JobResult(
     name="job",
@@ -87,6 +90,70 @@ def test_times(times: BusTimes | None, problem: str | None) -> None:
     found = problems_of_times(times)
     assert len(found) == (problem is not None)
     assert problem is None or problem in found[0]
+
+
+class FakeSession:
+    """Gives back what the test says, job by job."""
+
+    def __init__(self, results: list[JobResult | Exception]) -> None:
+        self._results = results
+
+    def __enter__(self) -> FakeSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, _job: object) -> JobResult:
+        result = self._results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+def test_what_counts_as_reported_and_as_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault whose judge objects, a good job that is not, and a simulator that stops: each counts for itself."""
+    right, objected, spoilt, stopped = (
+        replace(FAILED, name=name) for name in ("right", "objected", "spoilt", "stopped")
+    )
+    good = replace(FAILED, name="good")
+    results = [right, good, objected, good, spoilt, replace(good, name="bad"), SimulationError("gone")]
+    monkeypatch.setattr(campaign, "Session", lambda *_, **__: FakeSession(list(results)))
+    monkeypatch.setattr(campaign, "problems_of", lambda *args: ["wrong"] if args[3].name == "bad" else [])
+    faults = [
+        Injection(
+            name=result.name,
+            job=GOOD.job(result.name),
+            judge=lambda found, before: ["not so"] if found.name == "objected" else [],
+        )
+        for result in (right, objected, spoilt, stopped)
+    ]
+    found = inject(None, "group", faults)  # type: ignore[arg-type]
+    assert (found.injected, found.must_report, found.reported, found.recovered) == (4, 4, 2, 2)
+    assert found.problems == {
+        "objected": ["not so"],
+        "spoilt": ["the next job: wrong"],
+        "stopped": ["SimulationError: gone", "the next job: not run"],
+    }
+
+
+def test_an_error_of_the_bus_has_to_be_one() -> None:
+    """An answer that never came as an error is no success, whatever the driver says."""
+    case = next(iter(GROUPS["bus errors"]()))
+    error = JobError(
+        type=case.error.__name__,
+        message="no",
+        code=int(case.code or 0),
+        descriptor=case.descriptor,
+        address=case.address,
+        layer=None,
+    )
+    silent = BusTimes(first_error=0, last_request=5, interrupt=9)
+    result = replace(FAILED, error=error, times=silent)
+    assert "the bus gave no answer that is an error" in of_case(case).judge(result, (0, 0))
+    assert of_case(case).judge(replace(result, times=PROMPT), (0, 0)) == []
+    stray = of_case(case).judge(replace(result, times=PROMPT, stray=64), (0, 0))
+    assert stray == ["byte 0x40 of DRAM changed, which is outside all outputs"]
 
 
 def test_sums() -> None:
