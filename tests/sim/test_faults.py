@@ -146,7 +146,7 @@ def test_an_error_of_the_bus_has_to_be_one() -> None:
         code=int(case.code or 0),
         descriptor=case.descriptor,
         address=case.address,
-        layer=None,
+        layer=getattr(case.work.program.job_of_descriptor(case.descriptor or 0), "name", None),
     )
     silent = BusTimes(first_error=0, last_request=5, interrupt=9)
     result = replace(FAILED, error=error, times=silent)
