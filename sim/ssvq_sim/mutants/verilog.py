@@ -35,7 +35,7 @@ opt_merge
 opt_dff -nodffe -nosdff
 opt_expr
 """
-    + _NARROWING_PASSES * "wreduce\nopt_clean -purge\n"
+    + _NARROWING_PASSES * "splitcells\nwreduce\nopt_clean -purge\n"
     + """opt_expr
 opt_merge
 opt_clean -purge
