@@ -70,7 +70,7 @@ def fake_run(
     config: CoreConfig, program: Program, inputs: Mapping[str, Int8Array], *, bus: BusSettings, profile: bool
 ) -> ProgramRun:
     """A backend: the functional model of the core, with cycles that no core took."""
-    from core_model import CoreModel
+    from ssvq_sim.systems.core_model import CoreModel
 
     window = program.new_memory()
     for job, values in inputs.items():
