@@ -175,11 +175,12 @@ PLAN = (
     Promise(
         promise="Accumulators do not overflow, and errors of vector operations are within their bounds",
         check="bounds at compile time; whole input ranges",
-        where="`tests/sw`, `tests/gen/test_vector_arithmetic.py`",
+        where="`tests/sw/test_accumulator_bound.py`, `tests/gen/test_vector_arithmetic.py`, "
+        "`tests/gen/test_vector_tables.py`",
     ),
     Promise(
         promise="The same seed gives the same bytes, on any number of threads",
         check="containers and programs made in several processes",
-        where="`tests/sw`",
+        where="`tests/sw/test_determinism.py`",
     ),
 )
