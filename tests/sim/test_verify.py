@@ -136,8 +136,17 @@ def test_quick_is_kept_apart(played: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_unknown_part(played: Path) -> None:
     result = run(played, "--only", "luck")
     assert result.exit_code == 2
-    assert "a part must be one of" in result.output
+    assert "a part of a run must be one of" in result.output
     assert not played.exists()
+
+
+def test_a_part_that_a_quick_run_does_not_have(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has run then, which is no success."""
+    monkeypatch.setattr(command, "PARTS", (played_part("systems"), replace(played_part("fuzz"), in_quick=False)))
+    result = run(played, "--quick", "--only", "fuzz")
+    assert result.exit_code == 2
+    assert "a part of a quick run must be one of systems, not 'fuzz'" in result.output.replace("\n", " ")
+    assert run(played, "--only", "fuzz").exit_code == 0
 
 
 def test_parts_are_commands() -> None:

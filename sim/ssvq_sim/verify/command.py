@@ -30,17 +30,21 @@ def main(
     output: Annotated[Path, typer.Option(help="Folder of verify.json, and of each part.")] = Path("build/verify"),
     write: Annotated[bool, typer.Option("--write", help="Also write docs/verification.md and its figures.")] = False,
 ) -> None:
-    """Run everything that verifies the core and what belongs to it: random systems, mutants, faults, proofs, fuzzing.
+    """Run everything that verifies the core and what belongs to it.
 
     Each part is a command of its own, and most go on where they were interrupted; a part that has passed does not run
     again until a source or a tool changes. What a part prints is in a log beside verify.json. The exit code is 1 when a
-    part fails, 2 for a part that there is not.
+    part fails, 2 for a part that the run does not have.
     """
     console = Console(soft_wrap=True)
-    known = {part.name: part for part in PARTS}
+    planned = [part for part in PARTS if part.in_quick or not quick]
+    names = [part.name for part in planned]
     for name in only or ():
-        if name not in known:
-            console.print(f"error: a part must be one of {_NAMES}, not {name!r}", style="red", markup=False)
+        if name not in names:
+            run = "a quick run" if quick else "a run"
+            console.print(
+                f"error: a part of {run} must be one of {', '.join(names)}, not {name!r}", style="red", markup=False
+            )
             raise typer.Exit(2)
     if write and (quick or only):
         console.print("error: --write needs a run of all parts, without --quick and --only", style="red")
@@ -48,11 +52,9 @@ def main(
     folder = output / "quick" if quick else output
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
-    planned = [part for part in PARTS if part.in_quick or not quick]
     parts = [part for part in planned if not only or part.name in only]
     others = [kept_outcome(part, folder, quick=quick) for part in planned if part not in parts]
     outcomes = [outcome for outcome in others if outcome is not None]
-    names = [part.name for part in planned]
     for outcome in run_parts(parts, folder, quick=quick, jobs=jobs):
         outcomes.append(outcome)
         write_json(folder / RESULT_FILE, report(outcomes, parts=names, quick=quick))
