@@ -33,6 +33,7 @@ FAILED = JobResult(
     stray=None,
     error=None,
 )
+STRAY = "byte 0x40 of DRAM changed, which is outside all outputs"
 PROMPT = BusTimes(first_error=100, last_request=100 + REQUEST_CYCLES, interrupt=100 + REPORT_CYCLES)
 
 
@@ -71,7 +72,16 @@ def test_flips_know_what_they_must_give() -> None:
     error = JobError(type="InvalidJob", message="no", code=int(ErrorCode.BAD_DESCRIPTOR), descriptor=0)
     assert fault.judge(replace(FAILED, error=error), (0, 0)) == []
     assert fault.judge(replace(FAILED, error=replace(error, descriptor=1)), (0, 0))
+    assert fault.judge(replace(FAILED, error=error, stray=64), (0, 0)) == [STRAY]
     assert fault.judge(replace(FAILED, error=replace(error, code=int(ErrorCode.DRAM_RANGE))), (0, 0))
+
+
+def test_flips_of_which_anything_may_come_have_to_end_and_to_write_nothing_else() -> None:
+    fault = next(fault for fault in flips(3) if " of vectors_open " in fault.name)
+    assert fault.judge(FAILED, (0, 0)) == []
+    assert fault.judge(replace(FAILED, stray=64), (0, 0)) == [STRAY]
+    late = JobError(type="JobTimeout", message="no end")
+    assert fault.judge(replace(FAILED, error=late), (0, 0)) == ["the driver raised JobTimeout: no end"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +163,7 @@ def test_an_error_of_the_bus_has_to_be_one() -> None:
     assert "the bus gave no answer that is an error" in of_case(case).judge(result, (0, 0))
     assert of_case(case).judge(replace(result, times=PROMPT), (0, 0)) == []
     stray = of_case(case).judge(replace(result, times=PROMPT, stray=64), (0, 0))
-    assert stray == ["byte 0x40 of DRAM changed, which is outside all outputs"]
+    assert stray == [STRAY]
 
 
 def test_sums() -> None:
