@@ -48,6 +48,8 @@ def read_script(top: str, source: str = SOURCE_FILE) -> str:
     return _READ.format(top=top, source=source)
 
 
+# Simulators take `parallel_case` for an assertion, which fails while the bits of a choice change one after the other.
+_WRITE = "write_verilog -noattr -noparallelcase"
 _SPARE = 2
 """So many times as many mutants are drawn as are kept, for those that turn out to be none."""
 _SELECTED = re.compile(rf"^  assign (\S+) = {SELECTOR} == \d+'h([0-9a-f]+);$", re.MULTILINE)
@@ -98,7 +100,7 @@ def mutated_verilog(
 
     Raises ToolError, and ValueError for a count that is too small for the modules.
     """
-    settings = json.dumps([top, count, seed, least, _READ, _ALL_CELLS, _NOT_INITIAL_WORDS, _SPARE])
+    settings = json.dumps([top, count, seed, least, _READ, _WRITE, _ALL_CELLS, _NOT_INITIAL_WORDS, _SPARE])
     key = content_key({"source": source.read_bytes(), "settings": settings, "yosys": find_yosys().version})
 
     def make(folder: Path) -> None:
@@ -160,7 +162,7 @@ def _lists(folder: Path, top: str, parts: Mapping[str, int], seed: int) -> list[
 def _apply(folder: Path, top: str, mutations: list[Mutation]) -> None:
     width = len(mutations).bit_length()
     commands = [mutation.command(SELECTOR, width, number) for number, mutation in enumerate(mutations, start=1)]
-    _run(folder, read_script(top) + "\n".join([*commands, f"write_verilog -noattr {_MUTATED}"]))
+    _run(folder, read_script(top) + "\n".join([*commands, f"{_WRITE} {_MUTATED}"]))
 
 
 def _run(folder: Path, script: str) -> None:
