@@ -48,7 +48,10 @@ STAGES = (
 
 
 class SameConv2d(nn.Conv2d):
-    """Convolution without bias whose output is the input's size divided by the stride, rounded up."""
+    """Convolution whose output is the input's size divided by the stride, rounded up.
+
+    It has no bias, unless one is given to it later, as by a batch norm that is folded in.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, stride=stride, groups=groups, bias=False)
@@ -59,7 +62,7 @@ class SameConv2d(nn.Conv2d):
         for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
             pads += [total // 2, total - total // 2]
-        return functional.conv2d(functional.pad(x, pads), self.weight, None, self.stride, groups=self.groups)
+        return functional.conv2d(functional.pad(x, pads), self.weight, self.bias, self.stride, groups=self.groups)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

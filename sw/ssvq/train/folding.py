@@ -21,7 +21,8 @@ def folded(layer: L, norm: nn.Module) -> L:
     `y = gain * (W x + b - mean) / sqrt(variance + eps) + shift` is `y = W' x + b'` with a weight of the same shape.
 
     Raises:
-        ValueError: the batch norm has no running statistics, or a `forward` of its own.
+        ValueError: the batch norm has no running statistics, or a `forward` of its own; the layer has a `forward` that
+            does not add its bias.
     """
     mean, variance = getattr(norm, "running_mean", None), getattr(norm, "running_var", None)
     if not (isinstance(norm, Norm) and mean is not None and variance is not None):
@@ -39,7 +40,21 @@ def folded(layer: L, norm: nn.Module) -> L:
         result.weight.mul_(gain.view(-1, *[1] * (result.weight.ndim - 1)))
     bias = 0.0 if result.bias is None else result.bias
     result.bias = nn.Parameter((bias - mean) * gain + shift)
+    if not _adds(result, result.bias):
+        kind = type(layer).__name__
+        raise ValueError(f"a layer must add its bias to take in a batch norm, and {kind} does not: {layer}")
     return result
+
+
+def _adds(layer: Layer, bias: Tensor) -> bool:
+    """Whether inputs of zeros give the bias; a class may have a `forward` of its own that was written without one."""
+    if isinstance(layer, nn.Linear):
+        shape: tuple[int, ...] = (1, layer.in_features)
+    else:
+        extents = zip(layer.kernel_size, layer.dilation, strict=True)
+        shape = (1, layer.in_channels, *(dilation * (size - 1) + 1 for size, dilation in extents))
+    outputs = layer(layer.weight.new_zeros(shape))
+    return torch.equal(outputs, bias.view(-1, *[1] * (outputs.ndim - 2)).expand_as(outputs[0])[None])
 
 
 class FoldedNorm(nn.Identity):
