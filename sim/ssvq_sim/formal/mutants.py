@@ -32,6 +32,8 @@ _BOUNDED_SECONDS, _SECONDS = 10, 60
 _DRAWS = 4
 """Mutations that are drawn for each that is asked for, since some are outside."""
 _NOTHING = "select -clear"
+_NO_PLACES = (" -port CLK ", " -port ARST ")
+"""The tools have one clock, and one edge of it; Yosys stops where a memory gets an asynchronous reset."""
 _INDUCTION_FAILS = "returned FAIL for induction"
 
 
@@ -65,7 +67,7 @@ def draw(proof: Proof, folder: Path, count: int, seed: int) -> list[str]:
     listing = f"mutate -list {count} -seed {seed} -o {_DRAWN} -module {TOP}.{proof.subject}"
     run_yosys("\n".join([*apart_script(proof), listing]), cwd=folder)
     lines = (folder / _DRAWN).read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if " -port CLK " not in line]  # the tools have one clock, and one edge of it
+    return [line for line in lines if not any(place in line for place in _NO_PLACES)]
 
 
 def model_of(proof: Proof, folder: Path, transform: Sequence[str]) -> bytes:
