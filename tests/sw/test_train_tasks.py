@@ -9,10 +9,12 @@ import torch
 from fake_processes import FakeProcesses, alone
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 from torch.utils.data import Dataset
 
 from ssvq.train.processes import Part
 from ssvq.train.settings import DistillationSettings
+from ssvq.train.tasks.hidden_states import hidden_layers
 from ssvq.train.tasks.image_sources import ImageFiles, ImagesInMemory, ImageSource, Unlabelled
 from ssvq.train.tasks.images import ImageTask
 from ssvq.train.tasks.sentences import SentenceTask, embedding
@@ -55,6 +57,25 @@ def _in_memory(augment: Callable[[Tensor, torch.Generator], Tensor] | None = _sh
 
 def _in_files() -> ImageSource:
     return ImageFiles(_Views(COUNT), _Views(7), evaluation_batch_size=3, workers=0)
+
+
+class _Blocks(nn.Module):
+    """Two blocks that multiply images (B, 1, 2, 2), and a head that gives three logits."""
+
+    def __init__(self, *factors: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Conv2d(1, 1, 1, bias=False) for _ in factors)
+        self.head = nn.Linear(4, 3)
+        nn.init.eye_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        for block, factor in zip(self.blocks, factors, strict=True):
+            nn.init.constant_(block.get_parameter("weight"), factor)
+
+    def forward(self, images: Tensor) -> Tensor:
+        for block in self.blocks:
+            images = block(images)
+        logits: Tensor = self.head(images.flatten(1))
+        return logits
 
 
 def _image_task(source: ImageSource, distillation: DistillationSettings | None = None) -> ImageTask:
@@ -254,6 +275,35 @@ def test_images_without_labels_are_compared_with_the_teacher() -> None:
     for distillation in (None, DistillationSettings(weight=0.5)):
         with pytest.raises(ValueError, match=r"images without labels need the section \[distillation\] with"):
             _image_task(source, distillation)
+
+
+def test_hidden_states_of_images() -> None:
+    distillation = DistillationSettings(weight=0.5, hidden_weight=2.0)
+    student, teacher = _Blocks(2.0, 1.5), _Blocks(1.0, 3.0)
+    layers = hidden_layers(student)
+    assert layers == ("blocks.0", "blocks.1")
+    task = ImageTask(_in_memory(None), batch_size=BATCH, seed=1, distillation=distillation, hidden_layers=layers)
+    images = torch.rand(BATCH, 1, 2, 2, generator=torch.Generator().manual_seed(1)) + 1
+    batch = images, torch.zeros(BATCH, dtype=torch.int64)
+    found = task.losses(student, teacher, batch)
+    assert set(found) == set(task.loss_names) == {"label", "teacher", "hidden"}
+    # the first gives twice as much and the second the same: errors of 1 and 0
+    assert torch.allclose(found["hidden"], torch.full((BATCH,), 2.0 * (1.0 + 0.0) / 2))
+    assert torch.allclose(found["teacher"], torch.zeros(BATCH), atol=1e-6)
+    found["hidden"].sum().backward()
+    assert student.blocks[0].get_parameter("weight").grad is not None
+    assert teacher.blocks[0].get_parameter("weight").grad is None
+    assert not any(module._forward_hooks for module in (*student.modules(), *teacher.modules()))
+    with pytest.raises(ValueError, match="hidden_weight must be 0 for a model without numbered blocks"):
+        ImageTask(_in_memory(None), batch_size=BATCH, seed=1, distillation=distillation)
+
+
+def test_blocks_are_the_outermost_modules_with_a_number() -> None:
+    inner = nn.ModuleDict({"stem": nn.Linear(2, 2), "blocks": nn.ModuleList([nn.Sequential(nn.Linear(2, 2))])})
+    model = nn.ModuleDict({"backbone": inner, "head": nn.Linear(2, 2)})
+    parametrize.register_parametrization(inner["stem"], "weight", nn.Identity())
+    assert hidden_layers(model) == ("backbone.blocks.0",)
+    assert hidden_layers(nn.Linear(2, 2)) == ()
 
 
 def test_sentences_of_like_length_share_a_batch() -> None:

@@ -160,7 +160,7 @@ class DistillationSettings:
         weight: share of the teacher in the loss, the rest is that of the labels; images only.
         loss: "kl", the divergence of the classes' probabilities, or "mse", of outputs of any meaning; images only.
         temperature: divides the logits of "kl".
-        hidden_weight: weight of the relative squared error of the hidden states of all layers; text only.
+        hidden_weight: weight of the relative squared error of what the model's blocks give, mean over the blocks.
     """
 
     enabled: bool = True

@@ -17,6 +17,7 @@ from ssvq.train.data_settings import (
 )
 from ssvq.train.seeds import generator
 from ssvq.train.settings import DistillationSettings
+from ssvq.train.tasks.hidden_states import hidden_layers
 from ssvq.train.tasks.image_sources import ImageFiles, ImagesInMemory, ImageSource, Unlabelled
 from ssvq.train.tasks.images import ImageTask
 from ssvq.train.tasks.sentences import SentenceEncoder, SentenceTask
@@ -44,7 +45,13 @@ def make_task(data: DataSettings, model: nn.Module, *, distillation: Distillatio
         source = _fashion_mnist(data, seed)
     else:
         source = _photos(data, seed) if isinstance(data, PhotoSettings) else _image_folder(data, seed)
-    return ImageTask(source, batch_size=data.batch_size, seed=seed, distillation=distillation)
+    return ImageTask(
+        source,
+        batch_size=data.batch_size,
+        seed=seed,
+        distillation=distillation,
+        hidden_layers=hidden_layers(model),
+    )
 
 
 def _fashion_mnist(data: FashionMnistSettings, seed: int) -> ImageSource:
@@ -116,12 +123,11 @@ def _sentences(
         raise ValueError(f"data.kind {data.kind} has no labels: add the section [distillation]")
     texts = _texts(data)
     held = held_out(texts, fraction=data.held_out).tolist()
-    numbers = [name for name, _ in model.named_modules() if name.startswith("encoder.layer.") and name.count(".") == 2]
     return SentenceTask(
         cast(SentenceEncoder, model),
         [text for text, out in zip(texts, held, strict=True) if not out],
         [text for text, out in zip(texts, held, strict=True) if out],
-        hidden_layers=numbers,
+        hidden_layers=hidden_layers(model),
         hidden_weight=distillation.hidden_weight,
         batch_size=data.batch_size,
         evaluation_batch_size=data.evaluation_batch_size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from ssvq.train.processes import Part, Processes
 from ssvq.train.settings import DistillationSettings
+from ssvq.train.tasks.hidden_states import outputs_of, relative_error
 from ssvq.train.tasks.image_metrics import ERROR, LABELS, TEACHER
 from ssvq.train.tasks.image_sources import ImageSource
 from ssvq.train.tasks.task import Batch, epoch_order, require_batches
@@ -24,21 +25,34 @@ class ImageTask:
         batch_size: samples of a training step.
         seed: of order and views.
         distillation: None learns the labels alone.
+        hidden_layers: names of the blocks whose outputs are compared, where `distillation` gives them a weight.
 
     Raises:
-        ValueError: there are fewer training images than a batch has, or images have no labels to learn.
+        ValueError: there are fewer training images than a batch has, images have no labels to learn, or there are no
+            blocks although their weight is not 0.
     """
 
     def __init__(
-        self, source: ImageSource, *, batch_size: int, seed: int, distillation: DistillationSettings | None
+        self,
+        source: ImageSource,
+        *,
+        batch_size: int,
+        seed: int,
+        distillation: DistillationSettings | None,
+        hidden_layers: Sequence[str] = (),
     ) -> None:
         self.steps_per_epoch = require_batches(source.train_count, batch_size)
         if not source.labelled and (distillation is None or distillation.weight < 1):
             raise ValueError("images without labels need the section [distillation] with weight = 1")
+        hidden = distillation is not None and distillation.hidden_weight > 0
+        if hidden and not hidden_layers:
+            raise ValueError("distillation.hidden_weight must be 0 for a model without numbered blocks")
+        self._hidden = tuple(hidden_layers) if hidden else ()
         self.batch_size = batch_size
         self._source, self._seed, self._distillation = source, seed, distillation
         labels = distillation is None or distillation.weight < 1
-        self.loss_names: tuple[str, ...] = (*(("label",) if labels else ()), *(("teacher",) if distillation else ()))
+        parts = {"label": labels, "teacher": distillation is not None, "hidden": hidden}
+        self.loss_names: tuple[str, ...] = tuple(name for name, there in parts.items() if there)
         self._metrics = LABELS if source.labelled else TEACHER
         if distillation is not None and distillation.loss == "mse":
             self._metrics = ERROR
@@ -70,15 +84,20 @@ class ImageTask:
             ValueError: there must be a teacher, and is none.
         """
         images, labels = batch
-        outputs = student(images)
         about = self._distillation
+        with outputs_of(student, self._hidden) as states:
+            outputs = student(images)
         if about is None:
             return {"label": functional.cross_entropy(outputs, labels, reduction="none")}
-        with torch.no_grad():
-            targets = _required(teacher)(images)
+        teacher = _required(teacher)
+        with torch.no_grad(), outputs_of(teacher, self._hidden) as target_states:
+            targets = teacher(images)
         losses = {"teacher": about.weight * _distance(outputs, targets, about)}
         if about.weight < 1:
             losses["label"] = (1 - about.weight) * functional.cross_entropy(outputs, labels, reduction="none")
+        if self._hidden:
+            errors = [relative_error(states[name], target_states[name]) for name in self._hidden]
+            losses["hidden"] = about.hidden_weight * torch.stack(errors).mean(0)
         return losses
 
     @torch.no_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +11,8 @@ from torch.nn import functional
 
 from ssvq.train.processes import Part, Processes
 from ssvq.train.seeds import generator
-from ssvq.train.tasks.task import Batch, require_batches, unwrapped
+from ssvq.train.tasks.hidden_states import outputs_of, relative_error
+from ssvq.train.tasks.task import Batch, require_batches
 
 POOL_BATCHES = 64
 """Batches among which texts of like length are put together."""
@@ -64,7 +64,7 @@ class SentenceTask:
         if not evaluation:
             raise ValueError("data.held_out must leave at least one text for evaluation")
         if hidden_weight and not hidden_layers:
-            raise ValueError("distillation.hidden_weight must be 0 for a model without `encoder.layer.*`")
+            raise ValueError("distillation.hidden_weight must be 0 for a model without numbered blocks")
         self.loss_names: tuple[str, ...] = ("embedding", *(("hidden",) if hidden_weight else ()))
         # those to train on are tokenized when their turn comes: a short run reads few of many
         self._encoder, self._train = encoder, list(train)
@@ -106,13 +106,13 @@ class SentenceTask:
         if teacher is None:
             raise ValueError("text must have a teacher: add the section [distillation]")
         tokens, mask = batch
-        with torch.no_grad(), _outputs(teacher, self._hidden) as target_states:
+        with torch.no_grad(), outputs_of(teacher, self._hidden) as target_states:
             target = embedding(teacher(tokens, mask), mask)
-        with _outputs(student, self._hidden) as states:
+        with outputs_of(student, self._hidden) as states:
             found = embedding(student(tokens, mask), mask)
         losses = {"embedding": 1 - (found * target).sum(1)}
         if self._hidden:
-            errors = [_relative_error(states[name], target_states[name], mask) for name in self._hidden]
+            errors = [relative_error(states[name], target_states[name], mask) for name in self._hidden]
             losses["hidden"] = self._hidden_weight * torch.stack(errors).mean(0)
         return losses
 
@@ -154,29 +154,6 @@ class SentenceTask:
 def embedding(states: Tensor, mask: Tensor) -> Tensor:
     """Means of length 1 over the tokens: states (B, T, W), mask bool (B, T) to (B, W)."""
     return functional.normalize((states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True), dim=1)
-
-
-def _relative_error(states: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """(B,): squared error of the states (B, T, W) of a sample's tokens over their square."""
-    error, size = ((values.square().sum(2) * mask).sum(1) for values in (states - targets.detach(), targets.detach()))
-    return error / size
-
-
-@contextmanager
-def _outputs(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """While active, the named modules' latest outputs."""
-    found: dict[str, Tensor] = {}
-    handles = [
-        unwrapped(model)
-        .get_submodule(name)
-        .register_forward_hook(lambda _module, _arguments, output, name=name: found.__setitem__(name, output))
-        for name in names
-    ]
-    try:
-        yield found
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _tokenized(encoder: SentenceEncoder, texts: Sequence[str]) -> list[Tensor]:
