@@ -19,8 +19,11 @@ from ..systems.layer_cases import RECORDS, LayerCase
 from ..systems.outcome import problems_of
 from ..systems.overlap_cases import Kind, ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
+from .held_jobs import held_jobs
 from .late_errors import late_errors
 from .odd_descriptors import odd_descriptors
+from .order_scenes import order_scenarios
+from .profile_rules import problems_with_profile
 from .register_scenes import REGISTER_SCENES
 from .scenario import HostScenario, JobScenario, PinScenario, Scenario
 from .waiting import waiting_scenarios
@@ -52,6 +55,8 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *_programs(config, 6, count=1, steps=20, only=Kind.PRODUCT),
         *waiting_scenarios(config),
         *odd_descriptors(config, _ODD_COUNT),
+        *order_scenarios(config),
+        *held_jobs(config),
         *_errors(),
         *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
         *(HostScenario(play=scene) for scene in scenes),
@@ -69,7 +74,7 @@ def _works(config: CoreConfig, works: Mapping[str, Work]) -> Iterator[Scenario]:
             watchdog_cycles=_WATCHDOG_CYCLES,
             profile=True,
         )
-        yield JobScenario(job=job, check=partial(problems_of, config, work.program, work.expected))
+        yield JobScenario(job=job, check=partial(problems_with_profile, config, work.program, work.expected))
 
 
 def _programs(config: CoreConfig, seed: int, *, count: int, steps: int, only: Kind | None = None) -> Iterator[Scenario]:
@@ -85,9 +90,9 @@ def _programs(config: CoreConfig, seed: int, *, count: int, steps: int, only: Ki
             memory_base=_BASES[-1 - number % len(_BASES)],
             timeout_cycles=_TIMEOUT_CYCLES,
             watchdog_cycles=_WATCHDOG_CYCLES,
-            profile=case.program.descriptor_count <= config.profile_depth,
+            profile=True,
         )
-        yield JobScenario(job=job, check=partial(problems_of, config, case.program, case.expected()))
+        yield JobScenario(job=job, check=partial(problems_with_profile, config, case.program, case.expected()))
 
 
 def _fine_layers(config: CoreConfig) -> Iterator[Scenario]:
