@@ -19,6 +19,8 @@ from ..systems.layer_cases import RECORDS, LayerCase
 from ..systems.outcome import problems_of
 from ..systems.overlap_cases import Kind, ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
+from .field_extremes import extreme_errors, extreme_jobs, extreme_works
+from .first_job import first_job
 from .held_jobs import held_jobs
 from .late_errors import late_errors
 from .odd_descriptors import odd_descriptors
@@ -46,7 +48,7 @@ def workload(config: CoreConfig) -> list[Scenario]:
     return [
         *_works(config, {"good": GOOD, "other": OTHER}),
         *_programs(config, 1, count=2, steps=14),
-        *(PinScenario(play=scene) for scene in REGISTER_SCENES),
+        *(PinScenario(play=scene) for scene in (*REGISTER_SCENES, first_job)),
         *_fine_layers(config),
         *_programs(config, 2, count=4, steps=40),
         *_programs(config, 3, count=1, steps=30, only=Kind.WINDOWS),
@@ -57,10 +59,12 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *odd_descriptors(config, _ODD_COUNT),
         *order_scenarios(config),
         *held_jobs(config),
+        *_works(config, dict(extreme_works(config))),
+        *extreme_jobs(config),
         *_errors(),
         *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
         *(HostScenario(play=scene) for scene in scenes),
-        *(_error(case) for case in late_errors(config)),
+        *(_error(case) for case in (*extreme_errors(config), *late_errors(config))),
     ]
 
 
