@@ -43,7 +43,7 @@ _WINDOWS = 8
 _BURSTS = 9
 _WAITED_TOKENS = 300
 """Of a vector operation: in its time, streams come in until buffer and queue are full."""
-_PARTS = 3
+_PARTS = 4
 """Into which scenarios of many jobs are cut, so that none takes long."""
 _MOST_BYTES = (1 << 32) - BASE
 """The largest DRAM window: beyond it, nothing is looked at until it is read."""

@@ -106,8 +106,8 @@ def _held_job(
     waiting = load(config, 1, destination=LongParts.FREE)
     descriptors = [*[load(config, 1)] * ahead, parts.first, *({**d, **ANY_ORDER} for d in held), waiting]
     descriptors[ahead + 1] |= {"loads_open": 0}
-    work = raw_work(config, parts.data, descriptors, words=LongParts.WORDS)
-    return HeldJob(name=name, work=work, done=ahead + 1 + ended)
+    program = raw_program(config, parts.data, descriptors, words=LongParts.WORDS)
+    return HeldJob(name=name, work=Work(program=program, inputs={}, expected={}), done=ahead + 1 + ended)
 
 
 def _long_product(config: CoreConfig, parts: LongParts, batch_last: int) -> HeldJob:
