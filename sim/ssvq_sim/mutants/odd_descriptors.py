@@ -60,14 +60,18 @@ class OddCase:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OddDescriptors:
-    """A scenario of several jobs in the DRAM of a random program.
+    """A scenario of several jobs in the DRAM of a program.
 
     memory : uint8, the program with its inputs
+    ahead : descriptors in front of each case that run before it
+    window : MEMORY_SIZE, when it is not that of the memory
     """
 
     name: str
     memory: npt.NDArray[np.uint8]
     cases: tuple[OddCase, ...]
+    ahead: int = 0
+    window: int | None = None
 
     async def problems(self, core: SimulatedCore) -> list[str]:
         """Run the jobs up to the first that does not end as it should."""
@@ -79,8 +83,8 @@ class OddDescriptors:
         host.behave(Behaviour(latency=2))
         host.memory[:] = self.memory
         settings = {
-            **{"MEMORY_BASE_LO": BASE, "MEMORY_BASE_HI": 0, "MEMORY_SIZE": self.memory.size},
-            **{"DESCRIPTOR_COUNT": 1, "WATCHDOG_CYCLES": _WATCHDOG_CYCLES},
+            **{"MEMORY_BASE_LO": BASE, "MEMORY_BASE_HI": 0, "MEMORY_SIZE": self.window or self.memory.size},
+            **{"DESCRIPTOR_COUNT": self.ahead + 1, "WATCHDOG_CYCLES": _WATCHDOG_CYCLES},
         }
         for register, value in settings.items():
             host.device.write(register, value)
@@ -95,7 +99,7 @@ class OddDescriptors:
         """The error code that the core ends with; -1 when it does not end."""
         place = slice(case.offset, case.offset + DESCRIPTOR_BYTES)
         host.memory[place] = np.frombuffer(case.data, dtype=np.uint8)
-        host.device.write("DESCRIPTOR_OFFSET", case.offset)
+        host.device.write("DESCRIPTOR_OFFSET", case.offset - self.ahead * DESCRIPTOR_BYTES)
         host.command(_START)
         code = -1
         for _ in range(_POLLS_MAX):

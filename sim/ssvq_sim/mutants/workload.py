@@ -19,8 +19,13 @@ from ..systems.layer_cases import RECORDS, LayerCase
 from ..systems.outcome import problems_of
 from ..systems.overlap_cases import Kind, ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
+from .field_extremes import extreme_errors, extreme_jobs, extreme_works
+from .first_job import first_job
+from .held_jobs import held_jobs
 from .late_errors import late_errors
 from .odd_descriptors import odd_descriptors
+from .order_scenes import order_scenarios
+from .profile_rules import problems_with_profile
 from .register_scenes import REGISTER_SCENES
 from .scenario import HostScenario, JobScenario, PinScenario, Scenario
 from .waiting import waiting_scenarios
@@ -43,7 +48,7 @@ def workload(config: CoreConfig) -> list[Scenario]:
     return [
         *_works(config, {"good": GOOD, "other": OTHER}),
         *_programs(config, 1, count=2, steps=14),
-        *(PinScenario(play=scene) for scene in REGISTER_SCENES),
+        *(PinScenario(play=scene) for scene in (*REGISTER_SCENES, first_job)),
         *_fine_layers(config),
         *_programs(config, 2, count=4, steps=40),
         *_programs(config, 3, count=1, steps=30, only=Kind.WINDOWS),
@@ -52,10 +57,14 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *_programs(config, 6, count=1, steps=20, only=Kind.PRODUCT),
         *waiting_scenarios(config),
         *odd_descriptors(config, _ODD_COUNT),
+        *order_scenarios(config),
+        *held_jobs(config),
+        *_works(config, dict(extreme_works(config))),
+        *extreme_jobs(config),
         *_errors(),
         *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
         *(HostScenario(play=scene) for scene in scenes),
-        *(_error(case) for case in late_errors(config)),
+        *(_error(case) for case in (*extreme_errors(config), *late_errors(config))),
     ]
 
 
@@ -69,7 +78,7 @@ def _works(config: CoreConfig, works: Mapping[str, Work]) -> Iterator[Scenario]:
             watchdog_cycles=_WATCHDOG_CYCLES,
             profile=True,
         )
-        yield JobScenario(job=job, check=partial(problems_of, config, work.program, work.expected))
+        yield JobScenario(job=job, check=partial(problems_with_profile, config, work.program, work.expected))
 
 
 def _programs(config: CoreConfig, seed: int, *, count: int, steps: int, only: Kind | None = None) -> Iterator[Scenario]:
@@ -85,9 +94,9 @@ def _programs(config: CoreConfig, seed: int, *, count: int, steps: int, only: Ki
             memory_base=_BASES[-1 - number % len(_BASES)],
             timeout_cycles=_TIMEOUT_CYCLES,
             watchdog_cycles=_WATCHDOG_CYCLES,
-            profile=case.program.descriptor_count <= config.profile_depth,
+            profile=True,
         )
-        yield JobScenario(job=job, check=partial(problems_of, config, case.program, case.expected()))
+        yield JobScenario(job=job, check=partial(problems_with_profile, config, case.program, case.expected()))
 
 
 def _fine_layers(config: CoreConfig) -> Iterator[Scenario]:

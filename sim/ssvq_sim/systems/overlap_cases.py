@@ -16,7 +16,7 @@ from ssvq.image_tensor import ImageTensor
 from ssvq.integer_layer import CompileError
 from ssvq.integer_weights import IntegerWeights
 from ssvq.product import IntegerProduct
-from ssvq.program import Program, place_input, read_output
+from ssvq.program import Program
 from ssvq.reference import ActivationScale, Int8Array
 from ssvq.vector_image import parameter_words, table_words
 from ssvq_gen.arithmetic import encode_multiplier
@@ -24,8 +24,8 @@ from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, FormatError, Opcode
 from ssvq_gen.stream_format import StreamFormat
 
-from .core_model import CoreModel
 from .layers import random_convolution, random_layer
+from .model_outputs import outputs_of
 from .vector_operations import random_geometry, random_operation
 
 ALL = "all"
@@ -96,11 +96,7 @@ class ProgramCase:
 
     def expected(self) -> dict[str, Int8Array]:
         """Outputs by job, of the descriptors one after the other."""
-        memory = self.program.new_memory()
-        for name, x in self.inputs.items():
-            place_input(memory, self.program, x, job=name)
-        CoreModel(self._config).run(memory, self.program.descriptor_offset, self.program.descriptor_count)
-        return {job.name: read_output(memory, self.program, job=job.name) for job in self.program.jobs if job.output}
+        return outputs_of(self._config, self.program, self.inputs)
 
     def _load(self, name: str, tensor: ActivationTensor) -> None:
         self._builder.load(name, tensor, _SYMMETRIC)
