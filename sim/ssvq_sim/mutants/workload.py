@@ -21,9 +21,12 @@ from ..systems.overlap_cases import Kind, ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
 from .late_errors import late_errors
 from .odd_descriptors import odd_descriptors
+from .record_times import record_times
 from .register_scenes import REGISTER_SCENES
 from .scenario import HostScenario, JobScenario, PinScenario, Scenario
+from .shape_errors import shape_errors
 from .waiting import waiting_scenarios
+from .weight_streams import weight_streams
 
 _TIMEOUT_CYCLES = 60_000
 _WATCHDOG_CYCLES = 2_500
@@ -56,6 +59,9 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
         *(HostScenario(play=scene) for scene in scenes),
         *(_error(case) for case in late_errors(config)),
+        *record_times(config),
+        *(_error(case) for case in shape_errors(config)),
+        *weight_streams(config),
     ]
 
 

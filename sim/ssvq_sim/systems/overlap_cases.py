@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, TypeVar
@@ -96,11 +97,7 @@ class ProgramCase:
 
     def expected(self) -> dict[str, Int8Array]:
         """Outputs by job, of the descriptors one after the other."""
-        memory = self.program.new_memory()
-        for name, x in self.inputs.items():
-            place_input(memory, self.program, x, job=name)
-        CoreModel(self._config).run(memory, self.program.descriptor_offset, self.program.descriptor_count)
-        return {job.name: read_output(memory, self.program, job=job.name) for job in self.program.jobs if job.output}
+        return outputs_of_model(self._config, self.program, self.inputs)
 
     def _load(self, name: str, tensor: ActivationTensor) -> None:
         self._builder.load(name, tensor, _SYMMETRIC)
@@ -301,6 +298,15 @@ class ProgramCase:
             if len(words):
                 self._builder.constant(name, words, word=place)
         return places
+
+
+def outputs_of_model(config: CoreConfig, program: Program, inputs: Mapping[str, Int8Array]) -> dict[str, Int8Array]:
+    """Outputs by job, of a program's descriptors one after the other. Raises CoreFault."""
+    memory = program.new_memory()
+    for name, x in inputs.items():
+        place_input(memory, program, x, job=name)
+    CoreModel(config).run(memory, program.descriptor_offset, program.descriptor_count)
+    return {job.name: read_output(memory, program, job=job.name) for job in program.jobs if job.output}
 
 
 def _tuned(rng: np.random.Generator, layer: Weights) -> Weights:
