@@ -135,6 +135,8 @@ _PROGRAMS: dict[str, tuple[Tiles | Batch, ...]] = {
         Tiles(**DENSE, channel_tiles=682, columns=1),
         Batch(count=2, channels=1, columns=102),
     ),
+    "wide products": (Batch(count=2, channels=1, columns=342),),
+    "wider products": (Batch(count=2, channels=1, columns=673),),
     "taller columns": (
         Tiles(weight_format="vq", channel_tiles=30, columns=3),
         Tiles(**DENSE, channel_tiles=341, columns=1),
@@ -149,7 +151,10 @@ _PROGRAMS: dict[str, tuple[Tiles | Batch, ...]] = {
         Tiles(**DENSE, positions=4, channel_tiles=1027, columns=1),
     ),
 }
-"""By name; steps of each begin while those before them end."""
+"""By name; steps of each begin while those before them end. Counts as 341 and 682 have every other bit.
+
+The last column is as tall as it takes for a bit beside the highest ones; int8 takes 16 cycles for a tile.
+"""
 
 
 def weight_streams(config: CoreConfig) -> Iterator[JobScenario]:
