@@ -26,9 +26,12 @@ from .late_errors import late_errors
 from .odd_descriptors import odd_descriptors
 from .order_scenes import order_scenarios
 from .profile_rules import problems_with_profile
+from .record_times import record_times
 from .register_scenes import REGISTER_SCENES
 from .scenario import HostScenario, JobScenario, PinScenario, Scenario
+from .shape_errors import shape_errors
 from .waiting import waiting_scenarios
+from .weight_streams import weight_streams
 
 _TIMEOUT_CYCLES = 60_000
 _WATCHDOG_CYCLES = 2_500
@@ -64,7 +67,9 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *_errors(),
         *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
         *(HostScenario(play=scene) for scene in scenes),
-        *(_error(case) for case in (*extreme_errors(config), *late_errors(config))),
+        *(_error(case) for case in (*extreme_errors(config), *late_errors(config), *shape_errors(config))),
+        *record_times(config),
+        *weight_streams(config),
     ]
 
 
