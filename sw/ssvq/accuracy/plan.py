@@ -10,7 +10,7 @@ from ssvq.accuracy import fashion, minilm, photos
 from ssvq.accuracy.study import Row, Run
 
 QUICK_STEPS = 3
-FASHION_STEPS = 300
+FASHION_STEPS = 600
 
 
 def full_plan() -> list[Row]:
@@ -22,7 +22,7 @@ def full_plan() -> list[Row]:
         *minilm.ablation_rows(steps),
         *minilm.post_training_rows(),
         *fashion.rows("fashion_resnet", float_length={"epochs": 6}, steps=FASHION_STEPS, seeds=minilm.SEEDS),
-        *fashion.rows("fashion_vit", float_length={"epochs": 8}, steps=FASHION_STEPS, seeds=minilm.SEEDS),
+        *fashion.rows("fashion_vit", float_length={"epochs": 12}, steps=FASHION_STEPS, seeds=minilm.SEEDS),
         *photos.rows("efficientnet_lite0", steps=60, seeds=minilm.SEEDS),
         *photos.rows("vit_s_saliency", steps=40, seeds=minilm.SEEDS),
     ]
