@@ -19,8 +19,12 @@ from ..systems.layer_cases import RECORDS, LayerCase
 from ..systems.outcome import problems_of
 from ..systems.overlap_cases import Kind, ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
+from .far_words import far_words
+from .image_edges import image_edges
 from .late_errors import late_errors
+from .long_loops import long_loops
 from .odd_descriptors import odd_descriptors
+from .product_chains import product_chains
 from .register_scenes import REGISTER_SCENES
 from .scenario import HostScenario, JobScenario, PinScenario, Scenario
 from .waiting import waiting_scenarios
@@ -52,6 +56,10 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *_programs(config, 6, count=1, steps=20, only=Kind.PRODUCT),
         *waiting_scenarios(config),
         *odd_descriptors(config, _ODD_COUNT),
+        *far_words(config),
+        *image_edges(config),
+        *product_chains(config),
+        *long_loops(config),
         *_errors(),
         *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
         *(HostScenario(play=scene) for scene in scenes),
