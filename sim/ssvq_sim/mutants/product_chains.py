@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from ssvq.activation_tensor import ActivationTensor
 from ssvq.builder import ProgramBuilder
+from ssvq.overlap import MATRIX_OPEN_MAX
 from ssvq.reference import ActivationScale
 from ssvq_gen.config import CoreConfig
+from ssvq_gen.format import Opcode
 
 from ..systems.overlap_cases import spread_product
+from ..systems.work import Work
 from .modelled_job import modelled_job
 from .scenario import JobScenario
 
 _SCALE = ActivationScale(scale=0.1)
-_TOKENS = (1, 2, 5, 8)
+_TOKENS = (1, 2, 3, 8)
 _STRIDE_BITS = range(2, 10)
 
 
@@ -27,26 +31,43 @@ def product_chains(config: CoreConfig) -> Iterator[JobScenario]:
 
 
 def _chains(config: CoreConfig) -> JobScenario:
-    """The activations of each product are the input, and its operand is the output before, in both directions."""
+    """Pairs: the output of a product of a few tokens is the operand of the next one, in both directions.
+
+    Every product is begun while the one before is in hand: the core itself has to keep their order.
+    """
     rng = np.random.default_rng(13)
     builder = ProgramBuilder(config)
-    side = config.cols
+    side = 2 * config.cols
     x = ActivationTensor.packed(config, word=0, tokens=side, channels=side)
     builder.load("x", x, _SCALE)
-    before, end = x, x.end(config)
-    for tokens in _TOKENS:
-        for number, transposed in enumerate((False, True, True, False)):
-            # An operand needs all of its tokens, so that every second product has as many.
-            count = side if number % 2 else tokens
-            operand = x if before.tokens < side else before
-            target = ActivationTensor.packed(config, word=end, tokens=count, channels=side)
-            product = spread_product(f"{tokens}, {number}", (count, side, side), transposed=transposed)
-            builder.product(product, source=x.select_tokens(0, count), operand=operand, target=target)
-            before, end = target, target.end(config)
-    outputs = ActivationTensor.packed(config, word=x.end(config), tokens=end - x.end(config), channels=side)
-    builder.store("outputs", outputs, _SCALE)
-    values = rng.integers(-128, 128, (side, side), dtype=np.int8)
-    return modelled_job(config, "chains of products", builder.build(), {"x": values})
+    end = x.end(config)
+
+    def add(name: str, tokens: int, operand: ActivationTensor, *, transposed: bool) -> ActivationTensor:
+        nonlocal end
+        k, n = operand.tokens, operand.channels
+        if transposed:
+            k, n = n, k
+        target = ActivationTensor.packed(config, word=end, tokens=tokens, channels=n)
+        product = spread_product(name, (tokens, k, n), transposed=transposed)
+        builder.product(product, source=replace(x, tokens=tokens, channels=k), operand=operand, target=target)
+        end = target.end(config)
+        return target
+
+    for width in (config.cols, side):
+        weights = replace(x, channels=width)
+        for tokens in _TOKENS:
+            for number, transposed in enumerate((False, True, True, False)):
+                name = f"{width}, {tokens}, {number}"
+                between = add(f"{name}, first", tokens, weights, transposed=False)
+                add(f"{name}, second", _TOKENS[number], between, transposed=transposed)
+    words = ActivationTensor(word=x.end(config), tokens=end - x.end(config), channels=config.word_bytes, stride=1)
+    builder.store("outputs", words, _SCALE)
+    inputs = {"x": rng.integers(-128, 128, (side, side), dtype=np.int8)}
+    work = Work(program=builder.build(), inputs=inputs, expected={})
+    for index, d in enumerate(work.program.descriptors()):
+        if d["opcode"] == Opcode.PRODUCT:
+            work = work.patched(index, matmuls_open=MATRIX_OPEN_MAX)
+    return modelled_job(config, "chains of products", work.program, inputs)
 
 
 def _batches(config: CoreConfig) -> JobScenario:

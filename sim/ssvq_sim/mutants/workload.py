@@ -19,7 +19,9 @@ from ..systems.layer_cases import RECORDS, LayerCase
 from ..systems.outcome import problems_of
 from ..systems.overlap_cases import Kind, ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
+from .exact_cycles import exact_cycles
 from .far_words import far_words
+from .fine_vectors import fine_vectors
 from .image_edges import image_edges
 from .late_errors import late_errors
 from .long_loops import long_loops
@@ -60,6 +62,8 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *image_edges(config),
         *product_chains(config),
         *long_loops(config),
+        *fine_vectors(config),
+        *exact_cycles(config),
         *_errors(),
         *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
         *(HostScenario(play=scene) for scene in scenes),
