@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,8 @@ def _job(name: str, program: Program, behaviour: Behaviour) -> SimulationJob:
     return SimulationJob(name=name, program=program, inputs={}, behaviour=behaviour, timeout_cycles=TIMEOUT_CYCLES)
 
 
-def _tensors(config: CoreConfig) -> Mapping[str, ActivationTensor]:
+def _tensors(config: CoreConfig) -> dict[str, Any]:
+    """Where activations are and outputs go, as the builder's arguments."""
     side = config.cols
     source, target = (
         ActivationTensor.packed(config, word=word, tokens=_TOKENS, channels=side) for word in (0, 2 * _TOKENS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def fine_vectors(config: CoreConfig) -> Iterator[JobScenario]:
 def _sum(rng: np.random.Generator, factor: int) -> _Case:
     """Every channel has activations around one with which the total is just enough to be rounded up."""
     threshold = rng.integers(-90, 90, _CHANNELS)
-    multiplier = factor * rng.choice((-1, 1), _CHANNELS)
+    multiplier = factor * (2 * rng.integers(0, 2, _CHANNELS) - 1)
     offset = rng.integers(-100, 100, _CHANNELS) * _UNIT + _UNIT // 2 - multiplier * threshold
     around = threshold + rng.permuted(np.tile(np.arange(_TOKENS) - _TOKENS // 2, (_CHANNELS, 1)), axis=1).T
     return _Case(operation=_operation(Opcode.SUM, multiplier, offset), x=around.astype(np.int8))
@@ -75,13 +76,13 @@ def _layernorm(rng: np.random.Generator, gain_most: int) -> _Case:
     )
 
 
-def _around(rng: np.random.Generator, opcode: Opcode, centre: Int64Array, **others: object) -> VectorOperation:
+def _around(rng: np.random.Generator, opcode: Opcode, centre: Int64Array, **others: Any) -> VectorOperation:
     """The operation with outputs that are the distances of values from a centre, of each channel."""
     offset = rng.integers(0, _UNIT, _CHANNELS) - centre * _UNIT
     return _operation(opcode, np.full(_CHANNELS, _UNIT), offset, **others)
 
 
-def _operation(opcode: Opcode, multiplier: Int64Array, offset: Int64Array, **others: object) -> VectorOperation:
+def _operation(opcode: Opcode, multiplier: Int64Array, offset: Int64Array, **others: Any) -> VectorOperation:
     fields = {"multiplier": multiplier, "offset": offset, **others}
     return VectorOperation(
         name=opcode.name, opcode=opcode, channels=_CHANNELS, shift=_SHIFT, zero_point=0, output_scale=_SCALE, **fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -54,36 +55,61 @@ def image_edges(config: CoreConfig) -> Iterator[JobScenario]:
 def _scenario(
     config: CoreConfig, rng: np.random.Generator, opcode: Opcode, geometries: Sequence[ConvolutionGeometry]
 ) -> JobScenario:
+    """An image at word 0, and all outputs behind it."""
     channels = config.word_bytes
     builder = ProgramBuilder(config)
     image = ImageTensor.packed(config, word=0, height=_HEIGHT, width=_WIDTH, channels=channels)
     builder.load("image", image.tokens(), _SCALE)
     end = image.tokens().end(config)
+    add = _add_convolution if opcode is Opcode.CONV else partial(_add_operation, opcode)
     for number, geometry in enumerate(geometries):
-        height, width = geometry.output_size(_HEIGHT, _WIDTH)
-        name = f"windows {number}"
-        if opcode is Opcode.CONV:
-            layer = random_convolution(
-                rng,
-                geometry=geometry,
-                weight_format=WeightFormat.INT8,
-                in_channels=channels,
-                out_channels=channels,
-                name=name,
-            )
-            target = ImageTensor.packed(config, word=end, height=height, width=width, channels=channels)
-            builder.convolution(tuned(rng, layer), source=image, target=target)
-        else:
-            operation = random_operation(rng, opcode, channels, geometry, scaled=True)
-            places = []
-            for words in (parameter_words(operation, config), table_words(operation, config)):
-                places.append(end)
-                if len(words):
-                    builder.constant(name, words, word=end)
-                end += len(words)
-            target = ImageTensor.packed(config, word=end, height=height, width=width, channels=channels)
-            builder.windows(operation, source=image, target=target, parameters=places[0], table=places[1], name=name)
+        target = add(config, rng, builder, geometry, image, end, f"windows {number}")
         builder.store(f"output {number}", target.tokens(), _SCALE)
         end = target.tokens().end(config)
     x = rng.integers(-128, 128, (_HEIGHT * _WIDTH, channels), dtype=np.int8)
     return modelled_job(config, f"edges of images, {opcode.name}", builder.build(), {"image": x})
+
+
+def _add_convolution(
+    config: CoreConfig,
+    rng: np.random.Generator,
+    builder: ProgramBuilder,
+    geometry: ConvolutionGeometry,
+    image: ImageTensor,
+    word: int,
+    name: str,
+) -> ImageTensor:
+    """A convolution whose output is at a word, which is returned."""
+    channels = {"in_channels": image.channels, "out_channels": image.channels}
+    layer = random_convolution(rng, geometry=geometry, weight_format=WeightFormat.INT8, name=name, **channels)
+    target = _target(config, geometry, image, word)
+    builder.convolution(tuned(rng, layer), source=image, target=target)
+    return target
+
+
+def _add_operation(
+    opcode: Opcode,
+    config: CoreConfig,
+    rng: np.random.Generator,
+    builder: ProgramBuilder,
+    geometry: ConvolutionGeometry,
+    image: ImageTensor,
+    word: int,
+    name: str,
+) -> ImageTensor:
+    """The same with an operation of the vector unit, which has its parameters and table in front of the output."""
+    operation = random_operation(rng, opcode, image.channels, geometry, scaled=True)
+    places = []
+    for words in (parameter_words(operation, config), table_words(operation, config)):
+        places.append(word)
+        if len(words):
+            builder.constant(name, words, word=word)
+        word += len(words)
+    target = _target(config, geometry, image, word)
+    builder.windows(operation, source=image, target=target, parameters=places[0], table=places[1], name=name)
+    return target
+
+
+def _target(config: CoreConfig, geometry: ConvolutionGeometry, image: ImageTensor, word: int) -> ImageTensor:
+    height, width = geometry.output_size(image.height, image.width)
+    return ImageTensor.packed(config, word=word, height=height, width=width, channels=image.channels)

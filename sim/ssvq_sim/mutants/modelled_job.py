@@ -10,7 +10,7 @@ from ssvq.reference import Int8Array
 from ssvq_gen.config import CoreConfig
 
 from ..behaviour import Behaviour, SimulationJob
-from ..systems.modelled import modelled_outputs
+from ..systems.model_outputs import outputs_of
 from ..systems.outcome import problems_of
 from .scenario import JobScenario
 
@@ -35,4 +35,4 @@ def modelled_job(
         timeout_cycles=TIMEOUT_CYCLES,
         watchdog_cycles=WATCHDOG_CYCLES,
     )
-    return JobScenario(job=job, check=partial(problems_of, config, program, modelled_outputs(config, program, inputs)))
+    return JobScenario(job=job, check=partial(problems_of, config, program, outputs_of(config, program, inputs)))

@@ -25,7 +25,7 @@ from ssvq_gen.format import VECTOR_OPCODES, VECTOR_WINDOW_OPCODES, FormatError, 
 from ssvq_gen.stream_format import StreamFormat
 
 from .layers import random_convolution, random_layer
-from .modelled import modelled_outputs
+from .model_outputs import outputs_of
 from .vector_operations import random_geometry, random_operation
 
 ALL = "all"
@@ -96,7 +96,7 @@ class ProgramCase:
 
     def expected(self) -> dict[str, Int8Array]:
         """Outputs by job, of the descriptors one after the other."""
-        return modelled_outputs(self._config, self.program, self.inputs)
+        return outputs_of(self._config, self.program, self.inputs)
 
     def _load(self, name: str, tensor: ActivationTensor) -> None:
         self._builder.load(name, tensor, _SYMMETRIC)

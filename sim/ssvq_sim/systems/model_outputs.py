@@ -1,18 +1,22 @@
-"""What a program has to leave in DRAM, by the functional model."""
+"""What the functional model leaves of a program in DRAM."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+import numpy.typing as npt
+
 from ssvq.program import Program, place_input, read_output
-from ssvq.reference import Int8Array
 from ssvq_gen.config import CoreConfig
 
 from .core_model import CoreModel
 
 
-def modelled_outputs(config: CoreConfig, program: Program, inputs: Mapping[str, Int8Array]) -> dict[str, Int8Array]:
-    """Outputs by job, int8 (tokens, channels), of the descriptors one after the other. Raises CoreFault."""
+def outputs_of(
+    config: CoreConfig, program: Program, inputs: Mapping[str, npt.NDArray[np.int8]]
+) -> dict[str, npt.NDArray[np.int8]]:
+    """Outputs by job, of the descriptors one after the other. Raises CoreFault for a program that fails."""
     memory = program.new_memory()
     for name, x in inputs.items():
         place_input(memory, program, x, job=name)
