@@ -1,4 +1,4 @@
-"""Vector operations whose outputs show the last bit of a value, of a sum and of an offset."""
+"""Vector operations whose outputs show the last bit of a value, of a sum and of an offset, and the widest sums."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ssvq.builder import ProgramBuilder
 from ssvq.reference import ActivationScale, Int8Array, Int64Array
 from ssvq.vector_image import parameter_words, table_words
 from ssvq.vector_operation import VectorOperation
+from ssvq_gen.arithmetic import ACTIVATION_MAX, ACTIVATION_MIN
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.format import TABLE_ENTRIES, Opcode
-from ssvq_gen.vector_arithmetic import DEVIATION_FRACTION, SHARE_FRACTION, SHIFTS, WEIGHT_MAX
+from ssvq_gen.vector_arithmetic import DEVIATION_FRACTION, GAIN_SHIFT_MAX, SHARE_FRACTION, SHIFTS, WEIGHT_MAX
 
 from .modelled_job import modelled_job
 from .scenario import JobScenario
@@ -26,6 +27,8 @@ _SHIFT = SHIFTS[0]
 _UNIT = 1 << _SHIFT
 """Multiplier with which an output is the value itself, plus what the offset makes of it."""
 _GAIN_MAX = 3
+_MANY = 1024
+"""Channels of sums with many bits; there may be four times as many, which take as much longer."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,13 +40,14 @@ class _Case:
 
 
 def fine_vectors(config: CoreConfig) -> Iterator[JobScenario]:
-    """A program of SUMs, one of SOFTMAXes and one of LAYERNORMs."""
+    """A program of SUMs, one of SOFTMAXes, one of LAYERNORMs, and one of operations over many channels."""
     rng = np.random.default_rng(15)
     yield _scenario(config, "fine sums", [_sum(rng, factor) for factor in (1, 3)])
     # Weights whose sums differ in their lower bits, of activations of either sign.
     weights = (rng.integers(0, 200, TABLE_ENTRIES), WEIGHT_MAX - 37 * np.arange(TABLE_ENTRIES))
     yield _scenario(config, "fine shares", [_softmax(rng, sign, table) for sign in (-1, 1) for table in weights])
     yield _scenario(config, "fine deviations", [_layernorm(rng, most) for most in (0, _GAIN_MAX)])
+    yield _scenario(config, "wide sums", [_wide_layernorm(), _wide_softmax(rng)])
 
 
 def _sum(rng: np.random.Generator, factor: int) -> _Case:
@@ -76,6 +80,44 @@ def _layernorm(rng: np.random.Generator, gain_most: int) -> _Case:
     )
 
 
+def _wide_layernorm() -> _Case:
+    """Sums and squares of the largest distances from the zero point, all equal and half of them, with all gains."""
+    x = np.full((3, _MANY), ACTIVATION_MAX, dtype=np.int8)
+    x[1, ::2] = ACTIVATION_MIN
+    x[2, : _MANY // 3] = ACTIVATION_MIN
+    operation = VectorOperation(
+        name="wide",
+        opcode=Opcode.LAYERNORM,
+        channels=_MANY,
+        multiplier=np.asarray(_UNIT >> 3),
+        shift=_SHIFT,
+        input_zero_point=ACTIVATION_MIN,
+        gain_shift=np.full(_MANY, GAIN_SHIFT_MAX),
+        epsilon=(1 << 32) - 1,
+        zero_point=0,
+        output_scale=_SCALE,
+    )
+    return _Case(operation=operation, x=x)
+
+
+def _wide_softmax(rng: np.random.Generator) -> _Case:
+    """Weights that are all the largest, and others."""
+    x = np.zeros((2, _MANY), dtype=np.int8)
+    x[1] = rng.integers(-5, 1, _MANY)
+    table = np.where(np.arange(TABLE_ENTRIES) < 3, WEIGHT_MAX, 1000)
+    operation = VectorOperation(
+        name="wide",
+        opcode=Opcode.SOFTMAX,
+        channels=_MANY,
+        multiplier=np.asarray(_UNIT),
+        shift=_SHIFT,
+        table=table,
+        zero_point=0,
+        output_scale=_SCALE,
+    )
+    return _Case(operation=operation, x=x)
+
+
 def _around(rng: np.random.Generator, opcode: Opcode, centre: Int64Array, **others: Any) -> VectorOperation:
     """The operation with outputs that are the distances of values from a centre, of each channel."""
     offset = rng.integers(0, _UNIT, _CHANNELS) - centre * _UNIT
@@ -102,8 +144,9 @@ def _scenario(config: CoreConfig, name: str, cases: list[_Case]) -> JobScenario:
             if len(words):
                 builder.constant(f"operation {number}", words, word=end)
             end += len(words)
-        source = ActivationTensor.packed(config, word=end, tokens=_TOKENS, channels=_CHANNELS)
-        target = ActivationTensor.packed(config, word=source.end(config), tokens=_TOKENS, channels=_CHANNELS)
+        tokens, channels = case.x.shape
+        source = ActivationTensor.packed(config, word=end, tokens=tokens, channels=channels)
+        target = ActivationTensor.packed(config, word=source.end(config), tokens=tokens, channels=channels)
         end = target.end(config)
         inputs[f"input {number}"] = case.x
         builder.load(f"input {number}", source, _SCALE)
