@@ -25,15 +25,13 @@ from .fine_vectors import fine_vectors
 from .image_edges import image_edges
 from .late_errors import late_errors
 from .long_loops import long_loops
+from .modelled_job import TIMEOUT_CYCLES, WATCHDOG_CYCLES
 from .odd_descriptors import odd_descriptors
 from .product_chains import product_chains
 from .register_scenes import REGISTER_SCENES
 from .scenario import HostScenario, JobScenario, PinScenario, Scenario
 from .waiting import waiting_scenarios
 
-_TIMEOUT_CYCLES = 60_000
-_WATCHDOG_CYCLES = 2_500
-"""Both far above what any of the jobs needs."""
 _BASES = (MEMORY_BASE_DEFAULT, 0xA5A5_A000, 0x5A5A_5000, 0)
 _STALLS = (0.0, 0.1, 0.4)
 _ODD_COUNT = 4
@@ -77,8 +75,8 @@ def _works(config: CoreConfig, works: Mapping[str, Work]) -> Iterator[Scenario]:
             name,
             behaviour=Behaviour(latency=3),
             memory_base=_BASES[number % len(_BASES)],
-            timeout_cycles=_TIMEOUT_CYCLES,
-            watchdog_cycles=_WATCHDOG_CYCLES,
+            timeout_cycles=TIMEOUT_CYCLES,
+            watchdog_cycles=WATCHDOG_CYCLES,
             profile=True,
         )
         yield JobScenario(job=job, check=partial(problems_of, config, work.program, work.expected))
@@ -95,8 +93,8 @@ def _programs(config: CoreConfig, seed: int, *, count: int, steps: int, only: Ki
             inputs=case.inputs,
             behaviour=_behaviour(rng) if number else Behaviour(),
             memory_base=_BASES[-1 - number % len(_BASES)],
-            timeout_cycles=_TIMEOUT_CYCLES,
-            watchdog_cycles=_WATCHDOG_CYCLES,
+            timeout_cycles=TIMEOUT_CYCLES,
+            watchdog_cycles=WATCHDOG_CYCLES,
             profile=case.program.descriptor_count <= config.profile_depth,
         )
         yield JobScenario(job=job, check=partial(problems_of, config, case.program, case.expected()))
@@ -124,8 +122,8 @@ def _fine_layers(config: CoreConfig) -> Iterator[Scenario]:
             name=layer.name,
             program=program,
             inputs={layer.name: x},
-            timeout_cycles=_TIMEOUT_CYCLES,
-            watchdog_cycles=_WATCHDOG_CYCLES,
+            timeout_cycles=TIMEOUT_CYCLES,
+            watchdog_cycles=WATCHDOG_CYCLES,
         )
         expected = {layer.name: layer.reference(x).output}
         yield JobScenario(job=job, check=partial(problems_of, config, program, expected))
@@ -146,7 +144,7 @@ def _errors() -> Iterator[Scenario]:
 def _error(case: ErrorCase) -> Scenario:
     job = replace(
         case.job,
-        timeout_cycles=min(case.job.timeout_cycles, _TIMEOUT_CYCLES),
-        watchdog_cycles=min(case.job.watchdog_cycles, _WATCHDOG_CYCLES),
+        timeout_cycles=min(case.job.timeout_cycles, TIMEOUT_CYCLES),
+        watchdog_cycles=min(case.job.watchdog_cycles, WATCHDOG_CYCLES),
     )
     return JobScenario(job=job, check=partial(problems_of_error, case))
