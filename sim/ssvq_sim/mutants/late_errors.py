@@ -13,6 +13,7 @@ from ssvq_gen.format import DESCRIPTOR_BYTES, ErrorCode, Opcode, pack_descriptor
 
 from ..systems.error_cases import ErrorCase, failing
 from ..systems.work import BASE, GOOD, Work
+from .all_operations import all_operations
 
 _AHEAD = (341, 682)
 """Descriptors in front: 0b0101010101 and 0b1010101010, so that every bit of an index up to 1023 is seen as both."""
@@ -55,7 +56,12 @@ def _moved_region(region: Region | None, shift: int) -> Region | None:
 
 
 def late_errors(config: CoreConfig) -> Iterator[ErrorCase]:
-    """One error of each part that finds some, in the first layer of `GOOD`."""
+    """One error of each part that finds some, in the first layer of `GOOD` and in a program of all operations."""
+    yield from _in_a_layer(config)
+    yield from _in_operations(config)
+
+
+def _in_a_layer(config: CoreConfig) -> Iterator[ErrorCase]:
     fields = GOOD.program.descriptors()
     matmul = next(i for i, d in enumerate(fields) if d["opcode"] == Opcode.MATMUL)
     store = next(i for i, d in enumerate(fields) if d["opcode"] == Opcode.STORE)
@@ -75,3 +81,15 @@ def late_errors(config: CoreConfig) -> Iterator[ErrorCase]:
         if address is None:
             address = BASE + work.program.descriptor(ahead + index)["dram_offset"]
         yield failing(f"{ahead} descriptors, then {index}: {changes}", work, code, ahead + index, address)
+
+
+def _in_operations(config: CoreConfig) -> Iterator[ErrorCase]:
+    """Words outside the activation memory, found where the index has another way to the register."""
+    operations, depth = all_operations(config), config.activation_depth
+    indices = {Opcode(d["opcode"]): index for index, d in enumerate(operations.program.descriptors())}
+    for opcode, field in ((Opcode.PRODUCT, "operand"), (Opcode.SUM, "source")):
+        for ahead in _AHEAD:
+            index = ahead + indices[opcode]
+            work = preceded(operations, ahead, config).patched(index, **{field: depth})
+            name = f"{ahead} descriptors, then {opcode.name}"
+            yield failing(name, work, ErrorCode.ACTIVATION_RANGE, index, depth)

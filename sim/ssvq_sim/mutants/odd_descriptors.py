@@ -30,6 +30,7 @@ from ..systems.core_model import CoreFault, CoreModel
 from ..systems.host import Host
 from ..systems.overlap_cases import ProgramCase
 from ..systems.work import BASE
+from .modelled_job import WATCHDOG_CYCLES
 from .scenario import SimulatedCore
 
 _STEPS = 60
@@ -39,7 +40,6 @@ _RIGHT_ONES = 0.15
 """How many of those that are no error are taken."""
 _WORK_MAX = 3000
 """Cycles above which a descriptor takes too long, right or wrong."""
-_WATCHDOG_CYCLES = 2_500
 _POLLS_MAX = 400
 _ORDER = ("loads_open", "stores_open", "matmuls_open", "vectors_open", "early_tiles")
 """Fields that speak of other descriptors, of which there are none."""
@@ -50,12 +50,16 @@ _START = REGISTER_BY_NAME["CONTROL"].bit("START")
 
 @dataclass(frozen=True, kw_only=True)
 class OddCase:
-    """A descriptor's place and bytes, and the error that it is: NONE when it is none."""
+    """A descriptor's place and bytes, and the error that it is: NONE when it is none.
+
+    address : what the error names; None where the model does not say it
+    """
 
     offset: int
     data: bytes
     field: str
     code: ErrorCode
+    address: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,31 +88,33 @@ class OddDescriptors:
         host.memory[:] = self.memory
         settings = {
             **{"MEMORY_BASE_LO": BASE, "MEMORY_BASE_HI": 0, "MEMORY_SIZE": self.window or self.memory.size},
-            **{"DESCRIPTOR_COUNT": self.ahead + 1, "WATCHDOG_CYCLES": _WATCHDOG_CYCLES},
+            **{"DESCRIPTOR_COUNT": self.ahead + 1, "WATCHDOG_CYCLES": WATCHDOG_CYCLES},
         }
         for register, value in settings.items():
             host.device.write(register, value)
         for case in self.cases:
-            found = self._judge(host, case)
-            if found != case.code:
-                fields = unpack_descriptor(case.data)
-                return [f"{Opcode(fields['opcode']).name} with another {case.field}: {found!r}, not {case.code!r}"]
+            code, address = self._judge(host, case)
+            name = f"{Opcode(unpack_descriptor(case.data)['opcode']).name} with another {case.field}"
+            if code != case.code:
+                return [f"{name}: {code!r}, not {case.code!r}"]
+            if case.address not in (None, address):
+                return [f"{name}: the error is at {address:#x}, not {case.address:#x}"]
         return []
 
-    def _judge(self, host: Host, case: OddCase) -> int:
-        """The error code that the core ends with; -1 when it does not end."""
+    def _judge(self, host: Host, case: OddCase) -> tuple[int, int]:
+        """The error code that the core ends with, -1 when it does not end, and the lower half of its address."""
         place = slice(case.offset, case.offset + DESCRIPTOR_BYTES)
         host.memory[place] = np.frombuffer(case.data, dtype=np.uint8)
         host.device.write("DESCRIPTOR_OFFSET", case.offset - self.ahead * DESCRIPTOR_BYTES)
         host.command(_START)
-        code = -1
+        code, address = -1, 0
         for _ in range(_POLLS_MAX):
             if host.status() & (_DONE | _ERROR):
-                code = host.device.read("ERROR_CODE")
+                code, address = (host.device.read(name) for name in ("ERROR_CODE", "ERROR_ADDR_LO"))
                 break
             host.wait(20)
         host.device.recover(timeout_s=1e-4)
-        return code
+        return code, address
 
 
 def odd_descriptors(config: CoreConfig, count: int) -> Iterator[OddDescriptors]:
@@ -141,9 +147,9 @@ def _odd_case(config: CoreConfig, rng: np.random.Generator, memory: npt.NDArray[
         raise _NoCase  # the model refuses what compilers refuse, which is more than what the core refuses
     known = [f for f in DESCRIPTOR_FIELDS if f.belongs_to(before["opcode"]) and f.name not in _NOT_CHANGED]
     field = known[rng.integers(len(known))]
-    data = _with_field(data, field, _odd_value(rng, field, before[field.name]))
+    data = with_field(data, field, _odd_value(rng, field, before[field.name]))
     for name in _ORDER:
-        data = _with_field(data, next(f for f in DESCRIPTOR_FIELDS if f.name == name), 0)
+        data = with_field(data, next(f for f in DESCRIPTOR_FIELDS if f.name == name), 0)
     fields = unpack_descriptor(data)
     if fields == before or _work(config, fields) > _WORK_MAX:
         raise _NoCase
@@ -166,7 +172,8 @@ def _odd_value(rng: np.random.Generator, field: Field, value: int) -> int:
     return int(rng.choice([*near, int(rng.integers(low, high, endpoint=True))])) & ((1 << field.width) - 1)
 
 
-def _with_field(data: bytes, field: Field, value: int) -> bytes:
+def with_field(data: bytes, field: Field, value: int) -> bytes:
+    """A descriptor with another value in a field, of which as many bits are taken as it has."""
     mask = ((1 << field.width) - 1) << field.offset
     bits = int.from_bytes(data, "little") & ~mask | value << field.offset & mask
     return bits.to_bytes(len(data), "little")

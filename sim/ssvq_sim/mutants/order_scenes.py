@@ -12,11 +12,11 @@ from ssvq_gen.format import FIELD_BY_NAME, Opcode
 from ..behaviour import JobResult
 from ..systems.outcome import Beats
 from ..systems.work import Work
+from .modelled_job import WATCHDOG_CYCLES
 from .profile_rules import KINDS, open_before, problems_with_profile
 from .raw_programs import ANY_ORDER, LongParts, copy, load, raw_work, store
 from .scenario import JobScenario
 
-_WATCHDOG_CYCLES = 2_500
 _IN_ENGINE = {"loads_open": 1, "stores_open": 1, "matmuls_open": 2, "vectors_open": 1}
 """Descriptors of a kind that have begun and are not complete, at most."""
 _PAIRS = 7
@@ -87,7 +87,7 @@ def _scenario(
         problems = problems_with_profile(config, work.program, work.expected, result, before)
         return problems or list(look(work, result))
 
-    settings = {"profile": True, "watchdog_cycles": _WATCHDOG_CYCLES}
+    settings = {"profile": True, "watchdog_cycles": WATCHDOG_CYCLES}
     return JobScenario(job=work.job(name, **settings), check=check)
 
 

@@ -27,9 +27,10 @@ from ..systems.convolution_cases import ConvolutionCase
 from ..systems.layer_cases import LayerCase
 from ..systems.model_outputs import outputs_of
 from ..systems.outcome import problems_of
+from .modelled_job import WATCHDOG_CYCLES
 from .scenario import JobScenario
 
-_TIMEOUT_CYCLES, _WATCHDOG_CYCLES = 200_000, 2_500
+_TIMEOUT_CYCLES = 200_000
 _SYMMETRIC = ActivationScale(scale=0.1, zero_point=0)
 _SPREAD = 2.0**-7
 """What makes int8 of products of two int8."""
@@ -176,5 +177,5 @@ def job_of(config: CoreConfig, name: str, steps: Sequence[Tiles | Batch]) -> Sim
         program=builder.build(),
         inputs=inputs,
         timeout_cycles=_TIMEOUT_CYCLES,
-        watchdog_cycles=_WATCHDOG_CYCLES,
+        watchdog_cycles=WATCHDOG_CYCLES,
     )

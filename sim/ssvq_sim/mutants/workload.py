@@ -19,12 +19,19 @@ from ..systems.layer_cases import RECORDS, LayerCase
 from ..systems.outcome import problems_of
 from ..systems.overlap_cases import Kind, ProgramCase
 from ..systems.work import GOOD, LONG_LOAD, LONG_STORE, OTHER, Work
+from .exact_cycles import exact_cycles
+from .far_words import far_words
 from .field_extremes import extreme_errors, extreme_jobs, extreme_works
+from .fine_vectors import fine_vectors
 from .first_job import first_job
 from .held_jobs import held_jobs
+from .image_edges import image_edges
 from .late_errors import late_errors
+from .long_loops import long_loops
+from .modelled_job import TIMEOUT_CYCLES, WATCHDOG_CYCLES
 from .odd_descriptors import odd_descriptors
 from .order_scenes import order_scenarios
+from .product_chains import product_chains
 from .profile_rules import problems_with_profile
 from .record_times import record_times
 from .register_scenes import REGISTER_SCENES
@@ -33,9 +40,6 @@ from .shape_errors import shape_errors
 from .waiting import waiting_scenarios
 from .weight_streams import weight_streams
 
-_TIMEOUT_CYCLES = 60_000
-_WATCHDOG_CYCLES = 2_500
-"""Both far above what any of the jobs needs."""
 _BASES = (MEMORY_BASE_DEFAULT, 0xA5A5_A000, 0x5A5A_5000, 0)
 _STALLS = (0.0, 0.1, 0.4)
 _ODD_COUNT = 4
@@ -64,6 +68,12 @@ def workload(config: CoreConfig) -> list[Scenario]:
         *held_jobs(config),
         *_works(config, dict(extreme_works(config))),
         *extreme_jobs(config),
+        *far_words(config),
+        *image_edges(config),
+        *product_chains(config),
+        *long_loops(config),
+        *fine_vectors(config),
+        *exact_cycles(config),
         *_errors(),
         *_works(config, {"long load": LONG_LOAD, "long store": LONG_STORE}),
         *(HostScenario(play=scene) for scene in scenes),
@@ -79,8 +89,8 @@ def _works(config: CoreConfig, works: Mapping[str, Work]) -> Iterator[Scenario]:
             name,
             behaviour=Behaviour(latency=3),
             memory_base=_BASES[number % len(_BASES)],
-            timeout_cycles=_TIMEOUT_CYCLES,
-            watchdog_cycles=_WATCHDOG_CYCLES,
+            timeout_cycles=TIMEOUT_CYCLES,
+            watchdog_cycles=WATCHDOG_CYCLES,
             profile=True,
         )
         yield JobScenario(job=job, check=partial(problems_with_profile, config, work.program, work.expected))
@@ -97,8 +107,8 @@ def _programs(config: CoreConfig, seed: int, *, count: int, steps: int, only: Ki
             inputs=case.inputs,
             behaviour=_behaviour(rng) if number else Behaviour(),
             memory_base=_BASES[-1 - number % len(_BASES)],
-            timeout_cycles=_TIMEOUT_CYCLES,
-            watchdog_cycles=_WATCHDOG_CYCLES,
+            timeout_cycles=TIMEOUT_CYCLES,
+            watchdog_cycles=WATCHDOG_CYCLES,
             profile=True,
         )
         yield JobScenario(job=job, check=partial(problems_with_profile, config, case.program, case.expected()))
@@ -126,8 +136,8 @@ def _fine_layers(config: CoreConfig) -> Iterator[Scenario]:
             name=layer.name,
             program=program,
             inputs={layer.name: x},
-            timeout_cycles=_TIMEOUT_CYCLES,
-            watchdog_cycles=_WATCHDOG_CYCLES,
+            timeout_cycles=TIMEOUT_CYCLES,
+            watchdog_cycles=WATCHDOG_CYCLES,
         )
         expected = {layer.name: layer.reference(x).output}
         yield JobScenario(job=job, check=partial(problems_of, config, program, expected))
@@ -148,7 +158,7 @@ def _errors() -> Iterator[Scenario]:
 def _error(case: ErrorCase) -> Scenario:
     job = replace(
         case.job,
-        timeout_cycles=min(case.job.timeout_cycles, _TIMEOUT_CYCLES),
-        watchdog_cycles=min(case.job.watchdog_cycles, _WATCHDOG_CYCLES),
+        timeout_cycles=min(case.job.timeout_cycles, TIMEOUT_CYCLES),
+        watchdog_cycles=min(case.job.watchdog_cycles, WATCHDOG_CYCLES),
     )
     return JobScenario(job=job, check=partial(problems_of_error, case))

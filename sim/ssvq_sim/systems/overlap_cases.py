@@ -132,7 +132,7 @@ class ProgramCase:
             if before and self._rng.random() < _FOLLOWS
             else self._tensor(self._tokens(), self._channels(config.rows))
         )
-        layer = _tuned(self._rng, random_layer(self._rng, **self._choices(name, source.channels)))
+        layer = tuned(self._rng, random_layer(self._rng, **self._choices(name, source.channels)))
         target = self._tensor(source.tokens, layer.out_channels)
         self._builder.matmul(layer, source=source, target=target)
         self._output = target
@@ -148,7 +148,7 @@ class ProgramCase:
         )
         layer = random_convolution(rng, geometry=geometry, **self._choices(name, image.channels))
         output, target, band = self._band(name, geometry, image, layer.out_channels)
-        self._builder.convolution(_tuned(rng, layer), source=image, target=target, band=band)
+        self._builder.convolution(tuned(rng, layer), source=image, target=target, band=band)
         self._output = output
 
     def _image(self, before: ActivationTensor | None, tile: int) -> ImageTensor:
@@ -219,20 +219,7 @@ class ProgramCase:
         tokens, k, n = self._tokens(), self._channels(config.rows), self._channels(config.cols)
         transposed = bool(rng.integers(2))
         batch = int(rng.integers(1, 4))
-        mantissa, exponent = encode_multiplier(_SPREAD / (_EVEN**2 * k**0.5))
-        product = IntegerProduct(
-            name=name,
-            tokens=tokens,
-            in_channels=k,
-            out_channels=n,
-            batch_count=batch,
-            transposed=transposed,
-            input_scale=_SYMMETRIC,
-            operand_scale=_SYMMETRIC,
-            output_scale=_SYMMETRIC,
-            mantissa=mantissa,
-            exponent=exponent,
-        )
+        product = spread_product(name, (tokens, k, n), transposed=transposed, batch_count=batch)
         source, target = self._tensor(tokens, k), self._tensor(tokens, n)
         operand = self._tensor(n, k) if transposed else self._tensor(k, n)
         self._builder.product(
@@ -299,7 +286,26 @@ class ProgramCase:
         return places
 
 
-def _tuned(rng: np.random.Generator, layer: Weights) -> Weights:
+def spread_product(name: str, shape: tuple[int, int, int], *, transposed: bool, batch_count: int = 1) -> IntegerProduct:
+    """A product of (tokens, input channels, output channels) with outputs that are spread over int8."""
+    tokens, in_channels, out_channels = shape
+    mantissa, exponent = encode_multiplier(_SPREAD / (_EVEN**2 * in_channels**0.5))
+    return IntegerProduct(
+        name=name,
+        tokens=tokens,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        batch_count=batch_count,
+        transposed=transposed,
+        input_scale=_SYMMETRIC,
+        operand_scale=_SYMMETRIC,
+        output_scale=_SYMMETRIC,
+        mantissa=mantissa,
+        exponent=exponent,
+    )
+
+
+def tuned(rng: np.random.Generator, layer: Weights) -> Weights:
     """The layer with outputs that are spread over int8."""
     mantissa, exponent = encode_multiplier(_SPREAD / (_EVEN**2 * layer.weight.shape[1] ** 0.5))
     channels = layer.out_channels
