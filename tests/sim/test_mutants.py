@@ -18,17 +18,17 @@ from ssvq_gen.toolbox import run_yosys
 from ssvq_sim.mutants.__main__ import main
 from ssvq_sim.mutants.fork import Copy, allow, fork
 from ssvq_sim.mutants.kept import KeptVerdicts
-from ssvq_sim.mutants.late_errors import preceded
 from ssvq_sim.mutants.mutation import Mutation, MutationError, cells_of, module_of
-from ssvq_sim.mutants.odd_descriptors import odd_descriptors
-from ssvq_sim.mutants.register_scenes import IdleRegisters
 from ssvq_sim.mutants.report import make_report, results_table
 from ssvq_sim.mutants.run import choose, judge_all
 from ssvq_sim.mutants.survivors import Explanation, Explanations, Kind, SurvivorsError, read_explanations
 from ssvq_sim.mutants.verdict import Verdict
 from ssvq_sim.mutants.verilog import MutatedVerilog, mutated_verilog, shares, void_mutants
-from ssvq_sim.mutants.workload import workload
 from ssvq_sim.runner import SimulationError
+from ssvq_sim.scenarios.late_errors import preceded
+from ssvq_sim.scenarios.odd_descriptors import odd_descriptors
+from ssvq_sim.scenarios.register_scenes import IdleRegisters
+from ssvq_sim.scenarios.workload import workload
 from ssvq_sim.systems.core_model import CoreModel
 from ssvq_sim.systems.work import GOOD
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, power_up
 from ..job_files import read_config, write_json
-from ..mutants.scenario import SimulatedCore
+from ..scenarios.scenario import SimulatedCore
 from ..simulation_bus import AxiLiteMaster
 from .workload import workload
 

@@ -18,7 +18,7 @@ from ssvq_gen.config import CoreConfig, WeightFormat
 from ssvq_gen.format import Opcode
 
 from ..behaviour import Behaviour, SimulationJob
-from ..mutants.scenario import JobScenario
+from ..scenarios.scenario import JobScenario
 from ..systems.convolution_cases import ConvolutionCase
 from ..systems.layer_cases import LayerCase
 from ..systems.layers import random_layer

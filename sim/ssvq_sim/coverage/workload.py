@@ -11,8 +11,8 @@ from ssvq_gen.config import CoreConfig
 from ..behaviour import JobResult
 from ..faults.campaign import injections
 from ..faults.injection import Injection
-from ..mutants.scenario import JobScenario, Scenario
-from ..mutants.workload import workload as of_mutants
+from ..scenarios.scenario import JobScenario, Scenario
+from ..scenarios.workload import workload as all_scenarios
 from ..systems.batch import random_systems
 from ..systems.outcome import Beats, problems_of
 from .corners import corners
@@ -23,7 +23,7 @@ CASES, PROGRAMS = 60, 20
 
 def workload(config: CoreConfig) -> Iterator[Scenario]:
     """The scenarios, in their order."""
-    yield from of_mutants(config)
+    yield from all_scenarios(config)
     yield from corners(config)
     for group, make in injections(SEED).items():
         for fault in make():

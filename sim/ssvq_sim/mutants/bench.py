@@ -24,13 +24,13 @@ from ssvq_gen.config import CoreConfig
 from ..job_bench import DRAM_FILE, FOLDER_VARIABLE, power_up
 from ..job_files import read_config, write_json
 from ..runner import VIOLATION_FILE
+from ..scenarios.scenario import Scenario, SimulatedCore
+from ..scenarios.workload import workload
 from ..simulation_bus import AxiLiteMaster
 from .fork import Copy, Ending, allow, fork
 from .judge import WORKLOAD_FILE, verdict_file
-from .scenario import Scenario, SimulatedCore
 from .sources import workload_digest
 from .verdict import Verdict
-from .workload import workload
 
 CPU_SECONDS, SCENARIO_CPU_SECONDS = 60, 2
 """Of one mutant, and of one of its scenarios; the longest of those takes a tenth of that."""

@@ -11,10 +11,10 @@ import pytest
 
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import DESCRIPTOR_BYTES, ErrorCode, unpack_descriptor
-from ssvq_sim.mutants import odd_descriptors
-from ssvq_sim.mutants.far_words import far_words
-from ssvq_sim.mutants.odd_descriptors import OddCase, OddDescriptors
-from ssvq_sim.mutants.scenario import SimulatedCore
+from ssvq_sim.scenarios import odd_descriptors
+from ssvq_sim.scenarios.far_words import far_words
+from ssvq_sim.scenarios.odd_descriptors import OddCase, OddDescriptors
+from ssvq_sim.scenarios.scenario import SimulatedCore
 from ssvq_sim.systems.core_model import CoreFault, CoreModel
 
 CONFIG = PRESETS["tiny"]

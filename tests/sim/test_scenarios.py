@@ -10,8 +10,8 @@ import pytest
 from ssvq.driver import Profile, ProfileRow
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import MATRIX_OPCODES, Opcode
-from ssvq_sim.mutants.record_times import wrong_times
-from ssvq_sim.mutants.weight_streams import Batch, Tiles, job_of
+from ssvq_sim.scenarios.record_times import wrong_times
+from ssvq_sim.scenarios.weight_streams import Batch, Tiles, job_of
 from ssvq_sim.systems.model_outputs import outputs_of
 
 CONFIG = PRESETS["tiny"]

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from ssvq_gen.config import PRESETS
-from ssvq_sim.mutants import exact_cycles
-from ssvq_sim.mutants.scenario import SimulatedCore
+from ssvq_sim.scenarios import exact_cycles
+from ssvq_sim.scenarios.scenario import SimulatedCore
 
 CORE = cast(SimulatedCore, SimpleNamespace(dut=None, config=None, registers=None, memory=None))
 SCENARIO = next(iter(exact_cycles.exact_cycles(PRESETS["tiny"])))

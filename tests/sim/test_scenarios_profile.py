@@ -11,8 +11,8 @@ import pytest
 from ssvq.driver.profile import Profile, ProfileRow
 from ssvq_gen.config import PRESETS
 from ssvq_gen.format import DESCRIPTOR_BYTES, Opcode
-from ssvq_sim.mutants.profile_rules import open_before, profile_problems
-from ssvq_sim.mutants.raw_programs import ANY_ORDER, JOB, copy, load, random_words, raw_program, raw_work, store
+from ssvq_sim.scenarios.profile_rules import open_before, profile_problems
+from ssvq_sim.scenarios.raw_programs import ANY_ORDER, JOB, copy, load, random_words, raw_program, raw_work, store
 from ssvq_sim.systems.core_model import CoreFault
 
 CONFIG = PRESETS["tiny"]
