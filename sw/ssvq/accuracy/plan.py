@@ -23,8 +23,8 @@ def full_plan() -> list[Row]:
         *minilm.post_training_rows(),
         *fashion.rows("fashion_resnet", float_length={"epochs": 6}, steps=FASHION_STEPS, seeds=minilm.SEEDS),
         *fashion.rows("fashion_vit", float_length={"epochs": 12}, steps=FASHION_STEPS, seeds=minilm.SEEDS),
-        *photos.rows("efficientnet_lite0", steps=60, seeds=minilm.SEEDS),
-        *photos.rows("vit_s_saliency", steps=40, seeds=minilm.SEEDS),
+        *photos.rows("efficientnet_lite0", seeds=minilm.SEEDS),
+        *photos.rows("vit_s_saliency", seeds=minilm.SEEDS),
     ]
 
 
