@@ -16,10 +16,11 @@ from ssvq_gen.toolbox import ToolError
 
 from ..runner import SimulationError
 from ..simulator import BuildError
+from .equivalence import proving_module
 from .mutation import Mutation
 from .report import results_table
-from .run import COUNT_DEFAULT, RESULT_FILE, Settings, draw, ready_judge, run_mutants
-from .survivors import SurvivorsError
+from .run import COUNT_DEFAULT, RESULT_FILE, Settings, choose, draw, ready_judge, run_mutants
+from .survivors import Kind, SurvivorsError, read_explanations
 from .verdict import Verdict
 
 _EPILOG = """\
@@ -34,6 +35,7 @@ examples:
   make mutants                                              all of them
   python -m ssvq_sim.mutants --only decoder --only axil     those of some modules
   python -m ssvq_sim.mutants --replay 123                   one mutant: what it is, and what it fails
+  python -m ssvq_sim.mutants --prove                        equivalent survivors: of which a solver says so, too
   python -m ssvq_sim.mutants --seed 5 --count 1000          others, of which nothing is explained
 """
 
@@ -54,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         "--only", action="append", default=[], metavar="MODULE", help="modules whose names end so (default: all)"
     )
     result.add_argument("--replay", type=int, metavar="NUMBER", help="judge this mutant alone, and keep nothing")
+    result.add_argument("--prove", action="store_true", help="look for proofs of survivors explained as equivalent")
     result.add_argument(
         "--output", type=Path, default=Path("build/mutants"), help="folder of mutants.json (default: %(default)s)"
     )
@@ -75,6 +78,22 @@ def replay(settings: Settings, number: int) -> int:
     end = f"killed by {verdict.scenario!r}: {verdict.problem}" if verdict.killed else "survives all scenarios"
     print(f"{end} ({verdict.seconds:.1f} s)")
     return 0 if verdict.killed else 1
+
+
+def prove(settings: Settings) -> int:
+    """Look for a proof of each survivor that is explained as equivalent; an explanation without one still stands."""
+    explanations = read_explanations().of
+    mutated = draw(settings)
+    chosen = choose(mutated.mutations, settings.only).values()
+    claimed = [m for m in chosen if str(m) in explanations and explanations[str(m)].kind is Kind.EQUIVALENT]
+    proved = 0
+    with Progress(console=Console(stderr=True)) as progress:
+        for mutation in progress.track(claimed, description="proofs"):
+            module = proving_module(mutated, mutation)
+            proved += module is not None
+            print(f"{'not proved' if module is None else f'proved in {module}'}: {mutation}")
+    print(f"{proved} of {len(claimed)} equivalent mutants are proved to be")
+    return 0
 
 
 def _run(settings: Settings) -> int:
@@ -104,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     require_least(options, "seed", 0)
     settings = Settings(count=options.count, seed=options.seed, only=tuple(options.only), output=options.output)
     try:
+        if options.prove:
+            return prove(settings)
         return _run(settings) if options.replay is None else replay(settings, options.replay)
     except (BuildError, SimulationError) as error:
         raise ToolError(str(error)) from error

@@ -29,13 +29,16 @@ def module_of(top: str, cell: str) -> str:
     return ".".join(names)
 
 
+def prefix_of(top: str, module: str) -> str:
+    """What names of cells begin with that come from a module or its instances; empty for the top."""
+    path = module.removeprefix(top).removeprefix(".")
+    return _FLATTENED + "".join(f"\\{name}." for name in path.split(".")) if path else ""
+
+
 def cells_of(top: str, module: str) -> str:
     """Yosys's selection of the cells that come from a module, but not from its instances."""
-    path = module.removeprefix(top).removeprefix(".")
-    if not path:
-        return f"c:* c:{_FLATTENED}* %d"
-    prefix = _FLATTENED + "".join(f"\\{name}." for name in path.split("."))
-    return f"c:{prefix}* c:{prefix}\\* %d"
+    prefix = prefix_of(top, module)
+    return f"c:{prefix}* c:{prefix}\\* %d" if prefix else f"c:* c:{_FLATTENED}* %d"
 
 
 class MutationError(ValueError):
