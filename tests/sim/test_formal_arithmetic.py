@@ -30,8 +30,9 @@ def test_holds(name: str, tmp_path: Path) -> None:
         ("(codewords[row][lane] ^ negative.replicate(8)) + negative", "(codewords[row][lane] ^ negative.replicate(8))"),
         ("negative = signs[row][lane]", "negative = signs[row][lane - 1]"),
         ("group.planes[p].word_select(quarter, lanes)", "group.planes[p].word_select(quarter ^ 1, lanes)"),
+        ("issue.eq(active & ", "issue.eq(0 & "),
     ],
-    ids=["wrong sign", "another lane's sign", "another index"],
+    ids=["wrong sign", "another lane's sign", "another index", "nothing comes"],
 )
 def test_a_broken_decoder_fails(right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode, "Decoder", broken(Decoder, right, wrong))

@@ -11,7 +11,7 @@ from ssvq_gen.toolbox import ToolError
 from ssvq_rtl.axi_lite import AxiLiteSlave
 from ssvq_sim.formal import mutants
 from ssvq_sim.formal.axi_lite import lite_proofs
-from ssvq_sim.formal.mutants import RESULTS, Fate, mutable, run_mutants
+from ssvq_sim.formal.mutants import RESULTS, Fate, draw, is_read, mutable, run_mutants
 from ssvq_sim.formal.proof import Proof, any_in_every_cycle
 from ssvq_sim.formal.proofs import all_proofs
 from ssvq_sim.formal.rules import never_reset
@@ -62,6 +62,21 @@ def test_weak_properties_do_not(tmp_path: Path) -> None:
     assert Fate.OUTSIDE in found or Fate.SURVIVED in found
     data = json.loads((tmp_path / RESULTS).read_text())
     assert data["run"] == data["killed"] + len(data["survivors"])
+
+
+def test_places_that_no_property_looks_at_are_outside(tmp_path: Path) -> None:
+    drawn = draw(WEAK, tmp_path, 400, seed=1)
+    write, read_data = (next(m for m in drawn if f"-wire {name} " in m) for name in ("bus__write_en", "axi__rdata"))
+    assert is_read(WEAK, write, tmp_path)
+    assert not is_read(WEAK, read_data, tmp_path)
+    assert not any(" -wire rst " in m or " -port CLK " in m for m in drawn)
+
+
+def test_parts_whose_outputs_are_cut_are_not_changed(tmp_path: Path) -> None:
+    proof = next(proof for proof in all_proofs() if proof.name == "axi_write")
+    drawn = draw(proof, tmp_path, 200, seed=1)
+    assert any(r"-cell $flatten" in m for m in drawn)
+    assert not any(part in m for m in drawn for part in (r"-cell $flatten\splitter.", r"-cell $flatten\opened."))
 
 
 def test_every_part_can_be_asked_about() -> None:

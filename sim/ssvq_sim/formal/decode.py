@@ -83,6 +83,7 @@ class Decoding(Elaboratable):
             codeword = self._codeword(m, group, row, word, address)
             self._assert_weight(m, group, row, codeword, signs[row])
         assert_held(m, dut.o, "o")
+        self._assert_arrival(m)
         return m
 
     def _one_group(self, m: Module) -> data.View[Group]:
@@ -154,6 +155,23 @@ class Decoding(Elaboratable):
             Assert(~now | (o.p.completes_rows == ends)),
         ]
 
+    def _assert_arrival(self, m: Module) -> None:
+        """The step is there in the last cycle that is looked at, if not more than `_PAUSES` were lost to neighbours."""
+        groups, signs, o = self._dut.groups, self._dut.signs, self._dut.o
+        last = _cycles(self._format, self._step) - 1
+        halves = 2 if self._format.vector_dim == 2 else 1
+        before = halves * (self._step + 1) - 1
+        cycle, pauses = Signal(range(last + 2)), Signal(range(_PAUSES + 2))
+        count = Signal(range(before + 2))
+        lost = ~((groups.valid | self._begun) & signs.valid & o.ready)
+        m.d.sync += cycle.eq(Mux(cycle > last, cycle, cycle + 1))
+        with m.If(lost & (pauses <= _PAUSES)):
+            m.d.sync += pauses.eq(pauses + 1)
+        with m.If(moves(o) & (count <= before)):
+            m.d.sync += count.eq(count + 1)
+        there = (count > before) | (o.valid & (count == before))
+        m.d.comb += Assert((cycle != last) | (pauses > _PAUSES) | there)
+
 
 def decode_proofs() -> list[Proof]:
     """Small formats and 16 codewords of 8 weights in every step of a group; one step of the other formats, and one on a
@@ -173,7 +191,7 @@ def decode_proofs() -> list[Proof]:
         Proof(
             name=f"decode_{_name(layout)}_lanes_{layout.config.decode_lanes}_step_{step}",
             claim=f"the four weights of a lane in step {step} of a group are what the format says, whatever indices, "
-            f"codewords, signs and pauses: {_name(layout)}, {layout.config.decode_lanes} lanes",
+            f"codewords, signs and pauses, and come: {_name(layout)}, {layout.config.decode_lanes} lanes",
             build=partial(Decoding, layout, step),
             method=Method.BOUNDED,
             depth=_cycles(layout, step),

@@ -17,7 +17,8 @@ from ssvq_gen.command import reports_errors, require_least, table_console
 from ssvq_gen.files import write_whole
 from ssvq_gen.toolbox import run_yosys
 
-from .design import MODEL, TOP, aiger_script, apart_script, files_of, write_files
+from ..cache import content_key
+from .design import TOP, aiger_script, apart_script, files_of, write_files
 from .engines import Status, prove, run_abc
 from .proof import Method, Proof
 from .proofs import all_proofs
@@ -31,9 +32,10 @@ _CYCLES = 16
 _BOUNDED_SECONDS, _SECONDS = 10, 60
 _DRAWS = 4
 """Mutations that are drawn for each that is asked for, since some are outside."""
-_NOTHING = "select -clear"
-_NO_PLACES = (" -port CLK ", " -port ARST ")
-"""The tools have one clock, and one edge of it; Yosys stops where a memory gets an asynchronous reset."""
+_SELECTOR, _READ = "mutant_is_active", "read.txt"
+_NO_PLACES = (" -port CLK ", " -port ARST ", " -wire rst ")
+"""The tools have one clock, and one edge of it; Yosys stops where a memory gets an asynchronous reset; and proofs begin
+with a reset and have no other."""
 _INDUCTION_FAILS = "returned FAIL for induction"
 
 
@@ -64,28 +66,38 @@ def draw(proof: Proof, folder: Path, count: int, seed: int) -> list[str]:
     """Up to `count` mutations of the proof's subject, spread over its cells by Yosys."""
     folder.mkdir(parents=True, exist_ok=True)
     write_files(files_of(proof), folder)
-    listing = f"mutate -list {count} -seed {seed} -o {_DRAWN} -module {TOP}.{proof.subject}"
+    subject = f"{TOP}.{proof.subject}"
+    cells = [f"{subject}/c:*", f"{subject}/t:$meminit* %d"]  # first words of memories cannot depend on anything
+    for path in proof.cuts:  # parts whose outputs are cut are what other proofs are about
+        _, *parts, _ = path.split(".")
+        if parts:
+            cells.append(f"{subject}/c:$flatten" + "".join(f"\\{part}." for part in parts) + "* %d")
+    listing = f"mutate -list {count} -seed {seed} -o {_DRAWN} -module {subject} {' '.join(dict.fromkeys(cells))}"
     run_yosys("\n".join([*apart_script(proof), listing]), cwd=folder)
     lines = (folder / _DRAWN).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if not any(place in line for place in _NO_PLACES)]
 
 
-def model_of(proof: Proof, folder: Path, transform: Sequence[str]) -> bytes:
-    """The and-inverter graph of the properties and all that they depend on, without the symbols behind it."""
-    run_yosys("\n".join(aiger_script(proof, transform)), cwd=folder)
-    return (folder / f"{MODEL}.aig").read_bytes()
+def is_read(proof: Proof, mutation: str, folder: Path) -> bool:
+    """Whether anything that the properties and assumptions depend on goes through the place of a mutation.
+
+    The mutation is made for an input to turn on and off. When all is removed that no property needs, something reads
+    that input or not. `folder` has the proof's files.
+    """
+    readers = f"tee -q -o {_READ} select -list w:{_SELECTOR} %co w:* %d"
+    *script, _ = aiger_script(proof, [f"{mutation} -ctrl {_SELECTOR} 1 1"])  # all but the file: bits are cells there
+    run_yosys("\n".join([*script, "delete -output o:*", "opt_clean -purge", readers]), cwd=folder)
+    return bool((folder / _READ).read_text(encoding="utf-8").strip())
 
 
-def fate_of(proof: Proof, mutation: str, folder: Path, original: bytes) -> Fate:
+def fate_of(proof: Proof, mutation: str, folder: Path) -> Fate:
     """Whether the properties are refused for a mutant: in the first cycles, or by the proof's own method.
 
-    `folder` has the proof's files, and `original` is the `model_of` nothing but reading them apart.
+    `folder` has the proof's files.
     """
-    script = aiger_script(proof, [mutation])
-    status = run_abc(script, f"bmc3 -F {_CYCLES}", folder, _BOUNDED_SECONDS)[0]
-    if status is Status.FAILED:
+    if run_abc(aiger_script(proof, [mutation]), f"bmc3 -F {_CYCLES}", folder, _BOUNDED_SECONDS)[0] is Status.FAILED:
         return Fate.KILLED
-    if (folder / f"{MODEL}.aig").read_bytes() == original:
+    if not is_read(proof, mutation, folder):
         return Fate.OUTSIDE
     verdict = prove(proof, folder, transform=[mutation], seconds=_SECONDS)
     refused = verdict.status is Status.FAILED or _INDUCTION_FAILS in verdict.log
@@ -121,14 +133,14 @@ def run_mutants(
 
 def _of_proof(proof: Proof, folder: Path, share: int, seed: int) -> Iterator[Mutant]:
     """Mutants of one proof until `share` of them are not outside; fewer when so many cannot be drawn."""
-    key, path = key_of(proof), folder / _KEPT
-    kept, original, inside = _kept(path, key), b"", 0
+    key = content_key({"proof": key_of(proof), "judgement": Path(__file__).read_bytes()})
+    path = folder / _KEPT
+    kept, inside = _kept(path, key), 0
     for mutation in draw(proof, folder, _DRAWS * share, seed):
         if inside == share:
             return
         if mutation not in kept:
-            original = original or model_of(proof, folder, [_NOTHING])
-            kept[mutation] = fate_of(proof, mutation, folder, original)
+            kept[mutation] = fate_of(proof, mutation, folder)
             write_whole(path, json.dumps({"key": key, "fates": kept}, indent=1) + "\n")
         mutant = Mutant(proof=proof.name, mutation=mutation, fate=Fate(kept[mutation]))
         inside += mutant.fate is not Fate.OUTSIDE

@@ -58,7 +58,11 @@ def proving_module(mutated: MutatedVerilog, mutation: Mutation, seconds: int = S
 def _flat_core(mutated: MutatedVerilog, top: str) -> Path:
     """The core as its mutants are made in it, with each memory in one cell."""
     script = f"{read_script(top)}memory_collect\nwrite_rtlil {_CORE}"
-    parts: dict[str, str | bytes] = {"source": mutated.source.read_bytes(), "script": script, "yosys": find_yosys().version}
+    parts: dict[str, str | bytes] = {
+        "source": mutated.source.read_bytes(),
+        "script": script,
+        "yosys": find_yosys().version,
+    }
 
     def make(folder: Path) -> None:
         (folder / SOURCE_FILE).write_bytes(mutated.source.read_bytes())
