@@ -72,11 +72,12 @@ def test_places_that_no_property_looks_at_are_outside(tmp_path: Path) -> None:
     assert not any(" -wire rst " in m or " -port CLK " in m for m in drawn)
 
 
-def test_parts_whose_outputs_are_cut_are_not_changed(tmp_path: Path) -> None:
-    proof = next(proof for proof in all_proofs() if proof.name == "axi_write")
-    drawn = draw(proof, tmp_path, 200, seed=1)
-    assert any(r"-cell $flatten" in m for m in drawn)
-    assert not any(part in m for m in drawn for part in (r"-cell $flatten\splitter.", r"-cell $flatten\opened."))
+def test_parts_of_the_subject_are_not_changed(tmp_path: Path) -> None:
+    for proof in mutable(all_proofs()):
+        if proof.name in ("axi_write", "axi_weights", "sign_queue", "fifo_4"):
+            drawn = draw(proof, tmp_path / proof.name, 40, seed=1)
+            assert len(drawn) > 20, proof.name
+            assert not any("-cell $flatten" in m for m in drawn), proof.name
 
 
 def test_every_part_can_be_asked_about() -> None:

@@ -196,6 +196,7 @@ def decode_proofs() -> list[Proof]:
             method=Method.BOUNDED,
             depth=_cycles(layout, step),
             quick=step == 0,
+            component="decoder of 8 lanes" if layout.config is tiny else "",
         )
         for layout, step in steps
     ]

@@ -67,12 +67,9 @@ def draw(proof: Proof, folder: Path, count: int, seed: int) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     write_files(files_of(proof), folder)
     subject = f"{TOP}.{proof.subject}"
-    cells = [f"{subject}/c:*", f"{subject}/t:$meminit* %d"]  # first words of memories cannot depend on anything
-    for path in proof.cuts:  # parts whose outputs are cut are what other proofs are about
-        _, *parts, _ = path.split(".")
-        if parts:
-            cells.append(f"{subject}/c:$flatten" + "".join(f"\\{part}." for part in parts) + "* %d")
-    listing = f"mutate -list {count} -seed {seed} -o {_DRAWN} -module {subject} {' '.join(dict.fromkeys(cells))}"
+    # First words of memories cannot depend on anything, and parts inside of the subject have proofs of their own.
+    cells = f"{subject}/c:* {subject}/t:$meminit* %d {subject}/c:$flatten* %d"
+    listing = f"mutate -list {count} -seed {seed} -o {_DRAWN} -module {subject} {cells}"
     run_yosys("\n".join([*apart_script(proof), listing]), cwd=folder)
     lines = (folder / _DRAWN).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if not any(place in line for place in _NO_PLACES)]
@@ -90,18 +87,31 @@ def is_read(proof: Proof, mutation: str, folder: Path) -> bool:
     return bool((folder / _READ).read_text(encoding="utf-8").strip())
 
 
-def fate_of(proof: Proof, mutation: str, folder: Path) -> Fate:
-    """Whether the properties are refused for a mutant: in the first cycles, or by the proof's own method.
+def fate_of(proof: Proof, fellows: Sequence[Proof], mutation: str, folder: Path) -> Fate:
+    """Whether properties are refused for a mutant: those of its proof in the first cycles or by the proof's own method,
+    or those of `fellows`, which are about the same component, in the first cycles.
 
     `folder` has the proof's files.
     """
-    if run_abc(aiger_script(proof, [mutation]), f"bmc3 -F {_CYCLES}", folder, _BOUNDED_SECONDS)[0] is Status.FAILED:
+    if _seen_soon(proof, mutation, folder):
         return Fate.KILLED
     if not is_read(proof, mutation, folder):
         return Fate.OUTSIDE
     verdict = prove(proof, folder, transform=[mutation], seconds=_SECONDS)
-    refused = verdict.status is Status.FAILED or _INDUCTION_FAILS in verdict.log
-    return Fate.KILLED if refused else Fate.SURVIVED
+    if verdict.status is Status.FAILED or _INDUCTION_FAILS in verdict.log:
+        return Fate.KILLED
+    for fellow in fellows:
+        own = folder / fellow.name
+        own.mkdir(exist_ok=True)
+        write_files(files_of(fellow), own)
+        if _seen_soon(fellow, mutation, own):
+            return Fate.KILLED
+    return Fate.SURVIVED
+
+
+def _seen_soon(proof: Proof, mutation: str, folder: Path) -> bool:
+    script = aiger_script(proof, [mutation])
+    return run_abc(script, f"bmc3 -F {_CYCLES}", folder, _BOUNDED_SECONDS)[0] is Status.FAILED
 
 
 def run_mutants(
@@ -115,7 +125,8 @@ def run_mutants(
     found: list[Mutant] = []
     for number, proof in enumerate(proofs):
         share = count // len(proofs) + (number < count % len(proofs))
-        for mutant in _of_proof(proof, folder / proof.name / "mutant", share, seed) if share else ():
+        fellows = [other for other in proofs if other is not proof and _same(proof, other)]
+        for mutant in _of_proof(proof, fellows, folder / proof.name / "mutant", share, seed) if share else ():
             found.append(mutant)
             if follow is not None:
                 follow(mutant)
@@ -131,16 +142,21 @@ def run_mutants(
     return found
 
 
-def _of_proof(proof: Proof, folder: Path, share: int, seed: int) -> Iterator[Mutant]:
+def _same(proof: Proof, other: Proof) -> bool:
+    return bool(proof.component) and (proof.component, proof.subject) == (other.component, other.subject)
+
+
+def _of_proof(proof: Proof, fellows: Sequence[Proof], folder: Path, share: int, seed: int) -> Iterator[Mutant]:
     """Mutants of one proof until `share` of them are not outside; fewer when so many cannot be drawn."""
-    key = content_key({"proof": key_of(proof), "judgement": Path(__file__).read_bytes()})
+    keys = {one.name: key_of(one) for one in (proof, *fellows)}
+    key = content_key({**keys, "judgement": Path(__file__).read_bytes()})
     path = folder / _KEPT
     kept, inside = _kept(path, key), 0
     for mutation in draw(proof, folder, _DRAWS * share, seed):
         if inside == share:
             return
         if mutation not in kept:
-            kept[mutation] = fate_of(proof, mutation, folder)
+            kept[mutation] = fate_of(proof, fellows, mutation, folder)
             write_whole(path, json.dumps({"key": key, "fates": kept}, indent=1) + "\n")
         mutant = Mutant(proof=proof.name, mutation=mutation, fate=Fate(kept[mutation]))
         inside += mutant.fate is not Fate.OUTSIDE

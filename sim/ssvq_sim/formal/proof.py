@@ -39,6 +39,7 @@ class Proof:
     depth : cycles that are looked at, see `Method`; 0 where there is nothing to choose
     quick : it takes seconds, and is part of `--quick`
     subject : submodule that the properties are about, which mutants change
+    component : what the subject is, where several proofs are about the same; a mutant of it has to pass all of them
     models : Verilog of cells by file name
     probes : signals of the component that show others inside of it: paths by attribute
     cuts : paths of signals that lose what drives them, and may have any value in any cycle
@@ -52,6 +53,7 @@ class Proof:
     depth: int = 0
     quick: bool = True
     subject: str = "dut"
+    component: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
     probes: Mapping[str, str] = field(default_factory=dict)
     cuts: tuple[str, ...] = ()

@@ -208,6 +208,7 @@ def queue_proofs() -> list[Proof]:
         claim=f"sign words are offered as they come, {SIGNS_AHEAD} wait; none is lost, repeated, changed or overtaken",
         build=partial(SignQueue, PRESETS["tiny"]),
         method=Method.PDR,
+        subject="dut.sign_queue",
     )
     return [*queues, signs]
 
