@@ -195,7 +195,6 @@ def decode_proofs() -> list[Proof]:
             build=partial(Decoding, layout, step),
             method=Method.BOUNDED,
             depth=_cycles(layout, step),
-            quick=step == 0,
             component="decoder of 8 lanes" if layout.config is tiny else "",
         )
         for layout, step in steps
