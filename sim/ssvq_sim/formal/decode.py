@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """The decoder's weights are those of the format: codeword of the index, times the sign.
 
-Any group of steps is looked at, in the last lane of one of its steps. What the format says of it
+Any group of steps is looked at, in any lane of one of its steps. What the format says of it
 is written down here once more, from `ssvq_gen.stream_format.StreamFormat`. The codebook's memory is left out: at the
 address of the codeword in question it has any word, and anything at all others.
 """
@@ -9,6 +9,7 @@ address of the codeword in question it has any word, and anything at all others.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 from unittest.mock import patch
 
 from amaranth.asserts import AnySeq
@@ -76,7 +77,8 @@ class Decoding(Elaboratable):
         any_ready(m, dut.o, "o")
         never_reset(m)
         m.d.comb += dut.product_done.eq(0)
-        self._lane = config.decode_lanes - 1  # all are made in one loop
+        self._lane = lane = any_for_ever(m, range(config.decode_lanes), "lane")
+        m.d.comb += Assume(lane < config.decode_lanes)
         group = self._one_group(m)
         signs = self._signs(m)
         for row in range(LANE_WEIGHTS):
@@ -110,14 +112,14 @@ class Decoding(Elaboratable):
         config, layout, step, lane = self._config, self._format, self._step, self._lane
         lanes, column_groups = config.decode_lanes, config.column_groups
         if layout.weight_format is WeightFormat.INT8:
-            return Cat(plane[row * lanes + lane] for plane in group.planes)[:8]
+            return Cat(_bit(plane, row * lanes + lane) for plane in group.planes)[:8]
         row_block, column_group = step // column_groups, step % column_groups
         if layout.vector_dim < LANE_WEIGHTS:
             chunk, part = 2 * step + row // layout.vector_dim, 0
         else:
             chunk = row_block // layout.slices * column_groups + column_group
             part = row_block % layout.slices
-        index = Cat(group.planes[p][chunk * lanes + lane] for p in range(layout.index_width))
+        index = Cat(_bit(group.planes[p], chunk * lanes + lane) for p in range(layout.index_width))
         place = Signal(range(2 * config.codebook_depth), name=f"place{row}")
         m.d.comb += place.eq(group.codebook_page * config.codebook_depth + part * layout.codebook_size + index)
         words = config.codebook_write_words
@@ -132,7 +134,7 @@ class Decoding(Elaboratable):
         with m.If(moves(signs) & (count <= self._step)):
             m.d.sync += count.eq(count + 1)
         with m.If(moves(signs) & (count == self._step)):
-            m.d.sync += bits.eq(Cat(flat(signs.payload)[row * lanes + self._lane] for row in range(LANE_WEIGHTS)))
+            m.d.sync += bits.eq(Cat(_bit(signs.payload, row * lanes + self._lane) for row in range(LANE_WEIGHTS)))
         return bits if self._format.weight_format is WeightFormat.SSVQ else Value.cast(Const(0, LANE_WEIGHTS))
 
     def _assert_weight(self, m: Module, group: data.View[Group], row: int, codeword: Value, sign: Value) -> None:
@@ -173,6 +175,10 @@ class Decoding(Elaboratable):
         m.d.comb += Assert((cycle != last) | (pauses > _PAUSES) | there)
 
 
+def _bit(payload: Any, place: Value) -> Value:
+    return flat(payload).bit_select(place, 1)
+
+
 def decode_proofs() -> list[Proof]:
     """Small formats and 16 codewords of 8 weights in every step of a group; one step of the other formats, and one on a
     core that has two groups of columns and writes two words of codebook at once."""
@@ -190,7 +196,7 @@ def decode_proofs() -> list[Proof]:
     return [
         Proof(
             name=f"decode_{_name(layout)}_lanes_{layout.config.decode_lanes}_step_{step}",
-            claim=f"the four weights of a lane in step {step} of a group are what the format says, whatever indices, "
+            claim=f"the four weights of any lane in step {step} of a group are what the format says, whatever indices, "
             f"codewords, signs and pauses, and come: {_name(layout)}, {layout.config.decode_lanes} lanes",
             build=partial(Decoding, layout, step),
             method=Method.BOUNDED,
