@@ -12,7 +12,7 @@ from ssvq_rtl.axi_lite import AxiLiteSlave
 from ssvq_sim.formal import mutants
 from ssvq_sim.formal.axi_lite import lite_proofs
 from ssvq_sim.formal.mutants import RESULTS, Fate, draw, is_read, mutable, run_mutants
-from ssvq_sim.formal.proof import Proof, any_in_every_cycle
+from ssvq_sim.formal.proof import Method, Proof, any_in_every_cycle
 from ssvq_sim.formal.proofs import all_proofs
 from ssvq_sim.formal.rules import never_reset
 
@@ -27,6 +27,15 @@ class Weak(Elaboratable):
         for name in ("awvalid", "wvalid", "bready"):
             m.d.comb += getattr(dut.axi, name).eq(any_in_every_cycle(m, 1, name))
         m.d.comb += Assert(~dut.bus.write_en | ~dut.axi.wready)
+        return m
+
+
+class Wrong(Weak):
+    """Says something that is not so."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        m.d.comb += Assert(m.submodules.dut.axi.wready)
         return m
 
 
@@ -62,6 +71,22 @@ def test_weak_properties_do_not(tmp_path: Path) -> None:
     assert Fate.OUTSIDE in found or Fate.SURVIVED in found
     data = json.loads((tmp_path / RESULTS).read_text())
     assert data["run"] == data["killed"] + len(data["survivors"])
+
+
+def test_all_proofs_of_a_component_judge_its_mutants(tmp_path: Path) -> None:
+    alone = run_mutants([WEAK], tmp_path / "alone", count=6, seed=1)
+    survivors = {mutant.mutation for mutant in alone if mutant.fate is Fate.SURVIVED}
+    assert survivors
+    weak, lite = (replace(proof, component="slave") for proof in (WEAK, LITE))
+    both = run_mutants([weak, lite], tmp_path / "both", count=12, seed=1)
+    found = {mutant.fate for mutant in both if mutant.proof == "weak" and mutant.mutation in survivors}
+    assert found == {Fate.KILLED}
+
+
+def test_a_proof_that_fails_as_it_is_judges_nothing(tmp_path: Path) -> None:
+    wrong = replace(LITE, name="wrong", build=Wrong, method=Method.BOUNDED, depth=4)
+    with pytest.raises(ToolError, match="wrong fails in the first 16 cycles as it is"):
+        run_mutants([wrong], tmp_path, count=1, seed=1)
 
 
 def test_places_that_no_property_looks_at_are_outside(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ssvq_sim.mutants import __main__ as command
 from ssvq_sim.mutants.equivalence import modules_around, proving_module
 from ssvq_sim.mutants.mutation import Mutation
+from ssvq_sim.mutants.survivors import Explanation, Explanations, Kind
 from ssvq_sim.mutants.verilog import MutatedVerilog, mutated_verilog
 
 # `count` goes from 0 to 4. `middle` shows it, and `outer` only whether it is 0 while `a` is.
@@ -64,3 +66,16 @@ def test_modules_from_the_inside() -> None:
 def test_memories_are_not_tried(mutated: MutatedVerilog) -> None:
     mutation = Mutation(mode="inv", module="top.a", top="top", place=r"$flatten\a.$memrd$\storage$f.v:7$1 DATA 1")
     assert proving_module(mutated, mutation) is None
+
+
+def test_the_command_says_which_are_proved(
+    mutated: MutatedVerilog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hidden, seen = (named(mutated, "const0", "$eq$", f" A {bit}") for bit in (0, 2))
+    claims = {str(m): Explanation(kind=Kind.EQUIVALENT, reason="said to be") for m in (hidden, seen)}
+    monkeypatch.setattr(command, "draw", lambda _settings: mutated)
+    monkeypatch.setattr(command, "read_explanations", lambda: Explanations(count=1, seed=0, of=claims))
+    assert command.main(["--prove"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert set(said[:2]) == {f"proved in top.outer.middle: {hidden}", f"not proved: {seen}"}
+    assert said[2:] == ["1 of 2 equivalent mutants are proved to be"]

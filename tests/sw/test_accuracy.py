@@ -25,6 +25,7 @@ from ssvq.train.processes import Processes
 from ssvq.train.recipe import Recipe
 from ssvq.train.run import finish
 from ssvq.train.tables import read_table
+from ssvq.train.tasks.hidden_states import hidden_layers
 
 
 def _rows() -> list[Row]:
@@ -69,6 +70,14 @@ def test_codebooks_fit_the_layers(name: str) -> None:
                 target = Target.make(weight, dim, config.weights.format)
                 assert target.width == weight.shape[1], f"{layer}: {weight.shape[1]} channels, d={dim}"
                 assert target.count >= size, f"{layer}: {target.count} subvectors, k={size}"
+
+
+@pytest.mark.parametrize("name", sorted({row.model for row in full_plan() if row.runs[0].reconstruction}))
+def test_all_blocks_of_a_model_are_reconstructed(name: str) -> None:
+    blocks = hidden_layers(load_model(name))
+    firsts = [row.runs[0].reconstruction for row in full_plan() if row.model == name]
+    for reconstruction in filter(None, firsts):
+        assert reconstruction.blocks[: len(blocks)] == blocks
 
 
 def test_every_row_has_its_first_seed_before_any_has_its_second() -> None:

@@ -1,4 +1,4 @@
-"""What runs while coverage is counted: the scenarios of the mutants, corners, all faults in jobs, random systems."""
+"""What runs while coverage is counted: all scenarios, corners, faults in jobs, and random systems."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ smtbmc yices
 [files]
 {files}
 """
-_ABC_LOG = "abc.log"
+_ABC_LOG, _FOLDED = "abc.log", "folded.aig"
 # ABC runs on a network of its own; what is read back in the end is what Yosys gave it.
 _ABC_INPUT = "module top(input a, input b, output y); assign y = a & b; endmodule\n"
 _ABC_OUTPUT = """\
@@ -117,19 +117,30 @@ def run_abc(script: Sequence[str], command: str, folder: Path, seconds: int) -> 
 
     A bounded one that finds nothing is UNKNOWN. Raises ToolError when ABC says nothing.
     """
-    log = folder / _ABC_LOG
+    log, folded = folder / _ABC_LOG, folder / _FOLDED
     log.unlink(missing_ok=True)
+    folded.unlink(missing_ok=True)
     write_whole(folder / "abc.v", _ABC_INPUT)
     write_whole(folder / "abc.blif", _ABC_OUTPUT)
-    abc = f"read_aiger {MODEL}.aig; fold; strash; {command} -L {_ABC_LOG} -T {seconds}; read_blif abc.blif; strash"
+    check = f"write_aiger {_FOLDED}; {command} -L {_ABC_LOG} -T {seconds}"
+    abc = f"read_aiger {MODEL}.aig; fold; strash; {check}; read_blif abc.blif; strash"
     load = ["design -reset", "read_verilog abc.v", "prep -top top", "techmap"]
     run_yosys("\n".join([*script, *load, f'abc -script "+{abc}"']), cwd=folder)
     line = log.read_text(encoding="utf-8").strip() if log.is_file() else ""
+    if not line and folded.is_file() and _is_constant_0(folded.read_bytes()):
+        return Status.PROVED, 0, line  # ABC's checkers say nothing of that
     words = line.split()
     statuses = {"snl_UNSAT": Status.PROVED, "snl_SAT": Status.FAILED, "snl_UNK": Status.UNKNOWN}
     if len(words) < 2 or words[0] not in statuses:
         raise ToolError(f"ABC said {line!r} and none of {', '.join(statuses)}: see {folder}")
     return statuses[words[0]], int(words[1]), line
+
+
+def _is_constant_0(aiger: bytes) -> bool:
+    """Whether the only output of a binary AIGER file is 0: a header, a line for each latch, then those of outputs."""
+    header, *lines = aiger.split(b"\n")
+    _, _, _, latches, outputs, *_ = header.split()
+    return int(outputs) == 1 and lines[int(latches)] == b"0"
 
 
 def _structure(proof: Proof, folder: Path, transform: Sequence[str], seconds: int) -> tuple[Status, int, str]:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ssvq_gen.command import reports_errors, require_least, table_console
 from ssvq_gen.files import write_whole
-from ssvq_gen.toolbox import run_yosys
+from ssvq_gen.toolbox import ToolError, run_yosys
 
 from ..cache import content_key
 from .design import TOP, aiger_script, apart_script, files_of, write_files
@@ -91,27 +91,32 @@ def fate_of(proof: Proof, fellows: Sequence[Proof], mutation: str, folder: Path)
     """Whether properties are refused for a mutant: those of its proof in the first cycles or by the proof's own method,
     or those of `fellows`, which are about the same component, in the first cycles.
 
-    `folder` has the proof's files.
+    `folder` has the proof's files, and folders of their names those of the fellows.
     """
-    if _seen_soon(proof, mutation, folder):
+    if _seen_soon(proof, [mutation], folder):
         return Fate.KILLED
     if not is_read(proof, mutation, folder):
         return Fate.OUTSIDE
     verdict = prove(proof, folder, transform=[mutation], seconds=_SECONDS)
     if verdict.status is Status.FAILED or _INDUCTION_FAILS in verdict.log:
         return Fate.KILLED
-    for fellow in fellows:
-        own = folder / fellow.name
-        own.mkdir(exist_ok=True)
-        write_files(files_of(fellow), own)
-        if _seen_soon(fellow, mutation, own):
-            return Fate.KILLED
-    return Fate.SURVIVED
+    seen = any(_seen_soon(fellow, [mutation], folder / fellow.name) for fellow in fellows)
+    return Fate.KILLED if seen else Fate.SURVIVED
 
 
-def _seen_soon(proof: Proof, mutation: str, folder: Path) -> bool:
-    script = aiger_script(proof, [mutation])
+def _seen_soon(proof: Proof, mutations: Sequence[str], folder: Path) -> bool:
+    """Whether a property fails in the first cycles; `folder` has the proof's files."""
+    script = aiger_script(proof, mutations)
     return run_abc(script, f"bmc3 -F {_CYCLES}", folder, _BOUNDED_SECONDS)[0] is Status.FAILED
+
+
+def _require_sound(proof: Proof, folder: Path) -> None:
+    """A bounded proof says nothing of the cycles behind its depth, and mutants are looked at there, too.
+
+    Raises ToolError when a property fails without any mutation.
+    """
+    if _seen_soon(proof, (), folder):
+        raise ToolError(f"{proof.name} fails in the first {_CYCLES} cycles as it is: it cannot judge mutants")
 
 
 def run_mutants(
@@ -152,7 +157,13 @@ def _of_proof(proof: Proof, fellows: Sequence[Proof], folder: Path, share: int, 
     key = content_key({**keys, "judgement": Path(__file__).read_bytes()})
     path = folder / _KEPT
     kept, inside = _kept(path, key), 0
-    for mutation in draw(proof, folder, _DRAWS * share, seed):
+    drawn = draw(proof, folder, _DRAWS * share, seed)
+    for judge, own in ((proof, folder), *((fellow, folder / fellow.name) for fellow in fellows)):
+        own.mkdir(exist_ok=True)
+        write_files(files_of(judge), own)
+        if judge.method is Method.BOUNDED and not kept:
+            _require_sound(judge, own)
+    for mutation in drawn:
         if inside == share:
             return
         if mutation not in kept:
