@@ -11,24 +11,27 @@ from ssvq_rtl.load import LoadEngine
 from ssvq_rtl.read_arbiter import ReadArbiter
 from ssvq_rtl.store import StoreEngine
 from ssvq_rtl.weight_stream import WeightStream
-from ssvq_sim.formal import axi_bursts, axi_credit, axi_lite, axi_read, axi_write
+from ssvq_sim.formal import axi_bursts, axi_credit, axi_lite, axi_read, axi_store, axi_write
 from ssvq_sim.formal.axi_bursts import burst_proofs
 from ssvq_sim.formal.axi_credit import credit_proofs
 from ssvq_sim.formal.axi_lite import lite_proofs
 from ssvq_sim.formal.axi_read import read_proofs
+from ssvq_sim.formal.axi_store import store_proofs
 from ssvq_sim.formal.axi_write import write_proofs
 from ssvq_sim.formal.engines import prove
 from ssvq_sim.formal.proof import Proof
 
 
 def axi_proofs() -> list[Proof]:
-    return [*burst_proofs(), *read_proofs(), *lite_proofs(), *credit_proofs(), *write_proofs()]
+    return [*burst_proofs(), *read_proofs(), *lite_proofs(), *credit_proofs(), *write_proofs(), *store_proofs()]
 
 
 PROOFS = {proof.name: proof for proof in axi_proofs()}
 
 
-@pytest.mark.parametrize("name", ["axi_bursts_32", "axi_read", "axi_lite", "axi_weights", "axi_load_32", "axi_write"])
+@pytest.mark.parametrize(
+    "name", ["axi_bursts_32", "axi_read", "axi_lite", "axi_weights", "axi_load_32", "axi_write", "axi_store_128"]
+)
 def test_holds(name: str, tmp_path: Path) -> None:
     verdict = prove(PROOFS[name], tmp_path)
     assert verdict.holds, verdict.log
@@ -157,3 +160,20 @@ def test_a_broken_load_fails(right: str, wrong: str, tmp_path: Path, monkeypatch
 def test_a_broken_store_fails(right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(axi_write, "StoreEngine", broken(StoreEngine, right, wrong))
     assert fails("axi_write", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("width", "right", "wrong"),
+    [
+        (32, "words.r_en.eq(converter.i.ready)", "words.r_en.eq(0)"),
+        (32, "remaining.eq(self.commands.p.words)", "remaining.eq(self.commands.p.words - 1)"),
+        (64, "beat_data.eq(beats.p.data)", "beat_data.eq(beats.p.data ^ (beats.p.last << 63))"),
+        (128, "used > n * words_per_beat // config.beat_bytes", "used >= n * words_per_beat // config.beat_bytes"),
+    ],
+    ids=["no word is taken", "a word is missing", "another byte", "bytes behind the end"],
+)
+def test_a_store_of_other_bytes_fails(
+    width: int, right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(axi_store, "StoreEngine", broken(StoreEngine, right, wrong))
+    assert fails(f"axi_store_{width}", tmp_path)

@@ -17,6 +17,7 @@ from ssvq_gen.format import ErrorCode
 from ssvq_rtl.bus import BURST_INCR, TAG_WIDTH, BurstRequest, beat_size
 from ssvq_rtl.store import OPEN_BURSTS, StoreEngine
 
+from .axi_store import component_of
 from .proof import Method, Proof, any_in_every_cycle, itself
 from .rules import Followed, Shown, any_input, before, held, moves, never_reset
 
@@ -173,5 +174,6 @@ def write_proofs() -> list[Proof]:
             depth=2,
             probes=harness.probes,
             cuts=harness.cuts,
+            component=component_of(PRESETS["tiny"]),
         )
     ]

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from amaranth.hdl import Assert, Assume, Cat, Const, Elaboratable, Module, Signal, Value
+from amaranth.hdl import Assert, Assume, Cat, Const, Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib import data
 
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.format import MATRIX_OPCODES, VECTOR_OPCODES, ErrorCode, Opcode
-from ssvq_rtl.bus import ERROR_CODE_WIDTH
+from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, MATRIX_OPCODES, VECTOR_OPCODES, ErrorCode, Opcode
+from ssvq_rtl.bus import ERROR_CODE_WIDTH, TAG_WIDTH
 from ssvq_rtl.dispatcher import QUEUE_DEPTH, Dispatcher
 from ssvq_rtl.executor import Executor
-from ssvq_rtl.job_control import JobControl
+from ssvq_rtl.job_control import JobControl, JobError
 
 from .proof import Method, Proof, any_in_every_cycle, itself
 from .rules import Shown, any_input, any_ready, before, flat, moves, never_reset, patient, within
@@ -43,10 +44,10 @@ class Job(Shown):
         state = Cat(dut.busy, dut.done, dut.failed)
         idle = ~state.any()
         fails = dut.error_event
-        first = Signal(len(flat(dut.first_error)))
+        first, reason = Signal(JobError()), self._reason(m, dut)
         waits_for_clear = (dut.done | dut.failed) & ~dut.draining
-        with m.If(before(m, fails, "fails")):
-            m.d.sync += first.eq(flat(dut.first_error))
+        with m.If(fails):
+            m.d.sync += flat(first).eq(flat(reason))
         failed_since, failed_before = Signal(), before(m, fails, "failed")
         with m.If(fails):
             m.d.sync += failed_since.eq(1)
@@ -63,7 +64,7 @@ class Job(Shown):
             Assert(~before(m, dut.draining & ~dut.flush, "draining") | dut.halt),
             Assert(~(dut.done_event | dut.error_event) | dut.busy),
             # The first error is shown until it is cleared.
-            Assert(~(dut.failed & ~failed_before) | (flat(dut.first_error) == first)),
+            Assert(~dut.failed | (flat(dut.first_error) == flat(first))),
             # Without a job everything is as it was in the beginning.
             Assert(~idle | (flat(dut.first_error) == 0)),
             Assert(~idle | ~(dut.halt | dut.flush | dut.draining | dut.fetch_start)),
@@ -79,6 +80,35 @@ class Job(Shown):
         within(m, fair & dut.draining, PATIENCE + 2, "drain")
         within(m, waits_for_clear & dut.clear, 1, "clear")
         return m
+
+    def _reason(self, m: Module, dut: JobControl) -> data.View[JobError]:
+        """The error that ends a job in this cycle: in its first one that of the registers, later of an engine, the host
+        or the watchdog. An abort is not lost in the two cycles in which a job starts."""
+        config = self._config
+        starts, waited = before(m, dut.begins, "begins"), Signal(name="abort_waited")
+        bad_count = (dut.descriptor_count == 0) | (dut.descriptor_count > (1 << TAG_WIDTH) - 1)
+        table_end = dut.descriptor_offset + dut.descriptor_count * DESCRIPTOR_BYTES
+        bad_table = (table_end > dut.memory_size) | (dut.descriptor_offset % DRAM_ALIGNMENT != 0)
+        bad_window = dut.memory_base + dut.memory_size > 1 << config.axi_addr_width
+        reason = Signal(JobError(), name="reason")
+        m.d.sync += waited.eq((starts | dut.fetch_start) & (dut.abort | waited))
+        m.d.comb += [
+            Assert(~starts | (dut.error_event == (bad_count | bad_table | bad_window))),
+            Assert(~(dut.busy & ~starts & ~dut.fetch_start & (dut.error_valid | dut.abort | waited)) | dut.error_event),
+        ]
+        with m.If(starts):
+            m.d.comb += [
+                reason.code.eq(Mux(bad_count, ErrorCode.BAD_DESCRIPTOR, ErrorCode.DRAM_RANGE)),
+                reason.addr.eq(dut.memory_base + dut.descriptor_offset),
+            ]
+        with m.Elif(dut.error_valid):
+            m.d.comb += flat(reason).eq(flat(dut.error))
+        with m.Else():
+            m.d.comb += [
+                reason.code.eq(Mux(dut.abort | waited, ErrorCode.ABORTED, ErrorCode.WATCHDOG)),
+                reason.descriptor.eq(dut.index),
+            ]
+        return reason
 
 
 class Dispatching(Shown):
@@ -205,8 +235,8 @@ def job_proofs() -> list[Proof]:
         Proof(
             name="job_control",
             claim="from the cycle after an error until the engines' reset nothing is begun, and that comes in bounded "
-            "time when the bus is at rest; a job without progress ends with the watchdog; the first error is shown "
-            "until it is cleared, after which everything is as in the beginning",
+            "time when the bus is at rest; a job without progress ends with the watchdog; the first error is shown as "
+            "it came until it is cleared, after which everything is as in the beginning",
             build=partial(itself, job),
             method=Method.PDR,
             probes=job.probes,

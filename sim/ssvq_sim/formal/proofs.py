@@ -6,6 +6,7 @@ from .axi_bursts import burst_proofs
 from .axi_credit import credit_proofs
 from .axi_lite import lite_proofs
 from .axi_read import read_proofs
+from .axi_store import store_proofs
 from .axi_write import write_proofs
 from .column import column_proofs
 from .decode import decode_proofs
@@ -29,6 +30,7 @@ def all_proofs() -> list[Proof]:
         *credit_proofs(),
         *read_proofs(),
         *write_proofs(),
+        *store_proofs(),
         *lite_proofs(),
         *decode_proofs(),
         *column_proofs(),
