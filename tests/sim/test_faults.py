@@ -49,7 +49,14 @@ def test_the_campaign_is_large_and_its_names_are_unlike() -> None:
 
 def test_every_beat_of_the_longest_bursts() -> None:
     faults = every_beat()
-    for kind, count in (("weights", 16), ("LOAD", 16), ("STORE", 16), ("descriptor", 16)):
+    for kind, count in (
+        ("weights", 16),
+        ("LOAD", 16),
+        ("STORE", 16),
+        ("descriptor", 16),
+        ("LOAD beside another", 16),
+        ("STORE beside another", 16),
+    ):
         for response in (2, 3):
             names = [f.name for f in faults if f"of {kind}," in f.name and f.name.endswith(f"response {response}")]
             assert len(names) == count, kind

@@ -71,3 +71,5 @@ OTHER = _work((WeightFormat.VQ, 19, 12, 3), seed=2)
 """What is in the core before a job that fails is not what comes after it."""
 LONG_LOAD = _work((WeightFormat.INT8, 240, 8, 64), seed=3)
 LONG_STORE = _work((WeightFormat.INT8, 8, 240, 64), seed=4)
+BOTH_WAYS = _work((WeightFormat.INT8, 8, 120, 64), (WeightFormat.INT8, 64, 8, 64), seed=5)
+"""The second LOAD comes while the first STORE runs."""
