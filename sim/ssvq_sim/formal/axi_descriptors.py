@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, ResetInserter, Signal, Value
+from amaranth.hdl import Assert, Assume, Module, Mux, Signal, Value
 
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT
@@ -17,7 +17,7 @@ from ssvq_rtl.descriptor import INDEX_WIDTH
 from ssvq_rtl.descriptor_fetch import DescriptorFetch
 
 from .proof import Method, Proof, any_in_every_cycle, itself
-from .rules import PAGE_BYTES, Shown, Token, any_input, any_ready, assert_held, flat, moves, never_reset, within
+from .rules import PAGE_BYTES, Shown, Token, any_input, any_ready, assert_held, flat, moves, within
 
 _ROOM = 2
 """Descriptors that are requested and not taken."""
@@ -26,7 +26,8 @@ _DESCRIPTOR_WIDTH = 8 * DESCRIPTOR_BYTES
 
 class Fetching(Shown):
     """A descriptor fetch with any jobs one after the other, any pauses, a bus that brings what was requested in that
-    order, and a reset in any cycle, as after an error: what is open is forgotten, here as in the arbiter."""
+    order, and a reset in any cycle, as after an error: properties are reset with it, so what was open is forgotten.
+    """
 
     def __init__(self, config: CoreConfig) -> None:
         self._beats = DESCRIPTOR_BYTES // config.beat_bytes
@@ -34,14 +35,13 @@ class Fetching(Shown):
         widths |= {"assemble.part": (self._beats - 1).bit_length(), "assemble.word": _DESCRIPTOR_WIDTH}
         super().__init__(config, widths | {"assemble.full": 1, "hold.full": 1})
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         self._m = m = Module()
         config = self._config
         m.submodules.dut = self._dut = dut = DescriptorFetch(config=config)
         any_input(m, dut.data, "data")
         any_ready(m, dut.requests, "requests")
         any_ready(m, dut.o, "o")
-        never_reset(m)
         for name in ("start", "addr", "count"):
             port = getattr(dut, name)
             m.d.comb += port.eq(any_in_every_cycle(m, len(port), name))
@@ -64,7 +64,7 @@ class Fetching(Shown):
         self._arrivals()
         self._descriptors()
         self._progress()
-        return ResetInserter(any_in_every_cycle(m, 1, "flush"))(m)
+        return m
 
     def _requests(self) -> None:
         """One burst for each descriptor of the table, in their order, whenever there is room."""
@@ -78,15 +78,13 @@ class Fetching(Shown):
         m.d.comb += [
             owed.eq(asked - self._given),
             Assert(requests.valid == (left & (owed < _ROOM))),
-            Assert(~requests.valid | ((request.addr == addr_of_next) & (request.tag == asked))),
-            Assert(~requests.valid | (request.beats == self._beats)),
+            Assert(~left | ((request.addr == addr_of_next) & (request.tag == asked) & (request.beats == self._beats))),
             Assert(~requests.valid | (request.addr + DESCRIPTOR_BYTES <= end)),
             Assert(~requests.valid | (request.addr % PAGE_BYTES + DESCRIPTOR_BYTES <= PAGE_BYTES)),
             # What the induction needs besides.
             Assert((self._given <= asked) & (asked <= count) & (owed <= _ROOM)),
             Assert((self._base % DRAM_ALIGNMENT == 0) & (end <= 1 << self._config.axi_addr_width)),
             Assert((see("to_request") == count - asked) & (see("free") == _ROOM - owed)),
-            Assert(~left | ((request.addr == addr_of_next) & (request.tag == asked))),
         ]
 
     def _arrivals(self) -> None:
@@ -137,9 +135,7 @@ class Fetching(Shown):
             behind.eq(number - given),
             Assert(o.valid == see("hold.full")),
             Assert(~token.there | held | is_in(see("assemble.word"))),
-            Assert(
-                ~token.there | (behind < self._whole) | ((behind == self._whole) & (place < self._position)),
-            ),
+            Assert(~token.there | (behind < self._whole) | ((behind == self._whole) & (place < self._position))),
             Assert((given == self._count) | (see("to_deliver") == self._count - given)),
             Assert((given == self._count) | (o.p.index == given)),
         ]
