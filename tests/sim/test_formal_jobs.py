@@ -30,6 +30,7 @@ ENDS = "with m.Elif((self.finished | settling) & self.quiet):"
     [
         ("job_control", JobControl, "self.clear & ~self.busy & ~self.draining", "self.clear & self.done"),
         ("job_control", JobControl, "with m.If(self.bus_idle):", "with m.If(self.bus_idle | self.clear):"),
+        ("job_control", JobControl, "(table_end > self.memory_size)", "(table_end > self.memory_size + 1)"),
         ("job_control", JobControl, ENDS, ENDS.replace("(self.finished | settling)", "self.finished")),
         ("job_dispatcher", Dispatcher, WAITS, f"{WAITS} & layer_queue.r_rdy"),
         ("job_dispatcher", Dispatcher, "with m.If(queue.w_rdy):\n", "with m.If(1):\n"),
@@ -41,6 +42,7 @@ ENDS = "with m.Elif((self.finished | settling) & self.quiet):"
     ids=[
         "an error stays",
         "a reset of an open bus",
+        "a table outside",
         "no end",
         "a layer twice",
         "a descriptor lost",

@@ -8,8 +8,8 @@ from functools import partial
 from amaranth.hdl import Assert, Assume, Cat, Const, Elaboratable, Module, Signal, Value
 
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.format import MATRIX_OPCODES, VECTOR_OPCODES, ErrorCode, Opcode
-from ssvq_rtl.bus import ERROR_CODE_WIDTH
+from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, MATRIX_OPCODES, VECTOR_OPCODES, ErrorCode, Opcode
+from ssvq_rtl.bus import ERROR_CODE_WIDTH, TAG_WIDTH
 from ssvq_rtl.dispatcher import QUEUE_DEPTH, Dispatcher
 from ssvq_rtl.executor import Executor
 from ssvq_rtl.job_control import JobControl
@@ -67,6 +67,8 @@ class Job(Shown):
             # Without a job everything is as it was in the beginning.
             Assert(~idle | (flat(dut.first_error) == 0)),
             Assert(~idle | ~(dut.halt | dut.flush | dut.draining | dut.fetch_start)),
+            # What the descriptor fetch relies on.
+            Assert(~dut.fetch_start | before(m, dut.flush & self._table_fits(dut), "fits")),
             Assert(~(idle & before(m, idle, "idle")) | (self.see("idle_cycles") == 0)),
         ]
         completed = Signal()
@@ -79,6 +81,14 @@ class Job(Shown):
         within(m, fair & dut.draining, PATIENCE + 2, "drain")
         within(m, waits_for_clear & dut.clear, 1, "clear")
         return m
+
+    def _table_fits(self, dut: JobControl) -> Value:
+        """The registers, which do not change during a job, have a table of descriptors inside of the window."""
+        offset, count = dut.descriptor_offset, dut.descriptor_count
+        inside = offset + count * DESCRIPTOR_BYTES <= dut.memory_size
+        reached = dut.memory_base + dut.memory_size <= 1 << self._config.axi_addr_width
+        fits: Value = inside & reached & (offset % DRAM_ALIGNMENT == 0) & (count > 0) & (count < 1 << TAG_WIDTH)
+        return fits
 
 
 class Dispatching(Shown):
@@ -206,7 +216,8 @@ def job_proofs() -> list[Proof]:
             name="job_control",
             claim="from the cycle after an error until the engines' reset nothing is begun, and that comes in bounded "
             "time when the bus is at rest; a job without progress ends with the watchdog; the first error is shown "
-            "until it is cleared, after which everything is as in the beginning",
+            "until it is cleared, after which everything is as in the beginning; descriptors are fetched behind a "
+            "reset of the engines, from a table inside of the window",
             build=partial(itself, job),
             method=Method.PDR,
             probes=job.probes,
