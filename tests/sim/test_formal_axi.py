@@ -7,13 +7,15 @@ from planted import broken
 
 from ssvq_rtl.axi_lite import AxiLiteSlave
 from ssvq_rtl.burst_splitter import BurstSplitter
+from ssvq_rtl.descriptor_fetch import DescriptorFetch
 from ssvq_rtl.load import LoadEngine
 from ssvq_rtl.read_arbiter import ReadArbiter
 from ssvq_rtl.store import StoreEngine
 from ssvq_rtl.weight_stream import WeightStream
-from ssvq_sim.formal import axi_bursts, axi_credit, axi_lite, axi_read, axi_store, axi_write
+from ssvq_sim.formal import axi_bursts, axi_credit, axi_descriptors, axi_lite, axi_read, axi_store, axi_write
 from ssvq_sim.formal.axi_bursts import burst_proofs
 from ssvq_sim.formal.axi_credit import credit_proofs
+from ssvq_sim.formal.axi_descriptors import descriptor_proofs
 from ssvq_sim.formal.axi_lite import lite_proofs
 from ssvq_sim.formal.axi_read import read_proofs
 from ssvq_sim.formal.axi_store import store_proofs
@@ -23,14 +25,33 @@ from ssvq_sim.formal.proof import Proof
 
 
 def axi_proofs() -> list[Proof]:
-    return [*burst_proofs(), *read_proofs(), *lite_proofs(), *credit_proofs(), *write_proofs(), *store_proofs()]
+    return [
+        *burst_proofs(),
+        *read_proofs(),
+        *lite_proofs(),
+        *credit_proofs(),
+        *descriptor_proofs(),
+        *write_proofs(),
+        *store_proofs(),
+    ]
 
 
 PROOFS = {proof.name: proof for proof in axi_proofs()}
 
 
 @pytest.mark.parametrize(
-    "name", ["axi_bursts_32", "axi_read", "axi_lite", "axi_weights", "axi_load_32", "axi_write", "axi_store_128"]
+    "name",
+    [
+        "axi_bursts_32",
+        "axi_read",
+        "axi_lite",
+        "axi_weights",
+        "axi_load_32",
+        "axi_descriptors_32",
+        "axi_descriptors_64",
+        "axi_write",
+        "axi_store_128",
+    ],
 )
 def test_holds(name: str, tmp_path: Path) -> None:
     verdict = prove(PROOFS[name], tmp_path)
@@ -132,6 +153,58 @@ def test_a_broken_weight_stream_fails(right: str, wrong: str, tmp_path: Path, mo
 def test_a_broken_load_fails(right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(axi_credit, "LoadEngine", broken(LoadEngine, right, wrong))
     assert fails("axi_load_32", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("request_addr.eq(self.addr)", "request_addr.eq(self.addr - DESCRIPTOR_BYTES)"),
+        ("to_request.eq(self.count)", "to_request.eq(self.count + 1)"),
+        ("request_addr.eq(request_addr + DESCRIPTOR_BYTES)", "request_addr.eq(request_addr + 2 * DESCRIPTOR_BYTES)"),
+        ("DESCRIPTOR_BYTES // config.beat_bytes)", "DESCRIPTOR_BYTES // config.beat_bytes + 1)"),
+        ("request_index.eq(request_index + 1)", "request_index.eq(request_index)"),
+        ("requested.eq(self.requests.valid & self.requests.ready)", "requested.eq(self.requests.valid)"),
+        ("(to_request != 0) & (free != 0)", "(to_request != 0) & (free != 0) & ~self.data.valid"),
+        ("(to_request != 0) & (free != 0)", "(to_request != 0)"),
+        ("(self.o.valid & self.o.ready))\n", "self.o.valid)\n"),
+        ("(self.o.valid & self.o.ready))\n", "(self.o.valid & self.o.ready & ~requested))\n"),
+        ("self.data.ready.eq(assemble.i.ready)", "self.data.ready.eq(assemble.i.ready & ~hold.o.valid)"),
+        ("assemble.o.ready.eq(hold.i.ready)", "assemble.o.ready.eq(1)"),
+        ("hold.o.ready.eq(self.o.ready)", "hold.o.ready.eq(self.o.ready & ~self.o.p.last)"),
+        ("assemble.i.p.data.eq(self.data.p.data)", "assemble.i.p.data.eq(self.data.p.data ^ self.data.p.last)"),
+        ("self.o.valid.eq(hold.o.valid)", "self.o.valid.eq(hold.o.valid & ~self.data.valid)"),
+        ("self.o.p.last.eq(to_deliver == 1)", "self.o.p.last.eq(to_request == 0)"),
+        ("index.eq(index + 1)]", "index.eq(index + requested)]"),
+        ("to_deliver.eq(self.count),\n                index.eq(0),", "to_deliver.eq(self.count),"),
+        ("to_request = Signal(INDEX_WIDTH)", "to_request = Signal(INDEX_WIDTH, reset_less=True)"),
+    ],
+    ids=[
+        "below the table",
+        "behind the table",
+        "a gap",
+        "a length",
+        "a tag",
+        "a request lost",
+        "a request taken back",
+        "without room",
+        "room too early",
+        "room lost",
+        "a beat that waits",
+        "a descriptor lost",
+        "a descriptor twice",
+        "a beat changed",
+        "a descriptor taken back",
+        "last too early",
+        "an index",
+        "the last job's index",
+        "requests after a reset",
+    ],
+)
+def test_a_broken_descriptor_fetch_fails(
+    right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(axi_descriptors, "DescriptorFetch", broken(DescriptorFetch, right, wrong))
+    assert fails("axi_descriptors_64", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ ENDS = "with m.Elif((self.finished | settling) & self.quiet):"
     [
         ("job_control", JobControl, "self.clear & ~self.busy & ~self.draining", "self.clear & self.done"),
         ("job_control", JobControl, "with m.If(self.bus_idle):", "with m.If(self.bus_idle | self.clear):"),
+        ("job_control", JobControl, "(table_end > self.memory_size)", "(table_end > self.memory_size + 1)"),
         ("job_control", JobControl, ENDS, ENDS.replace("(self.finished | settling)", "self.finished")),
         ("job_control", JobControl, "failure.descriptor.eq(self.index)", "failure.descriptor.eq(self.index + 1)"),
         ("job_control", JobControl, "abort_waits.eq(aborts)", "abort_waits.eq(self.abort)"),
@@ -44,6 +45,7 @@ ENDS = "with m.Elif((self.finished | settling) & self.quiet):"
     ids=[
         "an error stays",
         "a reset of an open bus",
+        "a table outside",
         "no end",
         "another descriptor",
         "an abort lost",

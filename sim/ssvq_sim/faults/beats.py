@@ -13,8 +13,10 @@ from .injection import Injection, of_case
 
 
 def every_beat() -> list[Injection]:
-    """SLVERR and DECERR in each beat of a burst of descriptors, weights, a LOAD and a STORE, also of those that run beside
-    each other: an error of one direction has to stop both."""
+    """SLVERR and DECERR in each beat of a burst of descriptors, weights, a LOAD and a STORE.
+
+    Also of a LOAD and a STORE beside each other: an error of one direction has to stop both.
+    """
     return [injection for response in (SLAVE_ERROR, DECODE_ERROR) for injection in _with_response(response)]
 
 

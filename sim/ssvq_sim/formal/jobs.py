@@ -68,6 +68,8 @@ class Job(Shown):
             # Without a job everything is as it was in the beginning.
             Assert(~idle | (flat(dut.first_error) == 0)),
             Assert(~idle | ~(dut.halt | dut.flush | dut.draining | dut.fetch_start)),
+            # What the descriptor fetch relies on.
+            Assert(~dut.fetch_start | before(m, dut.flush & self._table_fits(dut), "fits")),
             Assert(~(idle & before(m, idle, "idle")) | (self.see("idle_cycles") == 0)),
         ]
         completed = Signal()
@@ -84,21 +86,17 @@ class Job(Shown):
     def _reason(self, m: Module, dut: JobControl) -> data.View[JobError]:
         """The error that ends a job in this cycle: in its first one that of the registers, later of an engine, the host
         or the watchdog. An abort is not lost in the two cycles in which a job starts."""
-        config = self._config
         starts, waited = before(m, dut.begins, "begins"), Signal(name="abort_waited")
-        bad_count = (dut.descriptor_count == 0) | (dut.descriptor_count > (1 << TAG_WIDTH) - 1)
-        table_end = dut.descriptor_offset + dut.descriptor_count * DESCRIPTOR_BYTES
-        bad_table = (table_end > dut.memory_size) | (dut.descriptor_offset % DRAM_ALIGNMENT != 0)
-        bad_window = dut.memory_base + dut.memory_size > 1 << config.axi_addr_width
+        no_count = (dut.descriptor_count == 0) | (dut.descriptor_count >= 1 << TAG_WIDTH)
         reason = Signal(JobError(), name="reason")
         m.d.sync += waited.eq((starts | dut.fetch_start) & (dut.abort | waited))
         m.d.comb += [
-            Assert(~starts | (dut.error_event == (bad_count | bad_table | bad_window))),
+            Assert(~starts | (dut.error_event == ~self._table_fits(dut))),
             Assert(~(dut.busy & ~starts & ~dut.fetch_start & (dut.error_valid | dut.abort | waited)) | dut.error_event),
         ]
         with m.If(starts):
             m.d.comb += [
-                reason.code.eq(Mux(bad_count, ErrorCode.BAD_DESCRIPTOR, ErrorCode.DRAM_RANGE)),
+                reason.code.eq(Mux(no_count, ErrorCode.BAD_DESCRIPTOR, ErrorCode.DRAM_RANGE)),
                 reason.addr.eq(dut.memory_base + dut.descriptor_offset),
             ]
         with m.Elif(dut.error_valid):
@@ -109,6 +107,14 @@ class Job(Shown):
                 reason.descriptor.eq(dut.index),
             ]
         return reason
+
+    def _table_fits(self, dut: JobControl) -> Value:
+        """The registers, which do not change during a job, have a table of descriptors inside of the window."""
+        offset, count = dut.descriptor_offset, dut.descriptor_count
+        inside = offset + count * DESCRIPTOR_BYTES <= dut.memory_size
+        reached = dut.memory_base + dut.memory_size <= 1 << self._config.axi_addr_width
+        fits: Value = inside & reached & (offset % DRAM_ALIGNMENT == 0) & (count > 0) & (count < 1 << TAG_WIDTH)
+        return fits
 
 
 class Dispatching(Shown):
@@ -236,7 +242,8 @@ def job_proofs() -> list[Proof]:
             name="job_control",
             claim="from the cycle after an error until the engines' reset nothing is begun, and that comes in bounded "
             "time when the bus is at rest; a job without progress ends with the watchdog; the first error is shown as "
-            "it came until it is cleared, after which everything is as in the beginning",
+            "it came until it is cleared, after which everything is as in the beginning; descriptors are fetched "
+            "behind a reset of the engines, from a table inside of the window",
             build=partial(itself, job),
             method=Method.PDR,
             probes=job.probes,

@@ -4,6 +4,7 @@ from ssvq_gen.config import ECP5, PRESETS
 
 from .axi_bursts import burst_proofs
 from .axi_credit import credit_proofs
+from .axi_descriptors import descriptor_proofs
 from .axi_lite import lite_proofs
 from .axi_read import read_proofs
 from .axi_store import store_proofs
@@ -28,6 +29,7 @@ def all_proofs() -> list[Proof]:
         *stream_proofs(),
         *burst_proofs(),
         *credit_proofs(),
+        *descriptor_proofs(),
         *read_proofs(),
         *write_proofs(),
         *store_proofs(),
