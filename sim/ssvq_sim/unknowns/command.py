@@ -42,7 +42,7 @@ def main(
 
     From random contents of registers and memories (Verilator), outputs have to be exact, and jobs have to take the same
     cycles, for every seed. From unknown contents (Icarus Verilog), outputs have to be exact, and no unknown bit may be
-    on an output that says something. The exit code is 1 otherwise, 2 when something cannot be run.
+    on an output that is valid. The exit code is 1 otherwise, 2 when something cannot be run.
     """
     console = Console(soft_wrap=True)
     if not two_state and (missing := missing_icarus()):
