@@ -77,7 +77,7 @@ faults: check $(STAMP) ## inject a thousand faults of bus, host and descriptors 
 fuzz: $(STAMP) ## give damaged files to everything that reads files, 30 CPU minutes; goes on after a break (FUZZ_ARGS=--help)
 	@$(RUN) -m ssvq_sim.fuzz --jobs $(JOBS) --output build/fuzz $(FUZZ_ARGS)
 
-unknowns: check $(STAMP) ## run `tiny` without initial values, from random contents: build/unknowns
+unknowns: check $(STAMP) ## run `tiny` without initial values, from random and unknown contents: build/unknowns (needs Debian's iverilog)
 	@$(RUN) -m ssvq_sim.unknowns $(UNKNOWNS_ARGS)
 
 coverage: check $(STAMP) ## count the lines, branches and toggles of `tiny` that the verification reaches: build/coverage

@@ -42,6 +42,9 @@ module axi_checks #(
   initial if (!$value$plusargs("violation=%s", report)) report = "violation.txt";
 
   longint cycle;
+  // Before the first reset, the core and the reset itself may have any values.
+  bit reset_seen;
+  initial reset_seen = 1'b0;
   bit was_reset;
   bit ar_held, aw_held, w_held, b_held, r_held;
   bit [AddressWidth-1:0] ar_was, aw_was;
@@ -77,9 +80,10 @@ module axi_checks #(
     cycle <= cycle + 1;
     was_reset <= rstn;
     if (!rstn) begin
+      reset_seen <= 1'b1;
       {ar_held, aw_held, w_held, b_held, r_held} <= '0;
       {first, opened, beat, unanswered} = '0;
-    end else begin
+    end else if (reset_seen) begin
       if (!was_reset && (arvalid || awvalid || wvalid)) broken("a valid is high in the cycle after reset");
       if (ar_held && !(arvalid && ar == ar_was)) broken("AR: valid or payload changed before ready");
       if (aw_held && !(awvalid && aw == aw_was)) broken("AW: valid or payload changed before ready");

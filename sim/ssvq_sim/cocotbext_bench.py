@@ -11,7 +11,7 @@ import random
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.task import bridge
 
+from ssvq_gen.config import CoreConfig
+
 from .behaviour import CHANNELS, CLOCK_NS, Behaviour, JobResult, SimulationJob
 from .job_bench import DRAM_FILE, FILL, FOLDER_VARIABLE, GUARD_BYTES, current_cycle, drive, first_stray
 from .job_files import read_config, read_job, write_result
-from .simulation_bus import SimulationBus, reset
+from .simulation_bus import Registers, SimulationBus, reset
 
 # The package uses what cocotb 2 calls by other names.
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"cocotb(ext|_bus)\b.*")
@@ -50,6 +52,14 @@ class _Registers:
 @cocotb.test()
 async def run_jobs(dut: Any) -> None:
     """Run the jobs one after the other, as `ssvq_sim.job_bench` does."""
+    await serve(dut)
+
+
+async def serve(dut: Any, *, after_reset: Callable[[CoreConfig, Registers], Awaitable[None]] | None = None) -> None:
+    """Reset the core and run the jobs that are asked for.
+
+    after_reset : comes before the first job
+    """
     folder = Path(os.environ[FOLDER_VARIABLE])
     config = read_config(folder)
     memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
@@ -59,13 +69,16 @@ async def run_jobs(dut: Any) -> None:
     master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), **ports)
     ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), **ports, mem=memory.data)
     await reset(dut)
+    registers = _Registers(master)
+    if after_reset is not None:
+        await after_reset(config, registers)
     for line in sys.stdin:
         job = read_job(folder, int(line))
         _pause(job.behaviour, master, ram)
         seen = memory[: job.program.memory_bytes + GUARD_BYTES]
         seen[:] = FILL
         start, wall = current_cycle(), time.monotonic()
-        bus = SimulationBus(dut, _Registers(master), seen, _window(job, memory.size))
+        bus = SimulationBus(dut, registers, seen, _window(job, memory.size))
         result, error = await bridge(drive)(bus, config, job)
         write_result(
             folder,

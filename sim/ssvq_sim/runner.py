@@ -40,7 +40,7 @@ class SimulationError(RuntimeError):
 
 
 class ProtocolViolation(SimulationError):
-    """The core broke a rule of AXI; the message names it."""
+    """The core broke a rule that the bench watches, such as AXI's; the message names it."""
 
 
 class SimulationTimeout(SimulationError):

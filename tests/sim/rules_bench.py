@@ -58,6 +58,8 @@ RULES: dict[str, tuple[list[Change], str]] = {
     "response": ([{"bvalid": 1, "bready": 1}], "B: a response without a burst"),
 }
 """By name: what changes on the ports cycle after cycle, and the rule that this breaks."""
+BEFORE_RESET = "before the first reset"
+"""A valid is high then, which breaks no rule."""
 RESET_RULE = ("reset", "a valid is high in the cycle after reset")
 
 
@@ -69,6 +71,11 @@ async def break_rule(dut: Any) -> None:
     for port in ("rstn", *_INPUTS):
         getattr(dut, port).value = 0
     Clock(dut.clk, 10, unit="ns").start()
+    if name == BEFORE_RESET:
+        dut.rstn.value = dut.awvalid.value = 1
+        await edge
+        await edge
+        dut.rstn.value = dut.awvalid.value = 0
     for _ in range(3):
         await edge
     if name == RESET_RULE[0]:

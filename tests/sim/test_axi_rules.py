@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from rules_bench import RESET_RULE, RULE_VARIABLE, RULES
+from rules_bench import BEFORE_RESET, RESET_RULE, RULE_VARIABLE, RULES
 
 import ssvq_sim
 from ssvq_gen.toolbox import VERILATOR_CXX_STANDARD, run_verilator
@@ -41,7 +41,9 @@ def executable() -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "message"), [*((n, m) for n, (_, m) in RULES.items()), RESET_RULE])
+@pytest.mark.parametrize(
+    ("name", "message"), [*((n, m) for n, (_, m) in RULES.items()), RESET_RULE, (BEFORE_RESET, "")]
+)
 def test_rule(executable: Path, tmp_path: Path, name: str, message: str) -> None:
     report = tmp_path / "violation.txt"
     environment = PortsOnlyVerilator().test_environment(TOP, "rules_bench")

@@ -49,6 +49,24 @@ def test_a_part_that_failed_is_said_to_have(passed: bool) -> None:
     assert ("| FAILED |" in text) == (not passed)
 
 
+@pytest.mark.parametrize(
+    ("four_state", "said"),
+    [
+        (None, "3 seeds of 7 registers and all memories, 0 wrong; not tried with unknown values"),
+        (
+            {"jobs": 9, "failures": 1},
+            "3 seeds of 7 registers and all memories, 0 wrong; 9 jobs with unknown values, 1 wrong",
+        ),
+    ],
+)
+def test_a_half_that_was_left_out_is_said_to_be(four_state: dict[str, int] | None, said: str) -> None:
+    found = {
+        "parts": {"unknowns": {"passed": True, "seconds": 1}},
+        "unknowns": {"seeds": 3, "registers": 7, "failures": 0, "four_state": four_state},
+    }
+    assert f"| {said} |" in page(found)
+
+
 def test_parts_of_the_plan_exist() -> None:
     assert {promise.part for promise in PLAN} == {"", *(part.name for part in PARTS)}
     assert all(bool(promise.part) == (promise.result is not None) for promise in PLAN)

@@ -28,8 +28,8 @@ _ANSWER_CYCLES = 8
 _READ_CYCLES, _WRITE_CYCLES = 4, 2
 """Cycles from one read to the next, and from one write to the next, at full speed."""
 _ACCESSES = 120
-_READABLE = [r for r in REGISTERS if r.access is not Access.W and r.name != "PROFILE_DATA"]
-"""PROFILE_DATA shows a memory, which keeps what earlier jobs have left."""
+READABLE = [r for r in REGISTERS if r.access is not Access.W and r.name != "PROFILE_DATA"]
+"""Registers that a program may know. PROFILE_DATA shows a memory, which keeps what earlier jobs have left."""
 _WRITABLE = [r.offset for r in REGISTERS if r.access is Access.RW]
 _MEMORY = REGISTER_BY_NAME["PROFILE_DATA"].offset
 
@@ -145,7 +145,7 @@ async def after_reset(core: SimulatedCore) -> None:
     for offset in _WRITABLE:
         await pins.write(offset, 0xFFFF_FFFF, 0xF, 0)
     await reset(core.dut)
-    offsets = [register.offset for register in _READABLE]
+    offsets = [register.offset for register in READABLE]
     others = {int(n) * _WORD_BYTES for n in rng.integers(0, 1 << (AXIL_ADDR_WIDTH - 2), 30)} - {_MEMORY}
     beyond = [offset | 1 << bit for offset in offsets[:6] for bit in range(8, AXIL_ADDR_WIDTH)]
     await _check_all(pins, IdleRegisters(core.config), [*offsets, *sorted(others), *beyond])
@@ -155,7 +155,7 @@ async def at_any_pace(core: SimulatedCore) -> None:
     """Reads and writes of any bytes at any address, with pauses on every channel and both orders of a write."""
     await reset(core.dut)
     pins, model, rng = Pins(core.dut), IdleRegisters(core.config), np.random.default_rng(2)
-    offsets = [register.offset for register in _READABLE]
+    offsets = [register.offset for register in READABLE]
     for _ in range(_ACCESSES):
         pauses = [int(n) for n in rng.integers(0, 3, 2)]
         offset = int(rng.choice(_WRITABLE if rng.random() < 0.8 else offsets)) + int(rng.integers(0, 4))

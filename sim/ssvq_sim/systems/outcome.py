@@ -28,14 +28,21 @@ def problems_of(
 
     beats_before : beats read and written before the job, as the memory saw them
     """
+    problems = problems_of_memory(expected, result)
     if result.error is not None:
-        return [f"{result.error.type}: {result.error.message}"]
-    problems = [problem for name, array in expected.items() if (problem := _difference(name, array, result))]
-    problems += stray_writes(result)
+        return problems
     for counter, value in _expected_counters(config, program, result, beats_before).items():
         if result.counters[counter] != value:
             problems.append(f"{counter} is {result.counters[counter]}, not {value}")
     return problems
+
+
+def problems_of_memory(expected: Mapping[str, npt.NDArray[np.int8]], result: JobResult) -> list[str]:
+    """What is wrong with the outputs and all else that is in DRAM, or the error of a job that should have succeeded."""
+    if result.error is not None:
+        return [f"{result.error.type}: {result.error.message}"]
+    problems = [problem for name, array in expected.items() if (problem := _difference(name, array, result))]
+    return problems + stray_writes(result)
 
 
 def stray_writes(result: JobResult) -> list[str]:

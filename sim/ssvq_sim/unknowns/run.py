@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ssvq_gen.config import PRESETS
-from ssvq_gen.verilog import TOP
-
 from ..behaviour import Behaviour, SimulationJob
-from ..cache import cached_folder, content_key
-from ..core_verilog import CoreVerilog, core_verilog
 from ..runner import Session, SimulationError
 from ..simulator import Simulator, build_simulator
 from ..systems.error_cases import ErrorCase, weight_lengths
 from ..systems.error_outcome import problems_of_error
 from ..systems.outcome import Beats, beats_after, problems_of
-from ..systems.overlap_cases import ProgramCase
 from ..systems.system_cases import Tensors
-from ..systems.work import GOOD, OTHER
-from .verilog import without_initial_values, without_resets
+from .jobs import jobs_with
+from .subject import CONFIG, subject
+from .verilog import without_resets
 
-CONFIG = PRESETS["tiny"]
 SEEDS = 40
 PROGRAMS, STEPS = 2, 40
 WALL_SECONDS = 300.0
@@ -69,17 +60,8 @@ class Report:
 
 def build(*, resets: bool = True) -> tuple[Simulator, int]:
     """A simulator of the core without initial values, and the number of registers that had one. Raises BuildError."""
-    verilog = core_verilog(CONFIG)
-    stripped, registers = without_initial_values(verilog.path.read_text(encoding="utf-8"))
-    if not resets:
-        stripped = without_resets(stripped)
-
-    def make(folder: Path) -> None:
-        (folder / f"{TOP}.v").write_text(stripped, encoding="utf-8")
-
-    folder, _ = cached_folder("unknowns", content_key({"verilog": stripped}), make)
-    path = folder / f"{TOP}.v"
-    return build_simulator(CONFIG, verilog=CoreVerilog(path=path, models=(), seconds=0.0), unknowns=True), registers
+    verilog, registers = subject() if resets else subject(without_resets)
+    return build_simulator(CONFIG, verilog=verilog, unknowns=True), registers
 
 
 def run_seeds(seeds: int, *, planted: int = 0, on_seed: Callable[[int], None] | None = None) -> Report:
@@ -91,7 +73,7 @@ def run_seeds(seeds: int, *, planted: int = 0, on_seed: Callable[[int], None] | 
     Raises BuildError.
     """
     simulator, registers = build()
-    jobs, failing = _jobs(), next(iter(weight_lengths()))
+    jobs, failing = jobs_with(_behaviour, programs=PROGRAMS, steps=STEPS), next(iter(weight_lengths()))
     problems: dict[int, list[str]] = {}
     first: list[int] = []
     for seed in range(1, seeds + 1):
@@ -110,15 +92,8 @@ def run_seeds(seeds: int, *, planted: int = 0, on_seed: Callable[[int], None] | 
     return Report(registers=registers, seeds=seeds, jobs=len(jobs) + 1, problems=problems, planted_missed=missed)
 
 
-def _jobs() -> list[tuple[SimulationJob, Tensors]]:
-    found: list[tuple[SimulationJob, Tensors]] = [
-        (work.job(name, behaviour=Behaviour(latency=7)), work.expected)
-        for name, work in (("other", OTHER), ("good", GOOD))
-    ]
-    for seed in range(PROGRAMS):
-        case = ProgramCase(CONFIG, np.random.default_rng(seed), steps=STEPS)
-        found.append((SimulationJob(name=f"program {seed}", program=case.program, inputs=case.inputs), case.expected()))
-    return found
+def _behaviour(number: int) -> Behaviour:
+    return Behaviour(latency=7) if number < 2 else Behaviour()
 
 
 def _run(

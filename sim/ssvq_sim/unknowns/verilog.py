@@ -19,6 +19,14 @@ def without_resets(text: str) -> str:
     return text.replace(_RESET, "if (1'h0) begin")
 
 
+def without_writes(text: str, register: str) -> str:
+    """Verilog in which registers of a name keep what they begin with. Raises ValueError when there is none."""
+    changed, count = re.subn(rf"^(\s*){re.escape(register)} <= .*;$", rf"\1{register} <= {register};", text, flags=re.M)
+    if not count:
+        raise ValueError(f"the core's Verilog must have a register {register!r}")
+    return changed
+
+
 def without_initial_values(text: str) -> tuple[str, int]:
     """Verilog in which no register is declared with a value, and how many were. ROMs keep their contents: memories that
     can be written have none in the first place."""

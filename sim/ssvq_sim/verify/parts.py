@@ -24,7 +24,7 @@ def _coverage(data: Any) -> Summary:
 
 
 def _unknowns(data: Any) -> Summary:
-    return {name: data[name] for name in ("registers", "seeds", "jobs", "failures")}
+    return {name: data[name] for name in ("registers", "seeds", "jobs", "failures", "four_state")}
 
 
 def _mutants(data: Any) -> Summary:
@@ -93,7 +93,7 @@ PARTS = (
     Part(
         name="unknowns",
         module="ssvq_sim.unknowns",
-        quick_arguments=("--seeds", "3", "--planted", "0"),
+        quick_arguments=("--seeds", "3", "--planted", "0", "--two-state"),
         result="unknowns.json",
         summarize=_unknowns,
     ),
