@@ -9,12 +9,16 @@ from amaranth.hdl import Assert, Elaboratable, Module
 
 from ssvq_gen.toolbox import ToolError
 from ssvq_rtl.axi_lite import AxiLiteSlave
-from ssvq_sim.formal import mutants
 from ssvq_sim.formal.axi_lite import lite_proofs
-from ssvq_sim.formal.mutants import RESULTS, Fate, draw, is_read, mutable, run_mutants
+from ssvq_sim.formal.mutants import command, run
+from ssvq_sim.formal.mutants.command import RESULTS
+from ssvq_sim.formal.mutants.judge import Fate, draw, is_read, mutable
+from ssvq_sim.formal.mutants.report import SURVIVORS_FILE, make_report
+from ssvq_sim.formal.mutants.run import Mutant, run_mutants
 from ssvq_sim.formal.proof import Method, Proof, any_in_every_cycle
 from ssvq_sim.formal.proofs import all_proofs
 from ssvq_sim.formal.rules import never_reset
+from ssvq_sim.mutants.survivors import Explanation, Explanations, Kind, read_explanations
 
 
 class Weak(Elaboratable):
@@ -53,14 +57,11 @@ def test_good_properties_refuse_mutants_and_results_are_kept(tmp_path: Path, mon
     assert len(counted) == 4
     assert {mutant.fate for mutant in counted} == {Fate.KILLED}
     assert all("-module top.dut " in mutant.mutation for mutant in first)
-    assert json.loads((tmp_path / RESULTS).read_text()) == {
-        "run": 4, "killed": 4, "outside": len(first) - 4, "survivors": [],
-    }  # fmt: skip
 
     def none(*args: object) -> None:
         raise ToolError("asked again")
 
-    monkeypatch.setattr(mutants, "fate_of", none)
+    monkeypatch.setattr(run, "fate_of", none)
     assert run_mutants([LITE], tmp_path, count=4, seed=1) == first
     with pytest.raises(ToolError, match="asked again"):
         run_mutants([LITE], tmp_path, count=4, seed=2)
@@ -69,8 +70,6 @@ def test_good_properties_refuse_mutants_and_results_are_kept(tmp_path: Path, mon
 def test_weak_properties_do_not(tmp_path: Path) -> None:
     found = fates(WEAK, tmp_path, 3)
     assert Fate.OUTSIDE in found or Fate.SURVIVED in found
-    data = json.loads((tmp_path / RESULTS).read_text())
-    assert data["run"] == data["killed"] + len(data["survivors"])
 
 
 def test_all_proofs_of_a_component_judge_its_mutants(tmp_path: Path) -> None:
@@ -109,3 +108,55 @@ def test_every_part_can_be_asked_about() -> None:
     names = {proof.name for proof in mutable(all_proofs())}
     assert {"axi_read", "axi_write", "axi_lite", "job_executor", "converter_32_64", "requantize_rounding"} <= names
     assert "requantize_product" not in names
+
+
+KILLED, SURVIVOR, OUTSIDE = (
+    Mutant(proof=proof, mutation=f"mutate -mode inv -module top.dut -cell $3 -port A -portbit {bit} -src {src}", fate=fate)
+    for proof, bit, src, fate in (
+        ("one", 0, "here.py:1", Fate.KILLED),
+        ("one", 1, "here.py:2", Fate.SURVIVED),
+        ("two", 2, "here.py:3", Fate.OUTSIDE),
+    )
+)
+NAME = "one: inv $3 A 1"
+
+
+def explained(*names: str) -> Explanations:
+    reasons = {name: Explanation(kind=Kind.EQUIVALENT, reason="always 0") for name in names}
+    return Explanations(count=3, seed=1, of=reasons)
+
+
+def test_a_survivor_has_to_be_explained() -> None:
+    report = make_report([KILLED, SURVIVOR, OUTSIDE], explained(), count=3, seed=1)
+    assert report.problems == [
+        f"a mutant survives and is not explained: {NAME}",
+        "50.0% of the mutants are refused, fewer than 95%",
+    ]
+    report = make_report([KILLED, SURVIVOR, OUTSIDE], explained(NAME), count=3, seed=1)
+    assert not report.problems
+    assert report.to_dict() == {
+        "run": 2, "killed": 1, "equivalent": 1, "unreached": 0, "score": 1.0, "outside": 1,
+        "survivors": [{"mutation": NAME, "reason": "always 0"}], "problems": [],
+    }  # fmt: skip
+
+
+def test_an_explanation_has_to_explain_something() -> None:
+    found = make_report([KILLED], explained("one: inv $3 A 0", "one: inv $9 A 0"), count=3, seed=1).problems
+    assert found == [
+        "one: inv $3 A 0 is explained as equivalent, but it is killed",
+        "one: inv $9 A 0 is explained, but there is no such mutant",
+    ]
+    assert len(make_report([KILLED], explained("one: inv $9 A 0"), count=3, seed=2).problems) == 0
+
+
+def test_the_projects_explanations_are_of_proofs_there_are() -> None:
+    names = {proof.name for proof in mutable(all_proofs())}
+    assert {name.partition(":")[0] for name in read_explanations(SURVIVORS_FILE).of} <= names
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(command, "all_proofs", lambda: [LITE])
+    assert command.main(["--mutants", "2", "--output", str(tmp_path)]) == 0
+    assert json.loads((tmp_path / RESULTS).read_text())["killed"] == 2
+    assert "PASS" in capsys.readouterr().out
+    assert command.main(["--mutants", "0"]) == 2

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from .mutation import Mutation
-
 SURVIVORS_FILE = Path(__file__).with_name("survivors.toml")
 _KEYS = {"mutation", "kind", "reason"}
 
@@ -75,11 +73,11 @@ def read_explanations(path: Path = SURVIVORS_FILE) -> Explanations:
 
 
 def problems_of_explanations(
-    explanations: Explanations, drawn: Iterable[Mutation], killed: Iterable[Mutation], *, whole: bool
+    explanations: Explanations, drawn: Iterable[object], killed: Iterable[object], *, whole: bool
 ) -> Iterator[str]:
     """Explanations that explain nothing.
 
-    drawn : all mutants there are
+    drawn : all mutants there are, whose texts are their names
     whole : they are those that the file is about, so that one which is not there does not exist
     """
     dead, names = {str(mutation) for mutation in killed}, {str(mutation) for mutation in drawn}

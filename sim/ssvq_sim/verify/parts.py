@@ -12,7 +12,7 @@ def _formal(data: Any) -> Summary:
 
 
 def _formal_mutants(data: Any) -> Summary:
-    return {"run": data["run"], "killed": data["killed"], "survivors": data["survivors"]}
+    return {name: data[name] for name in ("run", "killed", "equivalent", "score", "survivors")}
 
 
 def _systems(data: Any) -> Summary:

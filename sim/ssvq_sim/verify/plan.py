@@ -59,7 +59,10 @@ def _mutants(found: Found) -> str:
 
 def _formal_mutants(found: Found) -> str:
     m = found["mutants"]
-    return f"{m['formal_killed']} of {m['formal_run']} refused"
+    return (
+        f"{m['formal_killed']} of {m['formal_run']} refused, {m['formal_equivalent']} equivalent: "
+        f"{100 * m['formal_score']:.1f} %"
+    )
 
 
 def _coverage(found: Found) -> str:

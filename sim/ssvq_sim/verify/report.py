@@ -32,6 +32,8 @@ def report(outcomes: Sequence[Outcome], *, parts: Sequence[str], quick: bool) ->
         summary = by_name["formal_mutants"].summary
         found.setdefault("mutants", {})
         found["mutants"] |= {
-            f"formal_{name}": summary[name] for name in ("run", "killed", "survivors") if name in summary
+            f"formal_{name}": summary[name]
+            for name in ("run", "killed", "equivalent", "score", "survivors")
+            if name in summary
         }
     return found

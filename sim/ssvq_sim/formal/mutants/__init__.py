@@ -1,0 +1,1 @@
+"""Changes of what is proved, which its proofs have to refuse."""
