@@ -14,8 +14,11 @@ from ssvq_gen.registers import REGISTER_BY_NAME
 from ssvq_gen.stream_format import StreamFormat
 from ssvq_sim.coverage.bins import groups
 from ssvq_sim.coverage.bus_log import Job, LogError, read_log
+from ssvq_sim.coverage.edge_jobs import edge_jobs
+from ssvq_sim.coverage.error_jobs import error_jobs
 from ssvq_sim.coverage.exclusions import ExclusionError
 from ssvq_sim.coverage.facts import completed, edge, failure, format_name, formats
+from ssvq_sim.coverage.format_jobs import format_jobs
 from ssvq_sim.coverage.functional import (
     BinExclusion,
     Played,
@@ -254,3 +257,17 @@ def test_the_projects_rules_cover_bins_and_few_of_them() -> None:
     assert sum(number for _, number in found.excluded) < found.bins / 5
     assert len({group.name for group in GROUPS}) == len(GROUPS)
     assert format_name(WeightFormat.SSVQ, 256, 8) in {values[0] for values in GROUPS[0].bins}
+
+
+# The jobs that are made for it
+
+
+def test_every_format_and_error_has_jobs() -> None:
+    """What they hit is counted where they run; here, that none is left out or twice there."""
+    jobs = [scenario.name for make in (format_jobs, edge_jobs) for scenario in make(TINY)]
+    errors = [fault.name for fault in error_jobs(TINY)]
+    assert len({*jobs, *errors}) == len(jobs) + len(errors)
+    for values in formats(TINY):
+        assert sum(name.endswith(f" in {format_name(*values)}") for name in jobs) == 2
+    for code in list(ErrorCode)[1:]:
+        assert f"{code.name} while all pause" in errors

@@ -34,7 +34,7 @@ class LogError(ValueError):
 class Burst:
     """A burst that has ended.
 
-    address : of its first beat in the job's window
+    address : of its first beat, on the bus
     waits : cycles that the core waited for the memory, by channel; reads have AR and R, writes AW, W and B
     """
 

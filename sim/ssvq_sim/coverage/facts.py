@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ssvq_gen.config import MAX_BURST_BEATS, CoreConfig, WeightFormat
-from ssvq_gen.format import DESCRIPTOR_BYTES, MATRIX_OPCODES, STREAM_OPCODES, ErrorCode, Opcode, Residency
+from ssvq_gen.format import DESCRIPTOR_BYTES, STREAM_OPCODES, ErrorCode, Opcode, Residency
 
 from .bus_log import Burst, Job
 
@@ -103,11 +103,6 @@ class Done:
         return self.opcode in STREAM_OPCODES
 
     @property
-    def is_matrix(self) -> bool:
-        """It enters the array."""
-        return self.opcode in MATRIX_OPCODES
-
-    @property
     def residency(self) -> Residency:
         """Of a layer's weights."""
         return Residency(self.fields["residency"])
@@ -148,9 +143,9 @@ def failure(job: Job) -> Failed | None:
     """The error of a job that has one."""
     if not job.code:
         return None
-    d = job.descriptors.get(-1 if job.failed is None else job.failed)
-    known = d is not None and d["opcode"] in set(Opcode)
-    return Failed(code=job.code, opcode=Opcode(d["opcode"]) if d and known else None, job=_waits(job.bursts))
+    read = None if job.failed is None else job.descriptors.get(job.failed)
+    opcode = next((opcode for opcode in Opcode if read is not None and read["opcode"] == opcode), None)
+    return Failed(code=job.code, opcode=opcode, job=_waits(job.bursts))
 
 
 def _bursts(job: Job, first: int, size: int, channel: str) -> list[Burst]:

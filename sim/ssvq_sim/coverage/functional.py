@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from .bins import Bin, Group
 from .bus_log import Job
-from .exclusions import ExclusionError
+from .exclusions import read_rules
 from .facts import completed, failure
 
 FILE = Path(__file__).with_name("bin_exclusions.toml")
@@ -93,20 +92,11 @@ def bin_name(values: Bin) -> str:
 
 def read_bin_exclusions(path: Path = FILE) -> tuple[BinExclusion, ...]:
     """The rules of a file. Raises ExclusionError for one that is malformed or has no reason, OSError."""
-    try:
-        rules = tomllib.loads(path.read_text(encoding="utf-8")).get("exclusion", [])
-    except tomllib.TOMLDecodeError as error:
-        raise ExclusionError(f"{path}: {error}") from error
-    return tuple(_exclusion(path, rule) for rule in rules)
 
-
-def _exclusion(path: Path, rule: dict[str, str]) -> BinExclusion:
-    if sorted(rule) != ["bins", "group", "reason"] or not rule["reason"].strip():
-        raise ExclusionError(f"{path}: an exclusion must have group, bins and a reason, not {rule}")
-    try:
+    def exclusion(rule: dict[str, str]) -> BinExclusion:
         return BinExclusion(group=rule["group"], bins=re.compile(rule["bins"]), reason=rule["reason"])
-    except re.error as error:
-        raise ExclusionError(f"{path}: {rule}: {error}") from error
+
+    return read_rules(path, ("group", "bins"), exclusion)
 
 
 def of_right_scenarios(jobs: Iterable[Job], played: Sequence[Played]) -> list[Job]:
