@@ -8,8 +8,8 @@
 //   T writes ADDRESS AW W B
 //
 // The core waits when an address or a word that it offers is not taken, and when a beat or response that is due is not
-// offered: the address, or the last word, has been taken in a cycle before. The core takes a START
-// only when it is idle: after a job, when the host has read in STATUS that it is.
+// offered: the address, or the last word, has been taken in a cycle before. A word is not waited for before its address
+// is taken. A START counts when the core is idle: after a job, when the host has read in STATUS that it is.
 module bus_log #(
     parameter int CONTROL = `SSVQ_CONTROL,
     parameter int STATUS = `SSVQ_STATUS,
