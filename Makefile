@@ -80,7 +80,7 @@ fuzz: $(STAMP) ## give damaged files to everything that reads files, 30 CPU minu
 unknowns: check $(STAMP) ## run `tiny` without initial values, from random and unknown contents: build/unknowns (needs Debian's iverilog)
 	@$(RUN) -m ssvq_sim.unknowns $(UNKNOWNS_ARGS)
 
-coverage: check $(STAMP) ## count the lines, branches and toggles of `tiny` that the verification reaches: build/coverage
+coverage: check $(STAMP) ## count lines, branches, toggles and functional bins of `tiny` that the verification reaches: build/coverage
 	@$(RUN) -m ssvq_sim.coverage $(COVERAGE_ARGS)
 
 mutants: check $(STAMP) ## change `tiny` in 600 places, one at a time, and count what simulation notices: build/mutants

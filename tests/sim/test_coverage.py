@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ssvq_sim.coverage.exclusions import ExclusionError, read_exclusions, rule_of
+from ssvq_sim.coverage.functional import Functional
 from ssvq_sim.coverage.points import Kind, Point, read_points
 from ssvq_sim.coverage.report import LIMITS, make_report
 
@@ -80,6 +81,11 @@ def test_other_files_are_refused(data: tuple[Path, Path]) -> None:
         read_points(data[1], data[1])
 
 
+def functional(*, hit: bool = True, problems: tuple[str, ...] = ()) -> Functional:
+    """Coverage of one bin."""
+    return Functional(counts={"group": {("a", "b"): int(hit)}}, excluded=[], jobs=1, problems=problems)
+
+
 def exclusions(folder: Path, *rules: str) -> Path:
     path = folder / "exclusions.toml"
     path.write_text("\n".join(f"[[exclusion]]\n{rule}" for rule in rules))
@@ -89,17 +95,27 @@ def exclusions(folder: Path, *rules: str) -> Path:
 def test_exclusions_take_out_what_was_missed_and_no_more(data: tuple[Path, Path], tmp_path: Path) -> None:
     whole = 'kind = "toggle"\nmodule = ".*"\nwhere = \'state.*\'\nreason = "no third state"'
     idle = 'kind = "branch"\nmodule = "top"\nwhere = ".*"\nreason = "of another module"'
-    report = make_report(read_points(*data), read_exclusions(exclusions(tmp_path, whole, idle)), ["a scenario: wrong"])
+    rules = read_exclusions(exclusions(tmp_path, whole, idle))
+    report = make_report(read_points(*data), rules, functional(problems=("a bin: wrong",)), ["a scenario: wrong"])
     assert (report.points[Kind.TOGGLE], report.reached[Kind.TOGGLE]) == (4, 3)
     assert [count for _, count in report.excluded] == [1, 0]
     assert report.problems[0] == "a scenario: wrong"
     assert "covers nothing that was missed: of another module" in report.problems[1]
+    assert report.problems[2:] == ["a bin: wrong"]
     assert report.share(Kind.BRANCH) == 0.5
     assert report.short == [Kind.BRANCH, Kind.TOGGLE]
     said = report.to_dict()
     assert (said["line"], said["branch"], said["toggle"]) == (100.0, 50.0, 75.0)
     assert said["excluded_points"] == {"line": 0, "branch": 0, "toggle": 1}
     assert "branch top.part:8 else: if (state[0]) begin" in said["missed"]
+
+
+@pytest.mark.parametrize("hole", ["", "bin", "point", "scenario"])
+def test_any_hole_fails(data: tuple[Path, Path], hole: str) -> None:
+    points = [point for point in read_points(*data) if point.count or hole == "point"]
+    report = make_report(points, (), functional(hit=hole != "bin"), ["wrong"] if hole == "scenario" else [])
+    assert report.passed == (not hole)
+    assert report.to_dict()["functional"]["missed"] == (["group: a x b"] if hole == "bin" else [])
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,9 @@ def test_every_part_can_be_asked_about() -> None:
 
 
 KILLED, SURVIVOR, OUTSIDE = (
-    Mutant(proof=proof, mutation=f"mutate -mode inv -module top.dut -cell $3 -port A -portbit {bit} -src {src}", fate=fate)
+    Mutant(
+        proof=proof, mutation=f"mutate -mode inv -module top.dut -cell $3 -port A -portbit {bit} -src {src}", fate=fate
+    )
     for proof, bit, src, fate in (
         ("one", 0, "here.py:1", Fate.KILLED),
         ("one", 1, "here.py:2", Fate.SURVIVED),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,17 @@ def test_a_half_that_was_left_out_is_said_to_be(four_state: dict[str, int] | Non
         "unknowns": {"seeds": 3, "registers": 7, "failures": 0, "four_state": four_state},
     }
     assert f"| {said} |" in page(found)
+
+
+def test_coverage_is_said_in_full() -> None:
+    """From what the command leaves, through the part's summary, to the page."""
+    kinds = ("line", "branch", "toggle")
+    data: dict[str, Any] = dict.fromkeys(kinds, 99.5)
+    data |= {name: dict.fromkeys(kinds, 7) for name in ("points", "excluded_points")}
+    data["functional"] = {"bins": 1578, "hit": 1577, "excluded_bins": 60, "missed": ["one"]}
+    summary = next(part for part in PARTS if part.name == "coverage").summarize(data)
+    text = page({"parts": {"coverage": {"passed": True, "seconds": 1}}, "coverage": summary})
+    assert "99.5 % of 7 toggles (7 more are excluded), and 1577 of 1578 functional bins (60 more cannot be)" in text
 
 
 def test_parts_of_the_plan_exist() -> None:

@@ -1,1 +1,1 @@
-"""Coverage of the generated Verilog: which lines, branches and toggles the scenarios reach."""
+"""Coverage: lines, branches and toggles of the generated Verilog that the scenarios reach, and functional bins."""

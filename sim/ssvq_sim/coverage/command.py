@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from ..job_files import write_json
 from ..runner import SimulationError
 from ..simulator import BuildError
 from ..sources import result_key
+from .functional import Functional
 from .report import LIMITS, Report
 from .run import measure
 
@@ -27,12 +29,14 @@ _SHOWN = 25
 def main(
     output: Annotated[Path, typer.Option(help="Folder of coverage.json.")] = Path("build/coverage"),
 ) -> None:
-    """Count the lines, branches and toggles of the `tiny` core's Verilog that the verification reaches.
+    """Count what the verification reaches of the `tiny` core: lines, branches and toggles of its Verilog, and bins.
 
-    It runs the scenarios that mutants have to get through, all faults that come in a job, and random systems. Points
-    that cannot be reached are excluded by `exclusions.toml`, with reasons; a rule that covers nothing is an error. The
-    exit code is 1 when a line or branch is not reached, fewer than 95 % of the toggles are, or a scenario fails; 2 when
-    something cannot be run.
+    It runs the scenarios that mutants have to get through, all faults that come in a job, and random systems. The bins
+    of functional coverage are crosses, such as a weight format and how it fills the array, or an error and the channel
+    that the core waited for; they are counted from what passed the core's pins. What cannot be reached is excluded by
+    `exclusions.toml` and `bin_exclusions.toml`, with reasons; a rule that covers nothing, or a bin that is hit, is an
+    error. The exit code is 1 when a line, branch or bin is not reached, fewer than 95 % of the toggles are, or a
+    scenario fails; 2 when something cannot be run.
     """
     console = Console(soft_wrap=True)
     path = output / RESULT_FILE
@@ -45,12 +49,11 @@ def main(
     except (ValueError, BuildError, SimulationError, ToolError, OSError) as error:
         console.print(f"error: {error}", style="red", markup=False)
         raise typer.Exit(2) from error
-    passed = not report.short and not report.problems
     output.mkdir(parents=True, exist_ok=True)
-    write_json(path, {**report.to_dict(), "passed": passed, "key": key})
+    write_json(path, {**report.to_dict(), "passed": report.passed, "key": key})
     _show(report, console)
-    console.print(f"{'PASS' if passed else 'FAIL'}: {path}")
-    raise typer.Exit(0 if passed else 1)
+    console.print(f"{'PASS' if report.passed else 'FAIL'}: {path}")
+    raise typer.Exit(0 if report.passed else 1)
 
 
 def _kept(path: Path) -> dict[str, Any]:
@@ -84,11 +87,26 @@ def _show(report: Report, console: Console) -> None:
     for rule, count in report.excluded:
         console.print(f"excluded: {count} of {rule.kind.value}: {rule.reason}", markup=False)
     short = [point for point in report.missed if point.kind in report.short]
-    for point in short[:_SHOWN]:
-        console.print(
-            f"missed: {point.module}, line {point.line}, {point.what}: {point.text}", style="red", markup=False
-        )
-    if len(short) > _SHOWN:
-        console.print(f"... and {len(short) - _SHOWN} more, in {RESULT_FILE}", style="red")
+    _show_missed([f"{point.module}, line {point.line}, {point.what}: {point.text}" for point in short], console)
+    _show_functional(report.functional, console)
     for problem in report.problems:
         console.print(problem, style="red", markup=False)
+
+
+def _show_functional(functional: Functional, console: Console) -> None:
+    table = Table("bins", title="functional coverage", title_justify="left")
+    for name in ("all", "hit"):
+        table.add_column(name, justify="right")
+    for group, counts in functional.counts.items():
+        table.add_row(group, str(len(counts)), str(sum(map(bool, counts.values()))))
+    console.print(table)
+    for rule, count in functional.excluded:
+        console.print(f"excluded: {count} of {rule.group}: {rule.reason}", markup=False)
+    _show_missed(functional.missed, console)
+
+
+def _show_missed(missed: Sequence[str], console: Console) -> None:
+    for text in missed[:_SHOWN]:
+        console.print(f"missed: {text}", style="red", markup=False)
+    if len(missed) > _SHOWN:
+        console.print(f"... and {len(missed) - _SHOWN} more, in {RESULT_FILE}", style="red")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from .points import Kind, Point
 
 FILE = Path(__file__).with_name("exclusions.toml")
+Rule = TypeVar("Rule")
 
 
 class ExclusionError(ValueError):
@@ -38,23 +40,31 @@ class Exclusion:
 
 def read_exclusions(path: Path = FILE) -> tuple[Exclusion, ...]:
     """The rules of a file. Raises ExclusionError for one that is malformed or has no reason, OSError."""
+
+    def exclusion(rule: dict[str, str]) -> Exclusion:
+        module, where = (re.compile(rule[name]) for name in ("module", "where"))
+        return Exclusion(kind=Kind(rule["kind"]), module=module, where=where, reason=rule["reason"])
+
+    return read_rules(path, ("kind", "module", "where"), exclusion)
+
+
+def read_rules(path: Path, names: Sequence[str], make: Callable[[dict[str, str]], Rule]) -> tuple[Rule, ...]:
+    """What is made of each `[[exclusion]]` of a file, which has values of these names, and a reason.
+
+    Raises ExclusionError for a rule that has others or no reason, or that `make` refuses with a ValueError; OSError.
+    """
     try:
         rules = tomllib.loads(path.read_text(encoding="utf-8")).get("exclusion", [])
     except tomllib.TOMLDecodeError as error:
         raise ExclusionError(f"{path}: {error}") from error
-    return tuple(_exclusion(path, rule) for rule in rules)
+    return tuple(_rule(path, names, make, rule) for rule in rules)
 
 
-def _exclusion(path: Path, rule: dict[str, str]) -> Exclusion:
-    if sorted(rule) != ["kind", "module", "reason", "where"] or not rule["reason"].strip():
-        raise ExclusionError(f"{path}: an exclusion must have kind, module, where and a reason, not {rule}")
+def _rule(path: Path, names: Sequence[str], make: Callable[[dict[str, str]], Rule], rule: dict[str, str]) -> Rule:
+    if sorted(rule) != sorted([*names, "reason"]) or not rule["reason"].strip():
+        raise ExclusionError(f"{path}: an exclusion must have {', '.join(names)} and a reason, not {rule}")
     try:
-        return Exclusion(
-            kind=Kind(rule["kind"]),
-            module=re.compile(rule["module"]),
-            where=re.compile(rule["where"]),
-            reason=rule["reason"],
-        )
+        return make(rule)
     except (ValueError, re.error) as error:
         raise ExclusionError(f"{path}: {rule}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Shares of points that were reached, and what was not."""
+"""Shares of points that were reached, bins that were hit, and what was not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .exclusions import Exclusion, rule_of
+from .functional import Functional
 from .points import Kind, Point
 
 LIMITS: Mapping[Kind, float] = {Kind.LINE: 1.0, Kind.BRANCH: 1.0, Kind.TOGGLE: 0.95}
@@ -22,13 +23,15 @@ class Report:
         points, reached: by kind; what is excluded is in neither.
         missed: points that were not reached, nor excluded.
         excluded: points by rule.
-        problems: of scenarios that failed meanwhile, and of rules that cover nothing.
+        functional: bins that were hit.
+        problems: of scenarios that failed meanwhile, of rules that cover nothing, and of the bins.
     """
 
     points: Mapping[Kind, int]
     reached: Mapping[Kind, int]
     missed: Sequence[Point]
     excluded: Sequence[tuple[Exclusion, int]]
+    functional: Functional
     problems: Sequence[str]
 
     def share(self, kind: Kind) -> float:
@@ -39,6 +42,11 @@ class Report:
     def short(self) -> list[Kind]:
         """Kinds of which too little is reached."""
         return [kind for kind, least in LIMITS.items() if self.share(kind) < least]
+
+    @property
+    def passed(self) -> bool:
+        """Enough is reached, every bin was hit, and nothing was wrong."""
+        return not (self.short or self.functional.missed or self.problems)
 
     def to_dict(self) -> dict[str, Any]:
         """As coverage.json has it."""
@@ -51,12 +59,15 @@ class Report:
             "excluded": [
                 {"kind": rule.kind.value, "points": count, "reason": rule.reason} for rule, count in self.excluded
             ],
+            "functional": self.functional.to_dict(),
             "missed": [f"{p.kind.value} {p.module}:{p.line} {p.what}: {p.text}" for p in self.missed],
             "problems": list(self.problems),
         }
 
 
-def make_report(points: Iterable[Point], rules: Sequence[Exclusion], problems: Sequence[str]) -> Report:
+def make_report(
+    points: Iterable[Point], rules: Sequence[Exclusion], functional: Functional, problems: Sequence[str]
+) -> Report:
     """Count points. A rule that covers nothing that was missed is a problem."""
     total: Counter[Kind] = Counter()
     reached: Counter[Kind] = Counter()
@@ -82,5 +93,6 @@ def make_report(points: Iterable[Point], rules: Sequence[Exclusion], problems: S
         reached=reached,
         missed=missed,
         excluded=[(rule, used[rule]) for rule in rules],
-        problems=[*problems, *unused],
+        functional=functional,
+        problems=[*problems, *unused, *functional.problems],
     )

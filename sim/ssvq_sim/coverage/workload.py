@@ -1,4 +1,4 @@
-"""What runs while coverage is counted: all scenarios, corners, faults in jobs, and random systems."""
+"""What runs while coverage is counted: all scenarios, corners, crosses, faults in jobs, and random systems."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from ..scenarios.workload import workload as all_scenarios
 from ..systems.batch import random_systems
 from ..systems.outcome import Beats, problems_of
 from .corners import corners
+from .edge_jobs import edge_jobs
+from .error_jobs import error_jobs
+from .format_jobs import format_jobs
 
 SEED = 1
 CASES, PROGRAMS = 60, 20
@@ -25,6 +28,10 @@ def workload(config: CoreConfig) -> Iterator[Scenario]:
     """The scenarios, in their order."""
     yield from all_scenarios(config)
     yield from corners(config)
+    yield from format_jobs(config)
+    yield from edge_jobs(config)
+    for fault in error_jobs(config):
+        yield _of_fault("errors", fault)
     for group, make in injections(SEED).items():
         for fault in make():
             yield _of_fault(group, fault)

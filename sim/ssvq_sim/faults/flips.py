@@ -36,7 +36,7 @@ Outputs = dict[str, npt.NDArray[np.int8]]
 def flips(seed: int) -> list[Injection]:
     """A random bit of every field, in one descriptor of each opcode."""
     rng = np.random.default_rng(seed)
-    case = _program_of_all_kinds(rng)
+    case = program_of_all_kinds(rng)
     chosen: dict[int, int] = {}
     for index, d in enumerate(case.program.descriptors()):
         chosen.setdefault(d["opcode"], index)
@@ -48,7 +48,8 @@ def flips(seed: int) -> list[Injection]:
     ]
 
 
-def _program_of_all_kinds(rng: np.random.Generator) -> ProgramCase:
+def program_of_all_kinds(rng: np.random.Generator) -> ProgramCase:
+    """A random program with descriptors of every opcode."""
     while True:
         case = ProgramCase(CONFIG, rng, steps=STEPS)
         if {d["opcode"] for d in case.program.descriptors()} == set(Opcode):

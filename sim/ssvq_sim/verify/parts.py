@@ -20,7 +20,11 @@ def _systems(data: Any) -> Summary:
 
 
 def _coverage(data: Any) -> Summary:
-    return {name: data[name] for name in ("line", "branch", "toggle", "points", "excluded_points")}
+    functional = {name: data["functional"][name] for name in ("bins", "hit", "excluded_bins")}
+    return {
+        **{name: data[name] for name in ("line", "branch", "toggle", "points", "excluded_points")},
+        "functional": functional,
+    }
 
 
 def _unknowns(data: Any) -> Summary:

@@ -71,7 +71,9 @@ def _coverage(found: Found) -> str:
         f"{c[kind]} % of {c['points'][kind]} {plural} ({c['excluded_points'][kind]} more are excluded)"
         for kind, plural in (("line", "lines"), ("branch", "branches"), ("toggle", "toggles"))
     )
-    return f"reached are {shares}"
+    f = c["functional"]
+    bins = f"{f['hit']} of {f['bins']} functional bins ({f['excluded_bins']} more cannot be)"
+    return f"reached are {shares}, and {bins}"
 
 
 def _fuzz(found: Found) -> str:
@@ -153,7 +155,8 @@ PLAN = (
     ),
     Promise(
         promise="The verification reaches all of the core",
-        check="lines, branches and toggles of the generated Verilog; what is left out has a reason",
+        check="lines, branches and toggles of the generated Verilog; functional bins, which are crosses of formats, "
+        "operations, edges, pauses and errors; what is left out has a reason",
         where="`make coverage`",
         part="coverage",
         result=_coverage,

@@ -26,8 +26,8 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="ssvq_sim.formal.mutants",
         description="Change the hardware in one place at a time, as Yosys draws them, and see whether its proofs are "
-        f"refused. {RESULTS} has the score and the survivors, which {SURVIVORS_FILE.name} has to explain. A run that was "
-        "interrupted goes on.",
+        f"refused. {RESULTS} has the score and the survivors, which {SURVIVORS_FILE.name} has to explain. A run that "
+        "was interrupted goes on.",
     )
     result.add_argument("--mutants", type=int, default=300, help="over all proofs together (default: 300)")
     result.add_argument("--seed", type=int, default=1, help="of the draw (default: 1)")
