@@ -12,10 +12,10 @@ from ssvq_gen.files import write_whole
 from ...cache import content_key
 from ...mutants.mutation import Mutation
 from ..design import files_of, write_files
-from ..proof import Method, Proof
+from ..proof import Proof
 from ..results import key_of
 from . import judge
-from .judge import Fate, draw, fate_of, require_sound, same_component
+from .judge import Fate, draw, fate_of, same_component
 
 _KEPT = "mutants.json"
 _DRAWS = 4
@@ -64,8 +64,6 @@ def _of_proof(proof: Proof, fellows: Sequence[Proof], folder: Path, share: int, 
     for one, own in ((proof, folder), *((fellow, folder / fellow.name) for fellow in fellows)):
         own.mkdir(exist_ok=True)
         write_files(files_of(one), own)
-        if one.method is Method.BOUNDED and not kept:
-            require_sound(one, own)
     for mutation in drawn:
         if inside == share:
             return
