@@ -5,32 +5,40 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from amaranth.hdl import Assert, Elaboratable, Module, Signal
+from amaranth.hdl import Assert, Module, Signal
 
 from ssvq_gen.toolbox import ToolError
 from ssvq_rtl.axi_lite import AxiLiteSlave
-from ssvq_sim.formal.axi_lite import lite_proofs
+from ssvq_sim.formal.axi_lite import Registers, lite_proofs
 from ssvq_sim.formal.mutants import command, run
 from ssvq_sim.formal.mutants.command import RESULTS
 from ssvq_sim.formal.mutants.judge import Fate, draw, is_read, mutable
 from ssvq_sim.formal.mutants.report import SURVIVORS_FILE, make_report
 from ssvq_sim.formal.mutants.run import Mutant, run_mutants
-from ssvq_sim.formal.proof import Method, Proof, any_in_every_cycle
+from ssvq_sim.formal.proof import Method, Proof
 from ssvq_sim.formal.proofs import all_proofs
 from ssvq_sim.formal.rules import never_reset
 from ssvq_sim.mutants.survivors import Explanation, Explanations, Kind, read_explanations
 
 
-class Weak(Elaboratable):
+class Weak(Registers):
     """Says of the registers' bus only that data that is written is held."""
+
+    def _writes(self, m: Module) -> None:
+        m.d.comb += Assert(~self._dut.bus.write_en | ~self._dut.axi.wready)
+
+    def _reads(self, m: Module) -> None:
+        pass
+
+
+class Open(Weak):
+    """Leaves an input open."""
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.dut = dut = AxiLiteSlave()
+        m.submodules.dut = self._dut = AxiLiteSlave()
         never_reset(m)
-        for name in ("awvalid", "wvalid", "bready"):
-            m.d.comb += getattr(dut.axi, name).eq(any_in_every_cycle(m, 1, name))
-        m.d.comb += Assert(~dut.bus.write_en | ~dut.axi.wready)
+        self._writes(m)
         return m
 
 
@@ -53,11 +61,11 @@ WEAK = replace(LITE, name="weak", build=Weak)
 
 
 def fates(proof: Proof, folder: Path, count: int) -> list[Fate]:
-    return [mutant.fate for mutant in run_mutants([proof], folder, count=count, seed=1)]
+    return [mutant.fate for mutant in run_mutants({proof.name: [proof]}, folder, count=count, seed=1)]
 
 
 def test_good_properties_refuse_mutants_and_results_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = run_mutants([LITE], tmp_path, count=4, seed=1)
+    first = run_mutants({"lite": [LITE]}, tmp_path, count=4, seed=1)
     counted = [mutant for mutant in first if mutant.fate is not Fate.OUTSIDE]
     assert len(counted) == 4
     assert {mutant.fate for mutant in counted} == {Fate.KILLED}
@@ -67,9 +75,9 @@ def test_good_properties_refuse_mutants_and_results_are_kept(tmp_path: Path, mon
         raise ToolError("asked again")
 
     monkeypatch.setattr(run, "fate_of", none)
-    assert run_mutants([LITE], tmp_path, count=4, seed=1) == first
+    assert run_mutants({"lite": [LITE]}, tmp_path, count=4, seed=1) == first
     with pytest.raises(ToolError, match="asked again"):
-        run_mutants([LITE], tmp_path, count=4, seed=2)
+        run_mutants({"lite": [LITE]}, tmp_path, count=4, seed=2)
 
 
 def test_weak_properties_do_not(tmp_path: Path) -> None:
@@ -78,13 +86,18 @@ def test_weak_properties_do_not(tmp_path: Path) -> None:
 
 
 def test_all_proofs_of_a_component_judge_its_mutants(tmp_path: Path) -> None:
-    alone = run_mutants([WEAK], tmp_path / "alone", count=6, seed=1)
-    survivors = {mutant.mutation for mutant in alone if mutant.fate is Fate.SURVIVED}
-    assert survivors
+    alone = run_mutants({"weak": [WEAK]}, tmp_path / "alone", count=6, seed=1)
     weak, lite = (replace(proof, component="slave") for proof in (WEAK, LITE))
-    both = run_mutants([weak, lite], tmp_path / "both", count=12, seed=1)
-    found = {mutant.fate for mutant in both if mutant.proof == "weak" and mutant.mutation in survivors}
-    assert found == {Fate.KILLED}
+    assert mutable([weak, lite]) == {"slave": [weak, lite]}
+    both = run_mutants(mutable([weak, lite]), tmp_path / "both", count=6, seed=1)
+    assert {mutant.fate for mutant in alone} == {Fate.SURVIVED, Fate.OUTSIDE}
+    assert {mutant.fate for mutant in both} == {Fate.KILLED}
+
+
+def test_a_component_is_the_same_in_all_of_its_proofs(tmp_path: Path) -> None:
+    other = replace(WEAK, name="open", build=Open)
+    with pytest.raises(ToolError, match="open and axi_lite do not have the same slave: they must drive all"):
+        run_mutants({"slave": [LITE, other]}, tmp_path, count=4, seed=1)
 
 
 def test_a_bounded_proof_judges_by_its_cycles_alone(tmp_path: Path) -> None:
@@ -101,7 +114,7 @@ def test_places_that_no_property_looks_at_are_outside(tmp_path: Path) -> None:
 
 
 def test_parts_of_the_subject_are_not_changed(tmp_path: Path) -> None:
-    for proof in mutable(all_proofs()):
+    for proof in (proof for proofs in mutable(all_proofs()).values() for proof in proofs):
         if proof.name in ("axi_write", "axi_weights", "sign_queue", "fifo_4"):
             drawn = draw(proof, tmp_path / proof.name, 40, seed=1)
             assert len(drawn) > 20, proof.name
@@ -109,16 +122,18 @@ def test_parts_of_the_subject_are_not_changed(tmp_path: Path) -> None:
 
 
 def test_every_part_can_be_asked_about() -> None:
-    names = {proof.name for proof in mutable(all_proofs())}
+    names = {proof.name for proofs in mutable(all_proofs()).values() for proof in proofs}
     assert {"axi_read", "axi_write", "axi_lite", "job_executor", "converter_32_64", "requantize_rounding"} <= names
     assert "requantize_product" not in names
 
 
 KILLED, SURVIVOR, OUTSIDE = (
     Mutant(
-        proof=proof, mutation=f"mutate -mode inv -module top.dut -cell $3 -port A -portbit {bit} -src {src}", fate=fate
+        component=name,
+        mutation=f"mutate -mode inv -module top.dut -cell $3 -port A -portbit {bit} -src {src}",
+        fate=fate,
     )
-    for proof, bit, src, fate in (
+    for name, bit, src, fate in (
         ("one", 0, "here.py:1", Fate.KILLED),
         ("one", 1, "here.py:2", Fate.SURVIVED),
         ("two", 2, "here.py:3", Fate.OUTSIDE),
@@ -155,8 +170,8 @@ def test_an_explanation_has_to_explain_something() -> None:
     assert len(make_report([KILLED], explained("one: inv $9 A 0"), count=3, seed=2).problems) == 0
 
 
-def test_the_projects_explanations_are_of_proofs_there_are() -> None:
-    names = {proof.name for proof in mutable(all_proofs())}
+def test_the_projects_explanations_are_of_components_there_are() -> None:
+    names = set(mutable(all_proofs()))
     assert {name.partition(":")[0] for name in read_explanations(SURVIVORS_FILE).of} <= names
 
 

@@ -122,8 +122,9 @@ class ShortStores(Elaboratable):
     def _fair_bus(self, m: Module) -> None:
         """A bus that pauses for `PATIENCE` cycles at most and answers bursts that it has whole, with OKAY."""
         axi = self._dut.axi
-        for name in ("awready", "wready", "bvalid"):
-            m.d.comb += getattr(axi, name).eq(any_in_every_cycle(m, 1, name))
+        for port in (axi.awready, axi.wready, axi.bvalid, axi.bresp, self._dut.halt):
+            m.d.comb += port.eq(any_in_every_cycle(m, len(port), port.name))
+        m.d.comb += Assume((axi.bresp == 0) & ~self._dut.halt)
         whole = [Signal(3, name=name) for name in ("addresses", "ends")]
         answered = axi.bvalid & axi.bready
         for count, comes in zip(whole, (axi.awvalid & axi.awready, axi.wvalid & axi.wready & axi.wlast), strict=True):

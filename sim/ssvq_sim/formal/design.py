@@ -51,11 +51,15 @@ def read_script(proof: Proof) -> list[str]:
 
 
 def apart_script(proof: Proof) -> list[str]:
-    """Commands that read the files and leave two flat modules: the subject, and the properties around it."""
+    """Commands that read the files and leave two flat modules: the subject, and the properties around it.
+
+    Yosys numbers cells over the whole design. Here those of the subject get names that do not depend on what is around
+    it, but for those from inside of its parts.
+    """
     subject = f"{TOP}.{proof.subject}"
     keep = "setattr -mod -{} {}"
     apart = [keep.format("set keep_hierarchy 1", subject), "flatten", keep.format("unset keep_hierarchy", subject)]
-    return [*read_script(proof), *apart]
+    return [*read_script(proof), *apart, f"rename -enumerate {subject}/c:* {subject}/c:$flatten* %d"]
 
 
 def design_script(proof: Proof, transform: Sequence[str] = ()) -> list[str]:

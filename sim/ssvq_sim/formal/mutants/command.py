@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         f"refused. {RESULTS} has the score and the survivors, which {SURVIVORS_FILE.name} has to explain. A run that "
         "was interrupted goes on.",
     )
-    result.add_argument("--mutants", type=int, default=300, help="over all proofs together (default: 300)")
+    result.add_argument("--mutants", type=int, default=300, help="over all components together (default: 300)")
     result.add_argument("--seed", type=int, default=1, help="of the draw (default: 1)")
     result.add_argument("--output", type=Path, default=Path("build/formal"), help="folder (default: build/formal)")
     return result
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         def follow(mutant: Mutant) -> None:
             seen.append(mutant)
             status.update(
-                f"mutants: {len(seen)}, {sum(one.fate is Fate.KILLED for one in seen)} killed, {mutant.proof}"
+                f"mutants: {len(seen)}, {sum(one.fate is Fate.KILLED for one in seen)} killed, {mutant.component}"
             )
 
         mutants = run_mutants(

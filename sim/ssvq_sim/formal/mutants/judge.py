@@ -8,11 +8,14 @@ from pathlib import Path
 
 from ssvq_gen.toolbox import run_yosys
 
+from ...mutants.mutation import Mutation
 from ..design import TOP, aiger_script, apart_script, files_of, write_files
 from ..engines import Status, prove, run_abc
 from ..proof import Method, Proof
 
 _DRAWN = "drawn.txt"
+_EVERY = 1_000_000
+"""More mutations than there are of a component."""
 _CYCLES = 16
 """A mutant is first looked at in so many cycles, where most are seen to be wrong; ABC takes a second for that."""
 _BOUNDED_SECONDS, _SECONDS = 10, 60
@@ -32,9 +35,14 @@ class Fate(StrEnum):
     OUTSIDE = "outside"
 
 
-def mutable(proofs: Sequence[Proof]) -> list[Proof]:
-    """Proofs that can be asked about mutants: quick ones, about a module of their own."""
-    return [proof for proof in proofs if proof.quick and proof.subject and proof.method is not Method.STRUCTURE]
+def mutable(proofs: Sequence[Proof]) -> dict[str, list[Proof]]:
+    """Proofs that can be asked about mutants, by what they are about: quick ones, of a module of their own. A mutant of
+    it has to pass all of them."""
+    found: dict[str, list[Proof]] = {}
+    for proof in proofs:
+        if proof.quick and proof.subject and proof.method is not Method.STRUCTURE:
+            found.setdefault(proof.component or proof.name, []).append(proof)
+    return found
 
 
 def draw(proof: Proof, folder: Path, count: int, seed: int) -> list[str]:
@@ -50,6 +58,11 @@ def draw(proof: Proof, folder: Path, count: int, seed: int) -> list[str]:
     return [line for line in lines if not any(place in line for place in _NO_PLACES)]
 
 
+def places(proof: Proof, folder: Path) -> set[str]:
+    """All mutations of the proof's subject that there are, without what lines and wires are called around it."""
+    return {str(Mutation.parse(line)) for line in draw(proof, folder, _EVERY, seed=0)}
+
+
 def is_read(proof: Proof, mutation: str, folder: Path) -> bool:
     """Whether anything that the properties and assumptions depend on goes through the place of a mutation.
 
@@ -62,21 +75,24 @@ def is_read(proof: Proof, mutation: str, folder: Path) -> bool:
     return bool((folder / _READ).read_text(encoding="utf-8").strip())
 
 
-def fate_of(proof: Proof, fellows: Sequence[Proof], mutation: str, folder: Path) -> Fate:
-    """Whether properties are refused for a mutant: those of its proof in the first cycles or by the proof's own method,
-    or those of `fellows`, which are about the same component, in the first cycles.
+def fate_of(proofs: Sequence[Proof], mutation: str, folder: Path) -> Fate:
+    """Whether properties are refused for a mutant of what all of the proofs are about: in the first cycles, or by a
+    proof's own method.
 
-    `folder` has the proof's files, and folders of their names those of the fellows.
+    `folder` has folders of the proofs' names with their files.
     """
-    if _seen_soon(proof, [mutation], folder):
+    if any(_seen_soon(proof, [mutation], folder / proof.name) for proof in proofs):
         return Fate.KILLED
-    if not is_read(proof, mutation, folder):
+    readers = [proof for proof in proofs if is_read(proof, mutation, folder / proof.name)]
+    if not readers:
         return Fate.OUTSIDE
-    verdict = prove(proof, folder, transform=[mutation], seconds=_SECONDS)
-    if verdict.status is Status.FAILED or _INDUCTION_FAILS in verdict.log:
-        return Fate.KILLED
-    seen = any(_seen_soon(fellow, [mutation], folder / fellow.name) for fellow in fellows)
+    seen = any(_is_refused(proof, mutation, folder / proof.name) for proof in readers)
     return Fate.KILLED if seen else Fate.SURVIVED
+
+
+def _is_refused(proof: Proof, mutation: str, folder: Path) -> bool:
+    verdict = prove(proof, folder, transform=[mutation], seconds=_SECONDS)
+    return verdict.status is Status.FAILED or _INDUCTION_FAILS in verdict.log
 
 
 def _seen_soon(proof: Proof, mutations: Sequence[str], folder: Path) -> bool:
@@ -85,8 +101,3 @@ def _seen_soon(proof: Proof, mutations: Sequence[str], folder: Path) -> bool:
     cycles = min(_CYCLES, proof.depth) if proof.method is Method.BOUNDED else _CYCLES
     script = aiger_script(proof, mutations)
     return run_abc(script, f"bmc3 -F {cycles}", folder, _BOUNDED_SECONDS)[0] is Status.FAILED
-
-
-def same_component(proof: Proof, other: Proof) -> bool:
-    """Whether two proofs are about the same component, so that a mutant of it has to pass both."""
-    return bool(proof.component) and (proof.component, proof.subject) == (other.component, other.subject)

@@ -31,9 +31,9 @@ class Report:
     explanations: Explanations
     problems: Sequence[str]
 
-    def tally(self, proofs: Sequence[str]) -> Tally:
-        """Of mutants of some proofs, without those outside."""
-        own = [mutant for mutant in self.mutants if mutant.proof in proofs and mutant.fate is not Fate.OUTSIDE]
+    def tally(self, components: Sequence[str]) -> Tally:
+        """Of mutants of some components, without those outside."""
+        own = [mutant for mutant in self.mutants if mutant.component in components and mutant.fate is not Fate.OUTSIDE]
         kinds = [self.explanations.of[str(mutant)].kind for mutant in own if _explained(mutant, self.explanations)]
         return Tally(
             run=len(own),
@@ -43,13 +43,13 @@ class Report:
         )
 
     @property
-    def proofs(self) -> list[str]:
-        """Names of the proofs."""
-        return list(dict.fromkeys(mutant.proof for mutant in self.mutants))
+    def components(self) -> list[str]:
+        """Their names."""
+        return list(dict.fromkeys(mutant.component for mutant in self.mutants))
 
     def to_dict(self) -> dict[str, Any]:
         """As formal_mutants.json has it."""
-        total = self.tally(self.proofs)
+        total = self.tally(self.components)
         explained = self.explanations.of
         return {
             **total.to_dict(),
@@ -81,19 +81,19 @@ def make_report(mutants: Sequence[Mutant], explanations: Explanations, *, count:
         *problems_of_explanations(explanations, mutants, killed, whole=whole),
     ]
     report = Report(mutants=mutants, explanations=explanations, problems=problems)
-    score = report.tally(report.proofs).score
+    score = report.tally(report.components).score
     if score < TARGET:
         problems.append(f"{score:.1%} of the mutants are refused, fewer than {TARGET:.0%}")
     return report
 
 
 def results_table(report: Report) -> Table:
-    """A line for each proof with survivors, and one for all."""
-    table = Table("proof", title="mutants", title_justify="left")
+    """A line for each component with survivors, and one for all."""
+    table = Table("component", title="mutants", title_justify="left")
     for name in ("run", "killed", "equivalent", "unreached", "unexplained", "score"):
         table.add_column(name, justify="right")
-    rows = {name: tally for name in report.proofs if (tally := report.tally([name])).killed < tally.run}
-    for name, tally in {**rows, "all proofs": report.tally(report.proofs)}.items():
+    rows = {name: tally for name in report.components if (tally := report.tally([name])).killed < tally.run}
+    for name, tally in {**rows, "all": report.tally(report.components)}.items():
         numbers = (tally.run, tally.killed, tally.equivalent, tally.unreached, tally.unexplained)
         table.add_row(name, *map(str, numbers), f"{tally.score:.1%}")
     return table

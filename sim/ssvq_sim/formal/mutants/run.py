@@ -1,82 +1,90 @@
-"""Mutants of all proofs, drawn and judged; what is known of them is kept."""
+"""Mutants of all components, drawn and judged; what is known of them is kept."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ssvq_gen.files import write_whole
+from ssvq_gen.toolbox import ToolError
 
 from ...cache import content_key
 from ...mutants.mutation import Mutation
-from ..design import files_of, write_files
 from ..proof import Proof
 from ..results import key_of
 from . import judge
-from .judge import Fate, draw, fate_of, same_component
+from .judge import Fate, draw, fate_of, places
 
-_KEPT = "mutants.json"
+_FOLDER, _KEPT = "mutants", "mutants.json"
 _DRAWS = 4
 """Mutations that are drawn for each that is asked for, since some are outside."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """A change of the component that a proof is about, as a Yosys command, and what came of it."""
+    """A change of a component, as a Yosys command, and what came of it."""
 
-    proof: str
+    component: str
     mutation: str
     fate: Fate
 
     def __str__(self) -> str:
         """The same on every machine."""
-        return f"{self.proof}: {Mutation.parse(self.mutation)}"
+        return f"{self.component}: {Mutation.parse(self.mutation)}"
 
 
 def run_mutants(
-    proofs: Sequence[Proof], folder: Path, *, count: int, seed: int, follow: Callable[[Mutant], None] | None = None
+    components: Mapping[str, Sequence[Proof]],
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    follow: Callable[[Mutant], None] | None = None,
 ) -> list[Mutant]:
-    """Look at `count` mutants over all proofs, those outside not counted.
+    """Look at `count` mutants over all components, those outside not counted.
 
-    Results are kept with the proof's files, and taken from there as long as these are the same.
-    Raises ToolError when a tool is missing or stops.
+    components : proofs by what they are about
+
+    Results are kept, and taken from there as long as the proofs' files are the same.
+    Raises ToolError when a tool is missing or stops, or when proofs have another component than they say.
     """
     found: list[Mutant] = []
-    for number, proof in enumerate(proofs):
-        share = count // len(proofs) + (number < count % len(proofs))
-        fellows = [other for other in proofs if other is not proof and same_component(proof, other)]
-        for mutant in _of_proof(proof, fellows, folder / proof.name / "mutant", share, seed) if share else ():
+    for number, (name, proofs) in enumerate(components.items()):
+        share = count // len(components) + (number < count % len(components))
+        for mutant in _of_component(name, proofs, folder / _FOLDER / proofs[0].name, share, seed) if share else ():
             found.append(mutant)
             if follow is not None:
                 follow(mutant)
     return found
 
 
-def _of_proof(proof: Proof, fellows: Sequence[Proof], folder: Path, share: int, seed: int) -> Iterator[Mutant]:
-    """Mutants of one proof until `share` of them are not outside; fewer when so many cannot be drawn."""
-    keys = {one.name: key_of(one) for one in (proof, *fellows)}
+def _of_component(name: str, proofs: Sequence[Proof], folder: Path, share: int, seed: int) -> Iterator[Mutant]:
+    """Mutants of one component until `share` of them are not outside; fewer when so many cannot be drawn."""
+    keys = {proof.name: key_of(proof) for proof in proofs}
     key = content_key({**keys, "judgement": Path(judge.__file__).read_bytes()})
     path = folder / _KEPT
     kept, inside = _kept(path, key), 0
-    drawn = draw(proof, folder, _DRAWS * share, seed)
-    for one, own in ((proof, folder), *((fellow, folder / fellow.name) for fellow in fellows)):
-        own.mkdir(exist_ok=True)
-        write_files(files_of(one), own)
-    for mutation in drawn:
+    for proof in proofs[1:]:
+        # Amaranth makes constants of inputs that nothing drives, inside of the component.
+        if places(proof, folder / proof.name) != places(proofs[0], folder / proofs[0].name):
+            raise ToolError(
+                f"{proof.name} and {proofs[0].name} do not have the same {name}: both must drive all inputs"
+            )
+    for mutation in draw(proofs[0], folder / proofs[0].name, _DRAWS * share, seed):
         if inside == share:
             return
         if mutation not in kept:
-            kept[mutation] = fate_of(proof, fellows, mutation, folder)
+            kept[mutation] = fate_of(proofs, mutation, folder)
             write_whole(path, json.dumps({"key": key, "fates": kept}, indent=1) + "\n")
-        mutant = Mutant(proof=proof.name, mutation=mutation, fate=Fate(kept[mutation]))
+        mutant = Mutant(component=name, mutation=mutation, fate=Fate(kept[mutation]))
         inside += mutant.fate is not Fate.OUTSIDE
         yield mutant
 
 
 def _kept(path: Path, key: str) -> dict[str, str]:
-    """What is known of mutants of this very proof, by mutation."""
+    """What is known of mutants under these very proofs, by mutation."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
