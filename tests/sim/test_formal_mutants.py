@@ -90,8 +90,9 @@ def test_all_proofs_of_a_component_judge_its_mutants(tmp_path: Path) -> None:
     weak, lite = (replace(proof, component="slave") for proof in (WEAK, LITE))
     assert mutable([weak, lite]) == {"slave": [weak, lite]}
     both = run_mutants(mutable([weak, lite]), tmp_path / "both", count=6, seed=1)
-    assert {mutant.fate for mutant in alone} == {Fate.SURVIVED, Fate.OUTSIDE}
-    assert {mutant.fate for mutant in both} == {Fate.KILLED}
+    survivors = {mutant.mutation for mutant in alone if mutant.fate is Fate.SURVIVED}
+    assert survivors
+    assert {mutant.fate for mutant in both if mutant.mutation in survivors} == {Fate.KILLED}
 
 
 def test_a_component_is_the_same_in_all_of_its_proofs(tmp_path: Path) -> None:
