@@ -97,7 +97,7 @@ def test_all_proofs_of_a_component_judge_its_mutants(tmp_path: Path) -> None:
 
 def test_a_component_is_the_same_in_all_of_its_proofs(tmp_path: Path) -> None:
     other = replace(WEAK, name="open", build=Open)
-    with pytest.raises(ToolError, match="open and axi_lite do not have the same slave: they must drive all"):
+    with pytest.raises(ToolError, match="open and axi_lite do not have the same slave: both must drive all inputs"):
         run_mutants({"slave": [LITE, other]}, tmp_path, count=4, seed=1)
 
 
