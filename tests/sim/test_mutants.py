@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -163,22 +164,33 @@ def test_a_copy_that_does_not_end() -> None:
 
 def test_verdicts_are_kept_and_name_what_comes_first(tmp_path: Path) -> None:
     chosen = {1: mutation(1), 2: mutation(2)}
-    asked: list[tuple[int, str | None]] = []
+    asked: list[tuple[int, Sequence[str]]] = []
 
-    def judge(number: int, first: str | None) -> Verdict:
+    def judge(number: int, first: Sequence[str]) -> Verdict:
         asked.append((number, first))
         return verdict(number, "good" if number == 1 else None)
 
     path = tmp_path / "verdicts.jsonl"
     results = judge_all(chosen, judge, KeptVerdicts(path), "a")
     assert [found.killed for _, found in results.values()] == [True, False]
-    assert sorted(asked) == [(1, None), (2, None)]
-    last = asked[-1]
+    assert sorted(number for number, _ in asked) == [1, 2]
+    last, _ = asked[-1]
     path.write_text(path.read_text()[:-20])  # the process died while it wrote
     assert judge_all(chosen, judge, KeptVerdicts(path), "a") == results
-    assert asked[2:] == [last]
-    judge_all(chosen, judge, KeptVerdicts(path), "b")  # another core or other scenarios
-    assert sorted(asked[3:]) == [(1, "good"), (2, None)]
+    assert [number for number, _ in asked[2:]] == [last]
+    judge_all({1: mutation(1)}, judge, KeptVerdicts(path), "b")  # another core or other scenarios
+    assert asked[3:] == [(1, ["good"])]
+
+
+def test_what_kills_most_comes_first(tmp_path: Path) -> None:
+    asked: list[Sequence[str]] = []
+
+    def judge(number: int, first: Sequence[str]) -> Verdict:
+        asked.append(first)
+        return verdict(number, "rare" if len(asked) == 1 else "often")
+
+    judge_all({n: mutation(n) for n in range(1, 5)}, judge, KeptVerdicts(tmp_path / "verdicts.jsonl"), "a")
+    assert asked == [[], ["rare"], ["rare", "often"], ["often", "rare"]]
 
 
 def test_modules_that_were_asked_for() -> None:

@@ -201,6 +201,7 @@ def decode_proofs() -> list[Proof]:
             build=partial(Decoding, layout, step),
             method=Method.BOUNDED,
             depth=_cycles(layout, step),
+            quick=layout.config is tiny,
             component="decoder of 8 lanes" if layout.config is tiny else "",
         )
         for layout, step in steps

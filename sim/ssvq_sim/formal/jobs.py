@@ -11,7 +11,7 @@ from amaranth.lib import data
 from ssvq_gen.config import PRESETS, CoreConfig
 from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, MATRIX_OPCODES, VECTOR_OPCODES, ErrorCode, Opcode
 from ssvq_rtl.bus import ERROR_CODE_WIDTH, TAG_WIDTH
-from ssvq_rtl.dispatcher import QUEUE_DEPTH, Dispatcher
+from ssvq_rtl.dispatcher import QUEUE_DEPTH, CheckedDescriptor, Dispatcher
 from ssvq_rtl.executor import Executor
 from ssvq_rtl.job_control import JobControl, JobError
 
@@ -124,7 +124,8 @@ class Dispatching(Shown):
 
     def __init__(self, config: CoreConfig) -> None:
         queues = dict.fromkeys((f"{queue}.{end}" for queue in self._QUEUES for end in ("w_en", "w_rdy")), 1)
-        super().__init__(config, {"current.code": ERROR_CODE_WIDTH, **queues})
+        codes = dict.fromkeys(("current.code", "check.code"), ERROR_CODE_WIDTH)
+        super().__init__(config, {**codes, **queues})
         self.cuts = ("dut.check.code",)
 
     def elaborate(self, platform: object) -> Module:
@@ -144,7 +145,11 @@ class Dispatching(Shown):
             once = Signal(name=f"{name}_once")  # since the descriptor was taken
             m.d.sync += once.eq(~moves(dut.descriptors) & (once | happens))
             m.d.comb += Assert(~(once & happens))
-        stopped = self.see("current.code") != ErrorCode.NONE
+        code = Signal(ERROR_CODE_WIDTH, name="found")  # by the check, in the cycle after the descriptor was taken
+        with m.If(before(m, moves(dut.descriptors), "taken")):
+            m.d.sync += code.eq(self.see("check.code"))
+        m.d.comb += Assert(self.see("current.code") == code)
+        stopped = code != ErrorCode.NONE
         waits = dut.descriptors.valid & ~dut.descriptors.ready
         # Its check and its place in a queue, what the weight stream pauses, and its place in the other queue.
         within(m, fair & waits & ~stopped, 4 + 3 * (PATIENCE + 1), "descriptor")
@@ -190,11 +195,23 @@ class Executing(Elaboratable):
         begins = 2 + ending + PATIENCE + 1
         within(m, fair & descriptors.valid & ~descriptors.ready & ~stopped, begins, "descriptor")
         within(m, fair & running & ~stopped, begins + ending + 3, "job")
+        current = Signal(CheckedDescriptor(), name="held")
+        with m.If(taken):
+            m.d.sync += flat(current).eq(flat(descriptors.p))
+        fields = current.descriptor.fields
+        word = Mux(fields.opcode == Opcode.LOAD, fields.destination, fields.source)
+        place = Mux(current.code == ErrorCode.ACTIVATION_RANGE, word, dut.memory_base + fields.dram_offset)
+        fails = dut.error_code != ErrorCode.NONE
+        begins, with_operand = moves(dut.feed_commands), fields.opcode == Opcode.PRODUCT
         m.d.comb += [
             Assert(~dut.finished | running),
             Assert(~dut.finished | before(m, ~open_kinds, "idle")),
-            Assert((dut.error_code == ErrorCode.NONE) | (stopped & ~open_kinds)),
+            Assert(~fails | (stopped & ~open_kinds & (dut.error_code == current.code))),
+            Assert(~fails | (dut.error_addr == place[:64])),
             Assert(~(stopped & descriptors.ready)),
+            # A matrix descriptor is a command for each of those that it needs, at the same time.
+            Assert(begins == moves(dut.writeback_commands)),
+            Assert((begins & with_operand) == moves(dut.operand_commands)),
         ]
         return m
 
@@ -261,7 +278,8 @@ def job_proofs() -> list[Proof]:
             name="job_executor",
             claim="a descriptor is begun in bounded time when the engines are fair, whatever it waits for, and a job "
             "whose last one has begun ends in bounded time, once, with nothing open; an engine has two commands at "
-            "most; a descriptor that cannot be run is reported when all before it are complete, and no other begins",
+            "most; a descriptor that cannot be run is reported when all before it are complete, with its code and "
+            "place, and no other begins",
             build=partial(Executing, tiny),
             method=Method.PDR,
         ),

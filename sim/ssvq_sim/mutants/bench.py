@@ -1,7 +1,7 @@
 """The cocotb test in the simulator's process: lets mutants, as they are asked for, do the scenarios.
 
-The caller writes the number of a mutant and the name of the scenario that comes first, or null, to standard input, a
-line of JSON each, and closes it at the end. Each mutant runs in a copy of the process that nothing has happened in
+The caller writes the number of a mutant and the names of scenarios that come first to standard input, a line of JSON
+each, and closes it at the end. Each mutant runs in a copy of the process that nothing has happened in
 yet, from its reset on.
 """
 
@@ -46,7 +46,8 @@ async def judge_mutants(dut: Any) -> None:
     write_json(folder / WORKLOAD_FILE, {"digest": workload_digest(), "scenarios": [s.name for s in scenarios]})
     for line in sys.stdin:
         (number, first), start = json.loads(line), time.monotonic()
-        ordered = sorted(scenarios, key=lambda scenario: scenario.name != first)
+        places = {name: place for place, name in enumerate(first)}
+        ordered = sorted(scenarios, key=lambda scenario: places.get(scenario.name, len(places)))
         (folder / VIOLATION_FILE).unlink(missing_ok=True)
         ending = fork(CPU_SECONDS)
         if isinstance(ending, Copy):

@@ -75,15 +75,15 @@ class Judge:
                 process.stdin.close()
         self._temporary.cleanup()
 
-    def verdict(self, number: int, first: str | None = None) -> Verdict:
+    def verdict(self, number: int, first: Sequence[str] = ()) -> Verdict:
         """Judge a mutant; 0 is the core itself. Raises SimulationError when the judge itself is gone.
 
-        first : scenario that comes before the others; it costs nothing to name one that there is no more
+        first : scenarios that come before the others, in this order; it costs nothing to name one that there is no more
         """
         process = self._process
         if process is None or process.stdin is None:
             raise SimulationError("the simulator has not started")
-        process.stdin.write(f"{json.dumps([number, first])}\n".encode())
+        process.stdin.write(f"{json.dumps([number, list(first)])}\n".encode())
         process.stdin.flush()
         return Verdict(**self._await(verdict_file(self._folder, number), MUTANT_SECONDS))
 

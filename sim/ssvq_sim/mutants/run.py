@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,23 +106,29 @@ def ready_judge(mutated: MutatedVerilog) -> Iterator[tuple[Judge, str]]:
 
 def judge_all(
     chosen: Mapping[int, Mutation],
-    judge: Callable[[int, str | None], Verdict],
+    judge: Callable[[int, Sequence[str]], Verdict],
     kept: KeptVerdicts,
     identity: str,
     on_verdict: OnVerdict | None = None,
 ) -> dict[int, tuple[Mutation, Verdict]]:
     """Mutants with the verdicts on them, by number; those that are not kept are judged and kept.
 
+    The scenario that killed a mutant when it was last judged comes first, then those that have killed most.
+
     identity : stands for everything that verdicts depend on beside the mutation
     """
     results = {}
+    kills: Counter[str] = Counter()
     # In an order that has nothing to do with modules, so that what is known in between is true of all of them.
     for number, mutation in sorted(chosen.items(), key=lambda item: content_key({"mutation": str(item[1])})):
         key = content_key({"identity": identity, "mutation": str(mutation)})
         verdict = kept.get(key, number)
         if verdict is None:
-            verdict = judge(number, kept.last_scenario(str(mutation)))
+            last = kept.last_scenario(str(mutation))
+            verdict = judge(number, [*([last] if last else []), *(name for name, _ in kills.most_common())])
             kept.add(key, str(mutation), verdict)
+        if verdict.scenario:
+            kills[verdict.scenario] += 1
         results[number] = mutation, verdict
         if on_verdict is not None:
             on_verdict(mutation, verdict, len(chosen))

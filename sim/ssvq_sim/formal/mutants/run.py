@@ -66,12 +66,8 @@ def _of_component(name: str, proofs: Sequence[Proof], folder: Path, share: int, 
     key = content_key({**keys, "judgement": Path(judge.__file__).read_bytes()})
     path = folder / _KEPT
     kept, inside = _kept(path, key), 0
-    for proof in proofs[1:]:
-        # Amaranth makes constants of inputs that nothing drives, inside of the component.
-        if places(proof, folder / proof.name) != places(proofs[0], folder / proofs[0].name):
-            raise ToolError(
-                f"{proof.name} and {proofs[0].name} do not have the same {name}: both must drive all inputs"
-            )
+    if len(proofs) > 1:
+        _require_the_same(name, {proof.name: places(proof, folder / proof.name) for proof in proofs})
     for mutation in draw(proofs[0], folder / proofs[0].name, _DRAWS * share, seed):
         if inside == share:
             return
@@ -81,6 +77,17 @@ def _of_component(name: str, proofs: Sequence[Proof], folder: Path, share: int, 
         mutant = Mutant(component=name, mutation=mutation, fate=Fate(kept[mutation]))
         inside += mutant.fate is not Fate.OUTSIDE
         yield mutant
+
+
+def _require_the_same(component: str, found: Mapping[str, set[str]]) -> None:
+    """Amaranth makes constants of inputs that nothing drives, inside of the component: then places are others.
+
+    found : places for mutations, by proof
+    """
+    first, *others = found
+    for other in others:
+        if found[other] != found[first]:
+            raise ToolError(f"{other} and {first} do not have the same {component}: both must drive all inputs")
 
 
 def _kept(path: Path, key: str) -> dict[str, str]:
