@@ -103,6 +103,25 @@ def test_parts_must_not_be_compressed(tmp_path: Path) -> None:
         read_weights(tmp_path / "packed.pth")
 
 
+@pytest.mark.parametrize(
+    ("sizes", "text"),
+    [
+        ((2, 0xFFFF_FFF0), r"must have its parts as they are, not 4294967280 bytes in 2 as"),
+        ((1 << 20, 1 << 20), r"must have all of its parts, not 10\d{5} bytes in a file of"),
+    ],
+    ids=["grows", "more than there is"],
+)
+def test_a_part_must_not_be_larger_than_the_file(sizes: tuple[int, int], text: str, tmp_path: Path) -> None:
+    path = tmp_path / "more.pth"
+    torch.save(stored(), path)
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")  # of the central directory, where sizes are at 20 and 24
+    data[entry + 20 : entry + 28] = b"".join(size.to_bytes(4, "little") for size in sizes)
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=text):
+        read_weights(path)
+
+
 @pytest.mark.parametrize("change", [(b"K\x04\x86", b"M\xff\xff\x86"), (b"K\x04K\x01\x86", b"K\x04K\x7f\x86")])
 def test_a_file_must_have_all_numbers_that_it_speaks_of(change: tuple[bytes, bytes], tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(2, 4)}, tmp_path / "c.pth")

@@ -171,7 +171,7 @@ def packing_proofs(config: CoreConfig, activations: Sequence[int]) -> list[Proof
             build=partial(itself, component),
             method=Method.BOUNDED,
             depth=2,
-            subject="segment",
+            subject="",  # of its places, each proof is about a few bits
             probes=component.probes,
             cuts=component.cuts,
         )

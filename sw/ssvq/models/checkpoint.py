@@ -103,7 +103,13 @@ def _loaded(path: Path) -> Any:
         advice = "torch.save(torch.load(FILE, weights_only=True), FILE) makes that of an older one"
         raise CheckpointError(f"{path} cannot be read as weights: {rule}; {advice}")
     with zipfile.ZipFile(path) as archive:
-        packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
-    if packed:
-        raise CheckpointError(f"{path} must have its parts as they are, not compressed as {packed[0]!r:.80}")
+        entries = archive.infolist()
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise CheckpointError(f"{path} must have its parts as they are, not compressed as {entry.filename!r:.80}")
+        if entry.file_size != entry.compress_size:
+            sizes = f"{entry.file_size} bytes in {entry.compress_size} as {entry.filename!r:.80}"
+            raise CheckpointError(f"{path} must have its parts as they are, not {sizes}")
+    if (total := sum(entry.file_size for entry in entries)) > (size := path.stat().st_size):
+        raise CheckpointError(f"{path} must have all of its parts, not {total} bytes in a file of {size}")
     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
+from ssvq_gen.files import write_whole
 from ssvq_gen.toolbox import run_yosys
 
 from ...mutants.mutation import Mutation
-from ..design import TOP, aiger_script, apart_script, files_of, write_files
+from ..design import TOP, aiger_script, apart_script, design_script, files_of, write_files
 from ..engines import Status, prove, run_abc
 from ..proof import Method, Proof
 
-_DRAWN = "drawn.txt"
+_DRAWN, _CONE = "drawn.txt", "cone.txt"
 _EVERY = 1_000_000
 """More mutations than there are of a component."""
 _CYCLES = 16
@@ -46,21 +47,42 @@ def mutable(proofs: Sequence[Proof]) -> dict[str, list[Proof]]:
 
 
 def draw(proof: Proof, folder: Path, count: int, seed: int) -> list[str]:
-    """Up to `count` mutations of the proof's subject, spread over its cells by Yosys."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_files(files_of(proof), folder)
+    """Up to `count` mutations of those of the subject's cells that the properties may depend on, spread by Yosys."""
     subject = f"{TOP}.{proof.subject}"
+    cone = "".join(f"{subject}/{cell}\n" for cell in sorted(_cone(proof, folder)))
+    write_whole(folder / _CONE, cone)
     # First words of memories cannot depend on anything, and parts inside of the subject have proofs of their own.
-    cells = f"{subject}/c:* {subject}/t:$meminit* %d {subject}/c:$flatten* %d"
-    listing = f"mutate -list {count} -seed {seed} -o {_DRAWN} -module {subject} {cells}"
-    run_yosys("\n".join([*apart_script(proof), listing]), cwd=folder)
-    lines = (folder / _DRAWN).read_text(encoding="utf-8").splitlines()
+    cells = f"@cone {subject}/t:$meminit* %d {subject}/c:$flatten* %d"
+    load = [f"select -read {_CONE}", "select -set cone %", "select -clear"]
+    lines = _listed(proof, folder, [*load, f"mutate -list {count} -seed {seed} -o {_DRAWN} -module {subject} {cells}"])
     return [line for line in lines if not any(place in line for place in _NO_PLACES)]
 
 
 def places(proof: Proof, folder: Path) -> set[str]:
     """All mutations of the proof's subject that there are, without what lines and wires are called around it."""
-    return {str(Mutation.parse(line)) for line in draw(proof, folder, _EVERY, seed=0)}
+    subject = f"{TOP}.{proof.subject}"
+    lines = _listed(proof, folder, [f"mutate -list {_EVERY} -o {_DRAWN} -module {subject} {subject}/c:*"])
+    return {str(Mutation.parse(line)) for line in lines}
+
+
+def _cone(proof: Proof, folder: Path) -> set[str]:
+    """Names of the subject's cells from which a way of any length leads to a property or an assumption."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_files(files_of(proof), folder)
+    *script, _ = design_script(proof, ["select -clear"])  # all but what changes cells
+    inside = f"{proof.subject}."
+    cone = f"{TOP}/t:$check {TOP}/t:$assert %u {TOP}/t:$assume %u %ci* {TOP}/c:{inside}* %i"
+    run_yosys("\n".join([*script, f"tee -q -o {_CONE} select -list {cone}"]), cwd=folder)
+    names = (folder / _CONE).read_text(encoding="utf-8").split()
+    return {name.removeprefix(f"{TOP}/{inside}") for name in names if name.startswith(f"{TOP}/{inside}")}
+
+
+def _listed(proof: Proof, folder: Path, commands: Sequence[str]) -> list[str]:
+    """The mutations that commands list in the proof's design with the subject apart."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_files(files_of(proof), folder)
+    run_yosys("\n".join([*apart_script(proof), *commands]), cwd=folder)
+    return (folder / _DRAWN).read_text(encoding="utf-8").splitlines()
 
 
 def is_read(proof: Proof, mutation: str, folder: Path) -> bool:

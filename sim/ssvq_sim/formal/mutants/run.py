@@ -51,10 +51,13 @@ def run_mutants(
     Raises ToolError when a tool is missing or stops, or when proofs have another component than they say.
     """
     found: list[Mutant] = []
-    for number, (name, proofs) in enumerate(components.items()):
-        share = count // len(components) + (number < count % len(components))
+    inside = 0
+    # Cells of FPGA families come last in the list and have few places: what they leave goes to the others.
+    for number, (name, proofs) in enumerate(reversed(list(components.items()))):
+        share = -(-(count - inside) // (len(components) - number))
         for mutant in _of_component(name, proofs, folder / _FOLDER / proofs[0].name, share, seed) if share else ():
             found.append(mutant)
+            inside += mutant.fate is not Fate.OUTSIDE
             if follow is not None:
                 follow(mutant)
     return found
