@@ -9,7 +9,15 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Elaboratable, Module, Mux, 
 from amaranth.lib import data
 
 from ssvq_gen.config import PRESETS, CoreConfig
-from ssvq_gen.format import DESCRIPTOR_BYTES, DRAM_ALIGNMENT, MATRIX_OPCODES, VECTOR_OPCODES, ErrorCode, Opcode
+from ssvq_gen.format import (
+    DESCRIPTOR_BYTES,
+    DRAM_ALIGNMENT,
+    MATRIX_OPCODES,
+    STREAM_OPCODES,
+    VECTOR_OPCODES,
+    ErrorCode,
+    Opcode,
+)
 from ssvq_rtl.bus import ERROR_CODE_WIDTH, TAG_WIDTH
 from ssvq_rtl.dispatcher import QUEUE_DEPTH, CheckedDescriptor, Dispatcher
 from ssvq_rtl.executor import Executor
@@ -141,10 +149,16 @@ class Dispatching(Shown):
         inside = Signal(range(QUEUE_DEPTH + 3))
         m.d.sync += inside.eq(inside + moves(dut.descriptors) - moves(dut.o))
         writes = {name: self.see(f"{name}.w_en") & self.see(f"{name}.w_rdy") for name in self._QUEUES}
+        opcode, had_one = Signal.like(dut.descriptors.p.fields.opcode), Signal()  # of the descriptor in hand
+        with m.If(moves(dut.descriptors)):
+            m.d.sync += [opcode.eq(dut.descriptors.p.fields.opcode), had_one.eq(1)]
+        has_weights = Cat(opcode == one for one in STREAM_OPCODES).any()
+        needs = {"queue": Const(1), "layer_queue": has_weights | (opcode == Opcode.PRODUCT), "weights": has_weights}
         for name, happens in {**writes, "weights": moves(dut.weight_commands)}.items():
             once = Signal(name=f"{name}_once")  # since the descriptor was taken
             m.d.sync += once.eq(~moves(dut.descriptors) & (once | happens))
             m.d.comb += Assert(~(once & happens))
+            m.d.comb += Assert(~(dut.descriptors.ready & had_one) | (once == needs[name]))
         code = Signal(ERROR_CODE_WIDTH, name="found")  # by the check, in the cycle after the descriptor was taken
         with m.If(before(m, moves(dut.descriptors), "taken")):
             m.d.sync += code.eq(self.see("check.code"))
@@ -268,7 +282,7 @@ def job_proofs() -> list[Proof]:
         Proof(
             name="job_dispatcher",
             claim="a descriptor is taken in bounded time when the neighbours are fair, unless one before it cannot be "
-            "run; then none is; all are passed on, with one command for each engine",
+            "run; then none is; all are passed on, with one command for each engine that it needs",
             build=partial(itself, dispatching),
             method=Method.PDR,
             probes=dispatching.probes,

@@ -45,6 +45,13 @@ def _fuzz(data: Any) -> Summary:
 
 PARTS = (
     Part(
+        name="fuzz",
+        module="ssvq_sim.fuzz",
+        quick_arguments=("--quick",),
+        result="fuzz.json",
+        summarize=_fuzz,
+    ),
+    Part(
         name="systems",
         module="ssvq_sim.systems",
         arguments=("--jobs", "1"),
@@ -60,18 +67,18 @@ PARTS = (
         summarize=_mutants,
     ),
     Part(
+        name="formal_mutants",
+        module="ssvq_sim.formal.mutants",
+        in_quick=False,
+        result="formal_mutants.json",
+        summarize=_formal_mutants,
+    ),
+    Part(
         name="coverage",
         module="ssvq_sim.coverage",
         in_quick=False,
         result="coverage.json",
         summarize=_coverage,
-    ),
-    Part(
-        name="fuzz",
-        module="ssvq_sim.fuzz",
-        quick_arguments=("--quick",),
-        result="fuzz.json",
-        summarize=_fuzz,
     ),
     Part(
         name="formal",
@@ -81,11 +88,11 @@ PARTS = (
         summarize=_formal,
     ),
     Part(
-        name="formal_mutants",
-        module="ssvq_sim.formal.mutants",
-        in_quick=False,
-        result="formal_mutants.json",
-        summarize=_formal_mutants,
+        name="unknowns",
+        module="ssvq_sim.unknowns",
+        quick_arguments=("--seeds", "3", "--planted", "0", "--two-state"),
+        result="unknowns.json",
+        summarize=_unknowns,
     ),
     Part(
         name="faults",
@@ -93,13 +100,6 @@ PARTS = (
         quick_arguments=("--only", "bus errors", "--only", "weights"),
         result="faults.json",
         summarize=_faults,
-    ),
-    Part(
-        name="unknowns",
-        module="ssvq_sim.unknowns",
-        quick_arguments=("--seeds", "3", "--planted", "0", "--two-state"),
-        result="unknowns.json",
-        summarize=_unknowns,
     ),
 )
 """The longest first, so that no process waits for one in the end."""
