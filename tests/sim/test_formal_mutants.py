@@ -183,3 +183,19 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert json.loads((tmp_path / RESULTS).read_text())["killed"] == 2
     assert "PASS" in capsys.readouterr().out
     assert command.main(["--mutants", "0"]) == 2
+
+
+def test_what_small_components_leave_goes_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there_are = {"axi_lite": 40, "weak": 2}
+
+    def drawn(proof: Proof, folder: Path, count: int, seed: int) -> list[str]:
+        folder.mkdir(parents=True)
+        return [
+            f"mutate -mode inv -module top.dut -cell $3 -port A -portbit {bit}"
+            for bit in range(min(count, there_are[proof.name]))
+        ]
+
+    monkeypatch.setattr(run, "draw", drawn)
+    monkeypatch.setattr(run, "fate_of", lambda proofs, mutation, folder: Fate.KILLED)
+    found = run_mutants({"rich": [LITE], "poor": [WEAK]}, tmp_path, count=12, seed=1)
+    assert [mutant.component for mutant in found] == ["poor"] * 2 + ["rich"] * 10

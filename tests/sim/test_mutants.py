@@ -17,6 +17,7 @@ from ssvq_gen.format import ErrorCode
 from ssvq_gen.registers import REGISTER_BY_NAME
 from ssvq_gen.toolbox import run_yosys
 from ssvq_sim.mutants.__main__ import main
+from ssvq_sim.mutants.bench import with_first
 from ssvq_sim.mutants.fork import Copy, allow, fork
 from ssvq_sim.mutants.kept import KeptVerdicts
 from ssvq_sim.mutants.mutation import Mutation, MutationError, cells_of, module_of
@@ -29,6 +30,7 @@ from ssvq_sim.runner import SimulationError
 from ssvq_sim.scenarios.late_errors import preceded
 from ssvq_sim.scenarios.odd_descriptors import odd_descriptors
 from ssvq_sim.scenarios.register_scenes import IdleRegisters
+from ssvq_sim.scenarios.scenario import JobScenario
 from ssvq_sim.scenarios.workload import workload
 from ssvq_sim.systems.core_model import CoreModel
 from ssvq_sim.systems.work import GOOD
@@ -336,3 +338,9 @@ def test_odd_descriptors_repeat_and_are_of_all_kinds() -> None:
 def test_scenarios_have_names_of_their_own() -> None:
     names = [scenario.name for scenario in workload(PRESETS["tiny"])]
     assert len(set(names)) == len(names) > 80
+
+
+def test_scenarios_that_are_named_come_first() -> None:
+    scenarios = [JobScenario(job=GOOD.job(name), check=lambda result, before: []) for name in ("a", "b", "c", "d")]
+    found = with_first(scenarios, ["gone", "d", "b", "d"])
+    assert [scenario.name for scenario in found] == ["d", "b", "a", "c"]

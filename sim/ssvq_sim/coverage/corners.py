@@ -20,9 +20,9 @@ from ssvq_gen.format import Opcode
 from ..behaviour import Behaviour, SimulationJob
 from ..scenarios.scenario import JobScenario
 from ..systems.convolution_cases import ConvolutionCase
-from ..systems.layer_cases import LayerCase
 from ..systems.layers import random_layer
 from ..systems.outcome import problems_of
+from .layer_program import LayerProgram, convolution_program, one_tile
 
 _LAYERS = 16
 """More than all queues between the descriptors and the weights hold."""
@@ -30,8 +30,6 @@ _SLOW = Behaviour(latency=200, bytes_per_cycle=1)
 _SCALE = ActivationScale(scale=0.1)
 _WIDE = ConvolutionGeometry(kernel=(3, 11), stride=(5, 6), padding=(1, 1, 2, 2), dilation=(2, 1))
 _FAR = ConvolutionGeometry(kernel=(2, 2), stride=(1, 1), padding=(0, 0, 0, 0), dilation=(8, 9))
-_Case = tuple[Program, Int8Array, dict[str, Int8Array]]
-"""A program, its input, and its outputs."""
 
 
 def corners(config: CoreConfig) -> Iterator[JobScenario]:
@@ -42,7 +40,7 @@ def corners(config: CoreConfig) -> Iterator[JobScenario]:
         yield _scenario(config, f"{name} of pixels far apart", *program(config, _FAR, 10, 11))
 
 
-def _many_layers(config: CoreConfig) -> _Case:
+def _many_layers(config: CoreConfig) -> LayerProgram:
     """Layers on one input, each with many weights and little to do: descriptors run ahead until queues are full."""
     rng = np.random.default_rng(1)
     builder = ProgramBuilder(config)
@@ -71,7 +69,7 @@ def _many_layers(config: CoreConfig) -> _Case:
     return builder.build(), x, expected
 
 
-def _pooled(config: CoreConfig, geometry: ConvolutionGeometry, height: int, width: int) -> _Case:
+def _pooled(config: CoreConfig, geometry: ConvolutionGeometry, height: int, width: int) -> LayerProgram:
     """Sums of the windows of an image."""
     rng = np.random.default_rng(2)
     channels = config.word_bytes
@@ -104,26 +102,10 @@ def _pooled(config: CoreConfig, geometry: ConvolutionGeometry, height: int, widt
     return builder.build(), x.reshape(-1, channels), {"out": output}
 
 
-def _convolved(config: CoreConfig, geometry: ConvolutionGeometry, height: int, width: int) -> _Case:
+def _convolved(config: CoreConfig, geometry: ConvolutionGeometry, height: int, width: int) -> LayerProgram:
     """A convolution of an image."""
-    values = LayerCase(
-        weight_format="int8",
-        codebook_size=256,
-        vector_dim=1,
-        in_channels=config.rows,
-        out_channels=config.cols,
-        tokens=1,
-        activations="random",
-        weights="random",
-        parameters="tuned",
-        seed=3,
-    )
-    case = ConvolutionCase(layer=values, height=height, width=width, geometry=geometry)
-    layer, image = case.build("convolution")
-    builder = ProgramBuilder(config)
-    case.add_to(builder, config, layer)
-    output = layer.reference(image).output.reshape(-1, layer.out_channels)
-    return builder.build(), image.reshape(-1, layer.in_channels), {layer.name: output}
+    layer = one_tile(config, WeightFormat.INT8, seed=3)
+    return convolution_program(config, ConvolutionCase(layer=layer, height=height, width=width, geometry=geometry))
 
 
 def _scenario(

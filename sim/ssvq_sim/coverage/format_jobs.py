@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from ssvq.builder import ProgramBuilder
 from ssvq.compile import compile_layers
 from ssvq.convolution_geometry import ConvolutionGeometry
-from ssvq_gen.config import CoreConfig, WeightFormat
+from ssvq_gen.config import CoreConfig
 
 from ..behaviour import CHANNELS, Behaviour, SimulationJob
 from ..scenarios.modelled_job import TIMEOUT_CYCLES
@@ -18,6 +17,7 @@ from ..systems.convolution_cases import ConvolutionCase
 from ..systems.layer_cases import LayerCase
 from ..systems.outcome import problems_of
 from .facts import format_name, formats
+from .layer_program import convolution_program, one_tile
 
 _PAUSING = Behaviour(latency=3, stalls=dict.fromkeys(CHANNELS, 0.4))
 _GEOMETRY = ConvolutionGeometry(kernel=(2, 2))
@@ -26,19 +26,7 @@ _GEOMETRY = ConvolutionGeometry(kernel=(2, 2))
 def format_jobs(config: CoreConfig) -> Iterator[JobScenario]:
     """For each format, a program of MATMULs and one of a CONV."""
     for seed, (kind, codebook_size, vector_dim) in enumerate(formats(config)):
-        shape = (256, 1) if kind is WeightFormat.INT8 else (codebook_size, vector_dim)
-        case = LayerCase(
-            weight_format=kind.name.lower(),
-            codebook_size=shape[0],
-            vector_dim=shape[1],
-            in_channels=config.rows,
-            out_channels=config.cols,
-            tokens=1,
-            activations="random",
-            weights="random",
-            parameters="tuned",
-            seed=seed,
-        )
+        case = one_tile(config, kind, codebook_size, vector_dim, seed=seed)
         name = format_name(kind, codebook_size, vector_dim)
         yield _layers(config, f"layers in {name}", case)
         yield _convolution(config, f"a convolution in {name}", case)
@@ -61,11 +49,7 @@ def _layers(config: CoreConfig, name: str, case: LayerCase) -> JobScenario:
 def _convolution(config: CoreConfig, name: str, values: LayerCase) -> JobScenario:
     """One descriptor of each kind, with nothing to wait for."""
     case = ConvolutionCase(layer=values, height=3, width=4, geometry=_GEOMETRY)
-    layer, image = case.build("convolution")
-    builder = ProgramBuilder(config)
-    case.add_to(builder, config, layer)
-    program = builder.build()
-    expected = {layer.name: layer.reference(image).output.reshape(-1, layer.out_channels)}
-    inputs = {layer.name: image.reshape(-1, layer.in_channels)}
+    program, x, expected = convolution_program(config, case)
+    inputs = dict.fromkeys(expected, x)
     job = SimulationJob(name=name, program=program, inputs=inputs, timeout_cycles=TIMEOUT_CYCLES)
     return JobScenario(job=job, check=partial(problems_of, config, program, expected))

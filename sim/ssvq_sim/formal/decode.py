@@ -201,7 +201,7 @@ def decode_proofs() -> list[Proof]:
             build=partial(Decoding, layout, step),
             method=Method.BOUNDED,
             depth=_cycles(layout, step),
-            quick=layout.config is tiny,
+            subject="dut" if layout.config is tiny else "",  # of others there is one step
             component="decoder of 8 lanes" if layout.config is tiny else "",
         )
         for layout, step in steps

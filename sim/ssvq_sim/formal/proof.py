@@ -38,7 +38,8 @@ class Proof:
     method : how it is proved
     depth : cycles that are looked at, see `Method`; 0 where there is nothing to choose
     quick : it takes seconds, and is part of `--quick`
-    subject : submodule that the properties are about, which mutants change
+    subject : submodule that the properties are about, which mutants change; empty where these say too little of it to
+        judge mutants
     component : what the subject is, where several proofs are about the same; a mutant of it has to pass all of them
     models : Verilog of cells by file name
     probes : signals of the component that show others inside of it: paths by attribute

@@ -1,8 +1,8 @@
 """The cocotb test in the simulator's process: lets mutants, as they are asked for, do the scenarios.
 
 The caller writes the number of a mutant and the names of scenarios that come first to standard input, a line of JSON
-each, and closes it at the end. Each mutant runs in a copy of the process that nothing has happened in
-yet, from its reset on.
+each, and closes it at the end. Each mutant runs in a copy of the process that nothing has happened in yet, from its
+reset on.
 """
 
 from __future__ import annotations
@@ -46,14 +46,19 @@ async def judge_mutants(dut: Any) -> None:
     write_json(folder / WORKLOAD_FILE, {"digest": workload_digest(), "scenarios": [s.name for s in scenarios]})
     for line in sys.stdin:
         (number, first), start = json.loads(line), time.monotonic()
-        places = {name: place for place, name in enumerate(first)}
-        ordered = sorted(scenarios, key=lambda scenario: places.get(scenario.name, len(places)))
+        ordered = with_first(scenarios, first)
         (folder / VIOLATION_FILE).unlink(missing_ok=True)
         ending = fork(CPU_SECONDS)
         if isinstance(ending, Copy):
             await _judge(dut, config, ordered, folder, number, ending)
         else:
             write_json(verdict_file(folder, number), asdict(_verdict(folder, number, ending, start)))
+
+
+def with_first(scenarios: Sequence[Scenario], first: Sequence[str]) -> list[Scenario]:
+    """The scenarios, those with names in `first` in that order and before the others."""
+    places = {name: place for place, name in reversed(list(enumerate(first)))}
+    return sorted(scenarios, key=lambda scenario: places.get(scenario.name, len(first)))
 
 
 async def _judge(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any
 
@@ -113,7 +114,8 @@ def four_state_jobs(*, programs: int = PROGRAMS, steps: int = STEPS) -> list[Jud
     ]
     failing = [_failing(next(iter(cases()))) for cases in (weight_lengths, malformed_descriptors, out_of_range)]
     # A job that fails is followed by one that has to be exact.
-    return [*good[:1], *(each for pair in zip(failing, good[1:], strict=False) for each in pair), *good[4:]]
+    first, *others = good
+    return [first, *(each for pair in zip_longest(failing, others) for each in pair if each is not None)]
 
 
 def _behaviour(number: int) -> Behaviour:
