@@ -97,7 +97,7 @@ def test_edges() -> None:
 
 def test_a_layer_of_a_job_that_was_done() -> None:
     own = BASE + LAYER["dram_offset"]
-    found = job(LAYER, lines=(f"300 reads {own:x} 2 0", f"300 reads {own + 64:x} 0 0", "400 writes ffff 0 0 7"))
+    found = job(LAYER, lines=(f"300 reads {own:x} 1 0", f"300 reads {own + 64:x} 0 0", "400 writes ffff 0 0 7"))
     assert (found.begin, found.base, found.table, found.code) == (10, BASE, BASE + TABLE, ErrorCode.NONE)
     name = "ssvq k=16 d=8"
     assert names(found, "format x opcode") == {f"{name} x MATMUL"}
