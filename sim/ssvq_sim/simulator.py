@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,10 +24,21 @@ from .verilator_runner import CompilerMissing, PortsOnlyVerilator, compiler, too
 
 _HERE = Path(__file__).resolve().parent
 _SMALL_ARRAY = 256
-"""MACs up to which a core is compiled for a short build rather than for speed."""
+"""MACs up to which a core is compiled for a short build rather than for speed, unless much is run."""
 _LOG_LINES = 15
 _WIDEST = 1024
 """Bits of the widest signal whose toggles are counted: more than any register has, fewer than most memories."""
+
+
+class Runs(Enum):
+    """How much a simulator will run, which says how long the compiler may take to make it fast.
+
+    FEW builds in half of the time that SOME needs, and runs at half of its speed.
+    """
+
+    FEW = "-O0"
+    SOME = "-O1"
+    MANY = "-O2"
 
 
 class BuildError(RuntimeError):
@@ -73,10 +85,11 @@ def _is_small(config: CoreConfig) -> bool:
     return config.rows * config.cols <= _SMALL_ARRAY
 
 
-def _make_variables(config: CoreConfig, many_runs: bool) -> tuple[str, ...]:
-    fast = "-O2" if many_runs or not _is_small(config) else "-O1"
+def _make_variables(config: CoreConfig, runs: Runs) -> tuple[str, ...]:
+    if runs is Runs.SOME and not _is_small(config):
+        runs = Runs.MANY
     tools = (f"CXX={compiler()}", f"LINK={compiler()}", "AR=ar", f"PYTHON3={sys.executable}")
-    return (f"OPT_FAST={fast}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2", *tools)
+    return (f"OPT_FAST={runs.value}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2", *tools)
 
 
 def _arguments(config: CoreConfig, trace: bool, coverage: bool, unknowns: bool) -> list[str]:
@@ -99,7 +112,7 @@ def build_simulator(
     bench: Bench = FAST_BENCH,
     verilog: CoreVerilog | None = None,
     extra_defines: Mapping[str, int] = MappingProxyType({}),
-    many_runs: bool = False,
+    runs: Runs = Runs.SOME,
     coverage: bool = False,
     unknowns: bool = False,
 ) -> Simulator:
@@ -107,13 +120,13 @@ def build_simulator(
 
     verilog : of the core, when it is to be another than the generator's
     extra_defines : macros of the bench
-    many_runs : a small core, too, is compiled for speed rather than for a short build
+    runs : how much it will run; a large core is compiled for many where others are for some
     coverage : the simulator counts lines and toggles, and leaves them in coverage.dat
     unknowns : what has no value begins with a random one, which follows from the simulator's seed
     """
     verilog = verilog or core_verilog(config)
     start = time.monotonic()
-    variables, arguments = _make_variables(config, many_runs), _arguments(config, trace, coverage, unknowns)
+    variables, arguments = _make_variables(config, runs), _arguments(config, trace, coverage, unknowns)
     defines = {
         "SSVQ_ADDR_WIDTH": config.axi_addr_width,
         "SSVQ_DATA_WIDTH": config.axi_data_width,

@@ -12,7 +12,7 @@ from planted import broken
 from ssvq_gen.verilog import TOP, build_core, emit_verilog
 from ssvq_sim.core_verilog import CoreVerilog
 from ssvq_sim.faults.campaign import inject, injections
-from ssvq_sim.simulator import Simulator, build_simulator
+from ssvq_sim.simulator import Runs, Simulator, build_simulator
 from ssvq_sim.systems import batch
 from ssvq_sim.systems.batch import random_systems, run_systems
 from ssvq_sim.systems.work import CONFIG
@@ -88,12 +88,12 @@ def simulator_with(bug: Bug, folder: Path, monkeypatch: pytest.MonkeyPatch) -> S
     monkeypatch.setattr(importlib.import_module(f"ssvq_rtl.{bug.user}"), name, broken(component, bug.right, bug.wrong))
     path = folder / f"{TOP}.v"
     path.write_text(emit_verilog(build_core(CONFIG)), encoding="utf-8")
-    return build_simulator(CONFIG, verilog=CoreVerilog(path=path, models=(), seconds=0.0))
+    return build_simulator(CONFIG, verilog=CoreVerilog(path=path, models=(), seconds=0.0), runs=Runs.FEW)
 
 
 def problems_with(simulator: Simulator, check: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     if check == SYSTEMS:
-        monkeypatch.setattr(batch, "build_simulator", lambda config: simulator)
+        monkeypatch.setattr(batch, "build_simulator", lambda config, runs: simulator)
         found = run_systems(CONFIG, random_systems(CONFIG, cases=8, programs=2, random_seed=1))
         return [problem for failure in found.failures for problem in failure.problems]
     result = inject(simulator, check, injections(1)[check]())

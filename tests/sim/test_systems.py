@@ -44,7 +44,7 @@ class FakeSession:
 
 def test_every_failure_is_there_with_its_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "Session", FakeSession)
-    monkeypatch.setattr(batch, "build_simulator", lambda config: None)
+    monkeypatch.setattr(batch, "build_simulator", lambda config, runs: None)
     monkeypatch.setattr(batch, "problems_of", lambda *_: ["7 of 9 outputs differ"])
     monkeypatch.setattr(batch, "beats_after", lambda result: (0, 0))
     systems = random_systems(CORES[0], cases=3, programs=1, random_seed=1)

@@ -15,7 +15,7 @@ from ..cache import content_key
 from ..core_verilog import CoreVerilog, core_verilog
 from ..job_files import write_json
 from ..runner import SimulationError
-from ..simulator import Simulator, build_simulator
+from ..simulator import Runs, Simulator, build_simulator
 from .judge import Judge
 from .kept import KeptVerdicts
 from .mutation import Mutation
@@ -89,7 +89,7 @@ def build(mutated: MutatedVerilog, config: CoreConfig = CONFIG) -> Simulator:
         config,
         verilog=CoreVerilog(path=mutated.path, models=(), seconds=0.0),
         extra_defines={"SSVQ_MUTANT_WIDTH": mutated.width},
-        many_runs=True,
+        runs=Runs.MANY,
     )
 
 

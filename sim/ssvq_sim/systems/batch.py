@@ -12,7 +12,7 @@ import numpy as np
 from ssvq_gen.config import CoreConfig
 
 from ..runner import Session, SimulationError
-from ..simulator import build_simulator
+from ..simulator import Runs, build_simulator
 from .outcome import Beats, beats_after, problems_of
 from .program_system import ProgramSystem, System
 from .system_cases import behaviours, draw, system_cases
@@ -90,7 +90,7 @@ def run_systems(
     messages = lint(config) if lint else []
     failures = []
     before: Beats = (0, 0)
-    with Session(build_simulator(config), wall_seconds=WALL_SECONDS) as session:
+    with Session(build_simulator(config, runs=Runs.FEW), wall_seconds=WALL_SECONDS) as session:
         for index, system in enumerate(systems):
             try:
                 job, expected = system.build(f"case{index}")
