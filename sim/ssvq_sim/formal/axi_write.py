@@ -15,7 +15,7 @@ from amaranth.lib import data
 from ssvq_gen.config import MAX_BURST_BEATS, PRESETS, CoreConfig
 from ssvq_gen.format import ErrorCode
 from ssvq_rtl.bus import BURST_INCR, TAG_WIDTH, BurstRequest, beat_size
-from ssvq_rtl.store import OPEN_BURSTS, StoreEngine
+from ssvq_rtl.store import OPEN_BURSTS, READ_AHEAD, StoreEngine
 
 from .axi_store import component_of
 from .proof import Method, Proof, any_in_every_cycle, itself
@@ -34,6 +34,7 @@ class Storing(Shown):
         widths = {"splitter.requests__payload": self._request.size, "splitter.requests__valid": 1}
         widths |= {"splitter.requests__ready": 1, "splitter.idle": 1, "busy": 1, "moved": 1}
         widths |= {"lengths.level": 4, "opened.level": 4, "position": 4, "failed": 1}
+        widths |= {"words.w_en": 1, "words.w_rdy": 1, "words.level": 3, "arriving": 1, "room": 3}
         widths["last_strobe"] = config.beat_bytes
         widths |= {"lengths.w_data": _LENGTH, "lengths.r_data": _LENGTH, "lengths.r_en": 1, "lengths.w_en": 1}
         widths |= {"opened.w_data": self._entry.size, "opened.r_data": self._entry.size, "opened.w_en": 1}
@@ -62,10 +63,19 @@ class Storing(Shown):
         fits = (request.beats >= 1) & (request.beats <= MAX_BURST_BEATS)
         m.d.comb += Assume(~see("splitter.requests__valid") | fits)  # `axi_bursts`
         taken = see("splitter.requests__valid") & see("splitter.requests__ready")
+        self._words()
         self._addresses(taken, request)
         self._beats(taken, request)
         self._responses(taken, request)
         return m
+
+    def _words(self) -> None:
+        """A word is only read where there is a place for it."""
+        m, see = self._m, self.see
+        m.d.comb += [
+            Assert(~see("words.w_en") | see("words.w_rdy")),
+            Assert(see("words.level") + see("arriving") + see("room") == READ_AHEAD),
+        ]
 
     def _addresses(self, taken: Value, request: data.View[BurstRequest]) -> None:
         """The address that is raised is that of the burst that was taken last, and stays until it is accepted."""
@@ -167,8 +177,9 @@ def write_proofs() -> list[Proof]:
         Proof(
             name="axi_write",
             claim="a STORE raises every burst's address once and holds it, then as many beats as it says, the "
-            f"last one marked; at most {OPEN_BURSTS} bursts are open; a bad response is reported with its burst, and "
-            "no burst is begun behind it or in a halt; a command ends when all is answered, with nothing left",
+            f"last one marked; at most {OPEN_BURSTS} bursts are open; no word is read without a place for it; a bad "
+            "response is reported with its burst, and no burst is begun behind it or in a halt; a command ends when "
+            "all is answered, with nothing left",
             build=partial(itself, harness),
             method=Method.INDUCTION,
             depth=2,

@@ -95,12 +95,19 @@ class Job(Shown):
         """The error that ends a job in this cycle: in its first one that of the registers, later of an engine, the host
         or the watchdog. An abort is not lost in the two cycles in which a job starts."""
         starts, waited = before(m, dut.begins, "begins"), Signal(name="abort_waited")
+        silent = Signal(range(WATCHDOG + 1), name="silent")  # cycles without progress
+        with m.If(dut.progress | ~dut.busy):
+            m.d.sync += silent.eq(0)
+        with m.Elif(silent != WATCHDOG):
+            m.d.sync += silent.eq(silent + 1)
         no_count = (dut.descriptor_count == 0) | (dut.descriptor_count >= 1 << TAG_WIDTH)
         reason = Signal(JobError(), name="reason")
         m.d.sync += waited.eq((starts | dut.fetch_start) & (dut.abort | waited))
+        given = dut.error_valid | dut.abort | waited
         m.d.comb += [
             Assert(~starts | (dut.error_event == ~self._table_fits(dut))),
-            Assert(~(dut.busy & ~starts & ~dut.fetch_start & (dut.error_valid | dut.abort | waited)) | dut.error_event),
+            Assert(~(dut.busy & ~starts & ~dut.fetch_start & given) | dut.error_event),
+            Assert(~(dut.error_event & ~starts & ~given) | (silent == WATCHDOG)),
         ]
         with m.If(starts):
             m.d.comb += [
@@ -272,9 +279,9 @@ def job_proofs() -> list[Proof]:
         Proof(
             name="job_control",
             claim="from the cycle after an error until the engines' reset nothing is begun, and that comes in bounded "
-            "time when the bus is at rest; a job without progress ends with the watchdog; the first error is shown as "
-            "it came until it is cleared, after which everything is as in the beginning; descriptors are fetched "
-            "behind a reset of the engines, from a table inside of the window",
+            "time when the bus is at rest; a job without progress ends with the watchdog, and no other does; the first "
+            "error is shown as it came until it is cleared, after which everything is as in the beginning; descriptors "
+            "are fetched behind a reset of the engines, from a table inside of the window",
             build=partial(itself, job),
             method=Method.PDR,
             probes=job.probes,
