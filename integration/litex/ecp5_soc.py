@@ -3,8 +3,8 @@
     python integration/litex/ecp5_soc.py --core build/tiny            # writes build/ulx3s/gateware
     python integration/litex/ecp5_soc.py --core build/tiny --build    # and runs Yosys, nextpnr-ecp5 and ecppack
 
-A program on the host then drives the core through `litex_bus.LitexBus`. There is no CPU in the SoC unless
-`--cpu-type` names one.
+A program on the host then drives the core through `litex_bus.LitexBus`, as `ulx3s_bus.py` does. There is no CPU in
+the SoC unless `--cpu-type` names one.
 """
 
 import argparse
@@ -12,9 +12,7 @@ import argparse
 from litex.soc.integration.builder import Builder
 from litex_boards.targets.radiona_ulx3s import BaseSoC
 from ssvq_litex import add_ssvq
-
-REGISTERS = 0x90000000
-"""Where the core's registers are: CPUs take what is from 0x80000000 on as device memory."""
+from ulx3s_map import REGISTERS
 
 ROM_BYTES = 0x20000
 """For LiteX's firmware, where there is a CPU to run it."""

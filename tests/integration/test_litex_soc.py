@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cached_core import write_core
+from ulx3s_map import RAM, REGISTERS
 
 from ssvq_gen.config import PRESETS
 from ssvq_gen.toolbox import run_yosys
@@ -42,6 +43,9 @@ def test_ecp5_soc_elaborates(core: Path, tmp_path: Path, options: tuple[str, ...
     verilog = next(gateware.glob("*.v"))
     text = verilog.read_text()
     assert text.count("\nssvq_core ssvq_core") == 1
+    regions = (tmp_path / "software" / "include" / "generated" / "mem.h").read_text()
+    assert f"#define MAIN_RAM_BASE {RAM:#010x}L" in regions
+    assert f"#define SSVQ_BASE {REGISTERS:#010x}L" in regions
     assert 'LOCATE COMP "clk25"' in next(gateware.glob("*.lpf")).read_text()
     assert ("LiteDRAMAXI2Native" in text) == ("--direct-dram" in options)
     assert ("VexRiscv" in text) == ("ssvq_interrupt IRQ allocated" in result.stdout + result.stderr)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from ssvq.cli import app
 from ssvq.network.hosting import backend
-from ssvq.network.hosting.backend import BusSettings, ProgramRun
+from ssvq.network.hosting.backend import ProgramRun
 from ssvq.network.program.emission import INPUT, OUTPUT
 from ssvq.network.report.run_record import RunRecord
 from ssvq.program import Program, place_input, read_output
@@ -66,9 +66,7 @@ def refused(*arguments: object) -> str:
     return result.output
 
 
-def fake_run(
-    config: CoreConfig, program: Program, inputs: Mapping[str, Int8Array], *, bus: BusSettings, profile: bool
-) -> ProgramRun:
+def fake_run(config: CoreConfig, program: Program, inputs: Mapping[str, Int8Array], *, profile: bool) -> ProgramRun:
     """A backend: the functional model of the core, with cycles that no core took."""
     from ssvq_sim.systems.core_model import CoreModel
 
@@ -85,7 +83,7 @@ def fake_run(
 
 @pytest.fixture(autouse=True)
 def fake_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "program_runner", lambda name: fake_run)
+    monkeypatch.setattr(backend, "simulation", lambda bus: fake_run)
 
 
 @pytest.fixture(scope="module")

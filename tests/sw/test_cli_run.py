@@ -16,7 +16,7 @@ from command_models import VIT, model, refused, run
 from PIL import Image
 
 from ssvq.network.files.network_file import CompiledModel, load_network
-from ssvq.network.hosting.backend import MODULES, BackendError, BusSettings, ProgramRun
+from ssvq.network.hosting.backend import SIMULATOR, BackendError, BusSettings, ProgramRun
 from ssvq.network.report.accuracy_line import cosine, top
 from ssvq.program import Program, place_input, read_output
 from ssvq.reference import Int8Array
@@ -128,8 +128,8 @@ def test_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--backend", "fpga"], "backend must be one of reference, sim, not 'fpga'"),
-        (["--profile", "p.json"], "--profile needs --backend sim: the reference has no cycles"),
+        (["--backend", "fpga"], "backend must be one of reference, sim, device, not 'fpga'"),
+        (["--profile", "p.json"], "--profile needs --backend sim or device: the reference has no cycles"),
         (["--bytes-per-cycle", "3"], "bytes_per_cycle must be a power of two from 1 to 4 for tiny, whose bus has 32"),
         (["--bytes-per-cycle", "-4"], "or 0, not -4"),
         (["--backend", "sim", "--bytes-per-cycle", "8"], "or 0, not 8"),
@@ -192,7 +192,7 @@ class FakeBackend(ModuleType):
 
 
 def use(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
-    monkeypatch.setitem(sys.modules, MODULES["sim"], backend)
+    monkeypatch.setitem(sys.modules, SIMULATOR, backend)
     return backend
 
 
@@ -222,7 +222,7 @@ def test_a_run_that_ends_early_is_exit_code_1(vit: Path, monkeypatch: pytest.Mon
 
 
 def test_a_backend_that_is_not_installed(vit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MODULES, "sim", "ssvq_nowhere.network_backend")
+    monkeypatch.setattr("ssvq.network.hosting.backend.SIMULATOR", "ssvq_nowhere.network_backend")
     text = refused(run("run", vit, "--backend", "sim"))
     assert "backend sim needs ssvq_nowhere; run: pip install 'ssvq-core[rtl,sim]', or take --backend reference" in text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import ssvq.driver
 from ssvq import program, program_file
+from ssvq.cli import run as cli_run
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "drivers.md").read_text(encoding="utf-8")
@@ -41,5 +43,6 @@ def test_links_and_files() -> None:
 def test_options() -> None:
     options = (ROOT / "sw/c/run/options.c").read_text(encoding="utf-8")
     bridge = (ROOT / "sim/ssvq_sim/bridge.py").read_text(encoding="utf-8")
+    networks = inspect.signature(cli_run.run).parameters
     for name in re.findall(r"(?<!-)--([a-z][a-z-]+)", PAGE):
-        assert f'{{"{name}", ' in options or f'"--{name}"' in bridge, name
+        assert f'{{"{name}", ' in options or f'"--{name}"' in bridge or name.replace("-", "_") in networks, name

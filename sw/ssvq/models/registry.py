@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +13,7 @@ from torch import nn
 
 from ssvq.models.checkpoint import load_checkpoint
 from ssvq.models.packages import MissingPackageError
+from ssvq.python_file import PythonFileError, function_of
 
 
 class Factory(NamedTuple):
@@ -105,31 +103,11 @@ def _timm(name: str, arguments: Mapping[str, object]) -> nn.Module:
 
 
 def _from_file(place: str, arguments: Mapping[str, object]) -> nn.Module:
-    file, _, function = place.rpartition(":")
-    path = Path(file)
-    if path.suffix != ".py" or not function.isidentifier():
-        raise ModelSpecError(f"model must be file:PATH.py:FUNCTION, not {f'file:{place}'!r}")
-    if not path.is_file():
-        raise ModelSpecError(f"the model's file must exist, not {str(path)!r}")
-    # a name that no other file has, since classes in it are looked up by the module's name
-    name = f"ssvq_model_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ModelSpecError(f"the model's file must be a Python module, not {str(path)!r}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))  # as Python does for a script: the file may import its neighbours
     try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    finally:
-        sys.path.remove(str(path.resolve().parent))
-    factory = getattr(module, function, None)
-    if not callable(factory):
-        raise ModelSpecError(f"{path} must have a function {function!r}")
-    return _made(f"{path}:{function}", factory, arguments)
+        factory = function_of(place, what="model")
+    except PythonFileError as error:
+        raise ModelSpecError(str(error)) from error
+    return _made(place, factory, arguments)
 
 
 def _made(name: str, factory: Callable[..., object], arguments: Mapping[str, object]) -> nn.Module:

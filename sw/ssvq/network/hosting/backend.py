@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -19,9 +20,12 @@ from ssvq.program import Program
 from ssvq.reference import Int8Array
 from ssvq_gen.config import CoreConfig
 
-MODULES = {"sim": "ssvq_sim.network_backend"}
-"""Modules whose `run_program` is a `RunProgram`. This package cannot import them, and works without them."""
-BACKENDS = ("reference", *MODULES)
+REFERENCE, SIMULATION, DEVICE = "reference", "sim", "device"
+BACKENDS = (REFERENCE, SIMULATION, DEVICE)
+"""The golden model, the Verilog, and a core that the driver reaches."""
+SIMULATOR = "ssvq_sim.network_backend"
+"""Module whose `run_program` takes `bus`, too, and is a `RunProgram` then. This package cannot import it, and works
+without it."""
 
 
 class BackendError(RuntimeError):
@@ -76,23 +80,20 @@ class RunProgram(Protocol):
         program: Program,
         inputs: Mapping[str, Int8Array],
         *,
-        bus: BusSettings,
         profile: bool,
     ) -> ProgramRun:
         """What it left, for int8 (tokens, channels) by job; raises BackendError or ValueError."""
         ...
 
 
-def program_runner(name: str) -> RunProgram:
-    """A backend by name. Raises BackendError where it is not installed."""
-    if name not in MODULES:
-        raise BackendError(f"backend must be one of {', '.join(MODULES)}, not {name!r}")
+def simulation(bus: BusSettings) -> RunProgram:
+    """The backend `sim`. Raises BackendError where it is not installed."""
     try:
-        module = importlib.import_module(MODULES[name])
+        module = importlib.import_module(SIMULATOR)
     except ModuleNotFoundError as error:
         rule = "run: pip install 'ssvq-core[rtl,sim]', or take --backend reference"
-        raise BackendError(f"backend {name} needs {error.name}; {rule}") from error
-    return cast(RunProgram, module.run_program)
+        raise BackendError(f"backend {SIMULATION} needs {error.name}; {rule}") from error
+    return partial(module.run_program, bus=bus)
 
 
 def output_values(network: IntegerNetwork, name: str, stored: Int8Array) -> Int8Array:
@@ -118,11 +119,10 @@ class ProgramBackend:
         run: RunProgram,
         config: CoreConfig,
         *,
-        bus: BusSettings,
         profile: bool = False,
         recording: CoreConfig | None = None,
     ) -> None:
-        self._run, self._config, self._bus, self._profile = run, config, bus, profile
+        self._run, self._config, self._profile = run, config, profile
         self._core = recording or config
         self.runs: dict[str, ProgramRun] = {}
         self.exact: dict[str, bool] = {}
@@ -132,7 +132,7 @@ class ProgramBackend:
         network = part.compiled.network
         inputs = {f"{INPUT}{own.name}": given[own.tensor] for own in network.inputs}
         program = on_core(part.compiled.program, self._config, self._core)
-        result = self._run(self._core, program, inputs, bus=self._bus, profile=self._profile)
+        result = self._run(self._core, program, inputs, profile=self._profile)
         found = {name: output_values(network, name, result.outputs[f"{OUTPUT}{name}"]) for name in network.outputs}
         golden = run_golden(part, given)
         self.runs[part.name] = result

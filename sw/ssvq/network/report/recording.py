@@ -10,7 +10,7 @@ from ssvq.network.files.network_file import CompiledModel
 from ssvq.network.files.tree_codec import Array
 from ssvq.network.hosting.backend import BusSettings, ProgramBackend
 from ssvq.network.report.accuracy_line import cosine
-from ssvq.network.report.run_record import REFERENCE, SIMULATION, PartRun, RunRecord, program_digest
+from ssvq.network.report.run_record import PartRun, RunRecord, program_digest
 from ssvq.network.report.step_work import steps_work
 from ssvq_gen.config import CoreConfig
 
@@ -21,6 +21,7 @@ def record_of(
     config: CoreConfig,
     bus: BusSettings,
     *,
+    backend: str,
     metrics: Mapping[str, float],
     command: str = "",
 ) -> RunRecord:
@@ -30,7 +31,8 @@ def record_of(
         model: what ran.
         programs: what its programs left; None for the reference.
         config: of the core that ran it, which may record more than the model's.
-        bus: of the simulation; for the reference, what rooflines are for.
+        bus: of the simulation; otherwise what rooflines are for.
+        backend: where the programs ran, one of `BACKENDS`.
         metrics: accuracy by name.
         command: that made it.
     """
@@ -49,7 +51,7 @@ def record_of(
     work = [own for part in model.network.core_parts for own in steps_work(part.compiled, model.config, rate)]
     return RunRecord(
         network=model.name,
-        backend=SIMULATION if programs else REFERENCE,
+        backend=backend,
         config=config,
         parts=tuple(parts),
         weight_formats=tuple(sorted({name for own in work for name in own.weight_formats})),

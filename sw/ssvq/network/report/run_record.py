@@ -16,12 +16,12 @@ from ssvq.driver.profile import Profile, check_profile
 from ssvq.files import write_atomically
 from ssvq.network.errors import ReportError
 from ssvq.network.files.annotations import is_of, text_of
+from ssvq.network.hosting.backend import BACKENDS, REFERENCE
 from ssvq.program import Program
 from ssvq_gen.config import CoreConfig
 from ssvq_gen.profile import PROFILE_CLASSES
 
 KIND, VERSION = "ssvq-run", 1
-SIMULATION, REFERENCE = "sim", "reference"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class RunRecord:
 
     Attributes:
         network: its name.
-        backend: `sim`, or `reference`, which has no cycles.
+        backend: one of `BACKENDS`; `reference` has no cycles.
         config: of the core.
         parts: those on the core, in order.
         weight_formats: of their weight streams, in small letters.
@@ -94,13 +94,13 @@ class RunRecord:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
-        if self.backend not in (SIMULATION, REFERENCE):
-            self._fail(f"backend must be {SIMULATION} or {REFERENCE}, not {self.backend!r}")
+        if self.backend not in BACKENDS:
+            self._fail(f"backend must be one of {', '.join(BACKENDS)}, not {self.backend!r}")
         if not 0 < self.bytes_per_cycle <= self.config.beat_bytes:
             rule = f"bytes_per_cycle must be above 0 and at most {self.config.beat_bytes}"
             self._fail(f"{rule}, not {self.bytes_per_cycle}")
-        if any((part.cycles is not None) != (self.backend == SIMULATION) for part in self.parts):
-            self._fail("its parts must have counters when it is of the simulation, and only then")
+        if any((part.cycles is None) != (self.backend == REFERENCE) for part in self.parts):
+            self._fail("its parts must have counters, unless it is of the reference")
 
     def _fail(self, rule: str) -> None:
         raise ReportError(f"run of {self.network}", rule)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ssvq.network.errors import ReportError
+from ssvq.network.hosting.backend import REFERENCE
 from ssvq.network.program.emission import CompiledNetwork
-from ssvq.network.report.run_record import SIMULATION, RunRecord, program_digest, same_core
+from ssvq.network.report.run_record import RunRecord, program_digest, same_core
 from ssvq.network.report.step_report import StepReport, step_report
 from ssvq.network.work_report import WorkReport
 from ssvq_gen.config import CoreConfig
@@ -76,17 +77,17 @@ def require_baseline(subject: Subject, runs: Sequence[RunRecord], baseline: RunR
         raise ReportError(where, rule)
     if baseline.weight_formats != INT8:
         raise ReportError(where, f"its weights must all be int8, not {', '.join(baseline.weight_formats) or 'none'}")
-    if baseline.backend != SIMULATION:
+    if baseline.backend == REFERENCE:
         raise ReportError(where, "it must have cycles: the reference has none")
     if not any(_conditions(run) == _conditions(baseline) for run in runs):
-        rate, latency, depth = _conditions(baseline)
+        backend, rate, latency, depth = _conditions(baseline)
         rule = f"{rate:g} bytes a cycle, latency {latency} and profile_depth {depth}"
-        raise ReportError(where, f"no run is like it: one must have {rule}")
+        raise ReportError(where, f"no run is like it: one must be of backend {backend} and have {rule}")
 
 
-def _conditions(run: RunRecord) -> tuple[float, int, int]:
+def _conditions(run: RunRecord) -> tuple[str, float, int, int]:
     """What has to be equal for cycles to be compared: recording takes some, too."""
-    return run.bytes_per_cycle, run.latency, run.config.profile_depth
+    return run.backend, run.bytes_per_cycle, run.latency, run.config.profile_depth
 
 
 def _core(config: CoreConfig) -> str:
