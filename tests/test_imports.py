@@ -4,12 +4,13 @@ The architecture as data imports nothing of ours; hardware and software import i
 generator imports the hardware; the simulation may import all.
 """
 
-import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from ssvq_sim.imports import imports
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"ssvq_gen": "gen", "ssvq_rtl": "rtl", "ssvq_sim": "sim", "ssvq": "sw"}
@@ -19,19 +20,6 @@ DATA = {
 }
 """The architecture as data: the standard library, and each other."""
 GENERATOR_OF_RTL = "ssvq_gen.verilog"
-
-
-def imports(source: str, module: str, *, is_package: bool) -> Iterator[str]:
-    """Full names of the modules that `source` imports; `from a import b` yields a and a.b."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parts = module.split(".")
-            above = parts[: len(parts) - node.level + is_package] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 def is_in(module: str, package: str) -> bool:

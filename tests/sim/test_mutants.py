@@ -17,7 +17,7 @@ from ssvq_gen.format import ErrorCode
 from ssvq_gen.registers import REGISTER_BY_NAME
 from ssvq_gen.toolbox import run_yosys
 from ssvq_sim.mutants.__main__ import main
-from ssvq_sim.mutants.bench import with_first
+from ssvq_sim.mutants.bench import turns
 from ssvq_sim.mutants.fork import Copy, allow, fork
 from ssvq_sim.mutants.kept import KeptVerdicts
 from ssvq_sim.mutants.mutation import Mutation, MutationError, cells_of, module_of
@@ -340,7 +340,8 @@ def test_scenarios_have_names_of_their_own() -> None:
     assert len(set(names)) == len(names) > 80
 
 
-def test_scenarios_that_are_named_come_first() -> None:
+def test_scenarios_that_are_named_come_first_and_all_follow_in_their_own_order() -> None:
     scenarios = [JobScenario(job=GOOD.job(name), check=lambda result, before: []) for name in ("a", "b", "c", "d")]
-    found = with_first(scenarios, ["gone", "d", "b", "d"])
-    assert [scenario.name for scenario in found] == ["d", "b", "a", "c"]
+    found = turns(scenarios, ["gone", "d", "b", "d"])
+    assert [[scenario.name for scenario in turn] for turn in found] == [["d", "b"], ["a", "b", "c", "d"]]
+    assert turns(scenarios, ["gone"]) == [scenarios]

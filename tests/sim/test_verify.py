@@ -55,14 +55,14 @@ def test_a_part_runs_once_and_again_when_something_changes(played: Path, monkeyp
     assert Path(first.log).read_text() == "a line of a\n"
     assert run_part(played_part("a"), played, quick=False) == first
     assert run_part(played_part("a"), played, quick=True).summary == {"value": 2, "little": True}
-    monkeypatch.setattr(part, "result_key", lambda settings: "other sources")
+    monkeypatch.setattr(part, "result_key", lambda module, settings: "other sources")
     assert run_part(played_part("a"), played, quick=True).summary["value"] == 3
 
 
 def test_a_part_during_which_a_source_changes_is_not_kept(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     played.mkdir()
     keys = iter(f"sources {number}" for number in range(9))
-    monkeypatch.setattr(part, "result_key", lambda settings: next(keys))
+    monkeypatch.setattr(part, "result_key", lambda module, settings: next(keys))
     assert run_part(played_part("a"), played, quick=False).passed
     assert not (played / "a.json").exists()
 
@@ -78,7 +78,7 @@ def test_figures_are_of_this_run(played: Path, monkeypatch: pytest.MonkeyPatch) 
     """A command that dies leaves no figures, whatever a run before has left."""
     played.mkdir()
     assert run_part(played_part("a"), played, quick=False).summary
-    monkeypatch.setattr(part, "result_key", lambda settings: "other sources")
+    monkeypatch.setattr(part, "result_key", lambda module, settings: "other sources")
     died = run_part(replace(played_part("a"), module="there_is_no_such_module"), played, quick=False)
     assert (died.passed, died.summary) == (False, {})
 

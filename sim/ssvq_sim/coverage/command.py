@@ -40,7 +40,7 @@ def main(
     """
     console = Console(soft_wrap=True)
     path = output / RESULT_FILE
-    key = result_key({})
+    key = result_key(__name__, {})
     if (kept := _kept(path)).get("key") == key and kept.get("passed"):
         console.print(f"PASS: nothing has changed since {path} was written")
         raise typer.Exit(0)

@@ -91,7 +91,7 @@ def _run(simulator: Simulator, name: str, seed: int, progress: Progress, task: T
 
 def _results(groups: list[str], seed: int, output: Path) -> Iterator[tuple[str, Path]]:
     for name in groups:
-        key = result_key({"group": name, "seed": str(seed)})
+        key = result_key(__name__, {"group": name, "seed": str(seed)})
         yield name, output / f"{name.replace(' ', '_')}-{key}.json"
 
 

@@ -8,14 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .execution import Finding
-from .scratch import SCRATCH_VARIABLE
+from .scratch import SCRATCH_VARIABLE, new_folder
 from .status import Status
 from .worker_job import STATUS_FILE, Job
 
@@ -52,9 +51,9 @@ def run_worker(
     """Carry out a job in a process. Raises WorkerError when it cannot begin."""
     folder = Path(job.folder)
     status = Status(folder / STATUS_FILE, new=True)
-    scratch = tempfile.mkdtemp(prefix="ssvq-fuzz-")
+    scratch = new_folder()
     sources = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)  # the worker imports what is here
-    environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": sources, SCRATCH_VARIABLE: scratch}
+    environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": sources, SCRATCH_VARIABLE: str(scratch)}
     command = [sys.executable, "-m", "ssvq_sim.fuzz.worker", job.to_argument()]
     try:
         with (folder / LOG_FILE).open("wb") as log:

@@ -1,8 +1,9 @@
 """The cocotb test in the simulator's process: lets mutants, as they are asked for, do the scenarios.
 
 The caller writes the number of a mutant and the names of scenarios that come first to standard input, a line of JSON
-each, and closes it at the end. Each mutant runs in a copy of the process that nothing has happened in yet, from its
-reset on.
+each, and closes it at the end. A mutant runs in a copy of the process that nothing has happened in yet, from its reset
+on: first in one that does what comes first, then in another that does all scenarios in their own order. So a verdict
+that it survives does not depend on what came first.
 """
 
 from __future__ import annotations
@@ -46,19 +47,22 @@ async def judge_mutants(dut: Any) -> None:
     write_json(folder / WORKLOAD_FILE, {"digest": workload_digest(), "scenarios": [s.name for s in scenarios]})
     for line in sys.stdin:
         (number, first), start = json.loads(line), time.monotonic()
-        ordered = with_first(scenarios, first)
-        (folder / VIOLATION_FILE).unlink(missing_ok=True)
-        ending = fork(CPU_SECONDS)
-        if isinstance(ending, Copy):
-            await _judge(dut, config, ordered, folder, number, ending)
-        else:
-            write_json(verdict_file(folder, number), asdict(_verdict(folder, number, ending, start)))
+        for chosen in turns(scenarios, first):
+            (folder / VIOLATION_FILE).unlink(missing_ok=True)
+            ending = fork(CPU_SECONDS)
+            if isinstance(ending, Copy):
+                await _judge(dut, config, chosen, folder, number, ending)
+            verdict = _verdict(folder, number, ending, start)
+            if verdict.killed:
+                break
+        write_json(verdict_file(folder, number), asdict(verdict))
 
 
-def with_first(scenarios: Sequence[Scenario], first: Sequence[str]) -> list[Scenario]:
-    """The scenarios, those with names in `first` in that order and before the others."""
-    places = {name: place for place, name in reversed(list(enumerate(first)))}
-    return sorted(scenarios, key=lambda scenario: places.get(scenario.name, len(first)))
+def turns(scenarios: Sequence[Scenario], first: Sequence[str]) -> list[list[Scenario]]:
+    """What a mutant does until it is killed: those scenarios that come first, if there are any, then all."""
+    by_name = {scenario.name: scenario for scenario in scenarios}
+    chosen = [by_name[name] for name in dict.fromkeys(first) if name in by_name]
+    return [*([chosen] if chosen else []), list(scenarios)]
 
 
 async def _judge(

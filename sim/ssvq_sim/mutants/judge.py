@@ -78,7 +78,7 @@ class Judge:
     def verdict(self, number: int, first: Sequence[str] = ()) -> Verdict:
         """Judge a mutant; 0 is the core itself. Raises SimulationError when the judge itself is gone.
 
-        first : scenarios that come before the others, in this order; it costs nothing to name one that there is no more
+        first : scenarios that come first, in this order; it costs nothing to name one that there is no more
         """
         process = self._process
         if process is None or process.stdin is None:

@@ -101,7 +101,7 @@ def sweep(settings: Settings) -> Iterator[tuple[BatchResult, bool]]:
 
 def _result_path(settings: Settings, config: CoreConfig) -> Path:
     plan = [settings.seed, settings.cases, settings.programs, config.to_dict()]
-    key = result_key({"plan": json.dumps(plan, sort_keys=True)})
+    key = result_key(__name__, {"plan": json.dumps(plan, sort_keys=True)})
     return settings.output / f"{name_of(config)}-{key}.json"
 
 

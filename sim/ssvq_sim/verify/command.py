@@ -33,8 +33,8 @@ def main(
     """Run everything that verifies the core and what belongs to it.
 
     Each part is a command of its own, and most go on where they were interrupted; a part that has passed does not run
-    again until a source or a tool changes. What a part prints is in a log beside verify.json. The exit code is 1 when a
-    part fails, 2 for a part that the run does not have.
+    again until a tool changes, or a source that it may depend on. What a part prints is in a log beside verify.json.
+    The exit code is 1 when a part fails, 2 for a part that the run does not have.
     """
     console = Console(soft_wrap=True)
     planned = [part for part in PARTS if part.in_quick or not quick]

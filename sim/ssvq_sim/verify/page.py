@@ -24,7 +24,8 @@ _AGAIN = """
 ## To see it again
 
 * `make verify` runs all parts side by side, in an hour or more on two cores, and goes on where it was interrupted; a
-  part that has passed does not run again until a source changes. `make verify-quick` is a few minutes of it.
+  part that has passed does not run again until a source changes that it may depend on. `make verify-quick` is a few
+  minutes of it.
 * A random system that fails is printed with its case as JSON and the command that runs it:
   `python -m ssvq_sim.systems --case '...'`.
 * `python -m ssvq_sim.mutants --replay 123` judges one mutant; `python -m ssvq_sim.fuzz --only TARGET --replay FILE`

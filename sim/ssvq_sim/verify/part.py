@@ -70,7 +70,7 @@ def run_part(part: Part, folder: Path, *, quick: bool) -> Outcome:
     before = kept_outcome(part, folder, quick=quick)
     if before is not None:
         return before
-    key, own, log = _key(part, folder, quick), folder / part.name, folder / f"{part.name}.log"
+    key, own, log = _key(part, folder, quick), folder / part.name, _log(part, folder)
     own.mkdir(parents=True, exist_ok=True)
     (own / part.result).unlink(missing_ok=True)  # what is there afterwards is of this run
     begin = time.monotonic()
@@ -85,7 +85,7 @@ def run_part(part: Part, folder: Path, *, quick: bool) -> Outcome:
         log=str(log),
     )
     if outcome.passed and key == _key(part, folder, quick):
-        write_json(_kept(part, folder), {"key": key, **outcome.to_dict()})
+        write_json(_kept(part, folder), {"key": key, "passed": True, "seconds": outcome.seconds})
     return outcome
 
 
@@ -93,15 +93,21 @@ def kept_outcome(part: Part, folder: Path, *, quick: bool) -> Outcome | None:
     """The outcome of a run with the same sources, tools and arguments, if there is one that can be read."""
     try:
         data = json.loads(_kept(part, folder).read_text(encoding="utf-8"))
-        key = data.pop("key")
-        outcome = Outcome(**data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        key, passed, seconds = data["key"], data["passed"], data["seconds"]
+        summary = _summary(part, folder / part.name / part.result)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return outcome if key == _key(part, folder, quick) else None
+    if key != _key(part, folder, quick) or not summary:
+        return None
+    return Outcome(name=part.name, passed=passed, seconds=seconds, summary=summary, log=str(_log(part, folder)))
 
 
 def _kept(part: Part, folder: Path) -> Path:
     return folder / f"{part.name}.json"
+
+
+def _log(part: Part, folder: Path) -> Path:
+    return folder / f"{part.name}.log"
 
 
 def _arguments(part: Part, folder: Path, quick: bool) -> list[str]:
@@ -109,7 +115,7 @@ def _arguments(part: Part, folder: Path, quick: bool) -> list[str]:
 
 
 def _key(part: Part, folder: Path, quick: bool) -> str:
-    return result_key({"module": part.module, "arguments": json.dumps(_arguments(part, folder, quick))})
+    return result_key(part.module, {"module": part.module, "arguments": json.dumps(_arguments(part, folder, quick))})
 
 
 def _summary(part: Part, path: Path) -> Summary:
