@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cocotb
 import numpy as np
@@ -67,7 +67,7 @@ def turns(scenarios: Sequence[Scenario], first: Sequence[str]) -> list[list[Scen
 
 async def _judge(
     dut: Any, config: CoreConfig, scenarios: Sequence[Scenario], folder: Path, number: int, copy: Copy
-) -> None:
+) -> NoReturn:
     """Run scenarios up to the first that is not right. A line is said when one begins, and its problem."""
     memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
     dut.bus_mutant.value = number
