@@ -128,3 +128,21 @@ BLOCKS: tuple[Block, ...] = (
     _of_tiny("array", "requantizer", Requantizer, _MUL),
 )
 """All of them, in the order of the table."""
+
+_WHOLE = "its parts are compared"
+_DATAPATH = "multipliers, and registers around them: synthesis moves these into DSP blocks; simulation compares them"
+LEFT_OUT: dict[str, str] = {
+    "Ecp5MacRow": "made of ECP5's own cells; `make formal` proves it equal to `mac_row`",
+    "Ecp5Multiplier": "the same",
+    "MacArray": "rows like `mac_row`",
+    "MatmulEngine": _WHOLE,
+    "PackedSegment": "for Xilinx only; `make formal` proves it",
+    "SsvqCore": _WHOLE,
+    "VectorEngine": _WHOLE,
+    "VectorLanes": _DATAPATH,
+    "VectorOutput": "a FIFO; Amaranth makes no Verilog of it alone, as one of its ports is a constant",
+    "VectorRoots": _DATAPATH,
+    "WidthConverter": "`resizer` is one",
+    "_StepBuffer": "part of `operand_loader`",
+}
+"""Components of `ssvq_rtl` that are no blocks here, and why."""

@@ -16,8 +16,8 @@ from ssvq_gen.verilog import emit_verilog
 from ..cache import content_key
 from .blocks import Block
 from .families import Family
-from .proof import SEARCH_CYCLES, SECONDS, Status, Verdict, prove
-from .script import model_script, netlist_script, source_script
+from .proof import CORRESPONDENCE, SEARCH_CYCLES, SECONDS, Status, Verdict, prove
+from .script import model_script, netlist_script, pair_script, source_script
 
 RESULTS = "equivalence.json"
 _KEPT = "result.json"
@@ -42,8 +42,8 @@ class Result:
 
 def key_of(block: Block, family: Family, verilog: str, seconds: int = SECONDS) -> str:
     """A name for exactly this Verilog, these scripts and tools."""
-    scripts = [*source_script(block), *netlist_script(family), *model_script(family)]
-    how = [f"{seconds} s", f"{SEARCH_CYCLES} cycles", find_yosys().version]
+    scripts = [*source_script(block), *netlist_script(family), *pair_script(family), *model_script()]
+    how = [f"{seconds} s", CORRESPONDENCE, f"{SEARCH_CYCLES} cycles", find_yosys().version]
     return content_key({"verilog": verilog, "scripts": "\n".join(scripts), "how": "\n".join(how)})
 
 

@@ -9,11 +9,11 @@ from ssvq_gen.verilog import TOP
 from .blocks import Block, Outside
 from .families import Family
 
-VERILOG, SOURCE, NETLIST = "block.v", "source.il", "netlist.il"
-CELLS, WITHOUT_MODEL, BAD_REGISTERS = "cells.txt", "without_model.txt", "bad_registers.txt"
+VERILOG, SOURCE, NETLIST, PAIR = "block.v", "source.il", "netlist.il", "pair.il"
+CELLS, STUBS, WITHOUT_MODEL, BAD_REGISTERS = "cells.txt", "stubs.txt", "without_model.txt", "bad_registers.txt"
 MODEL, NAMES = "model.aig", "names.txt"
 BLOCK = "block"
-"""Name of the module in `SOURCE` and `NETLIST`."""
+"""Name of the module in `SOURCE` and in `NETLIST`."""
 
 _GOLD, _GATE, _BOTH = "gold", "gate", "both"
 _ANY_VALUE = "setundef -undriven -anyseq"
@@ -32,6 +32,8 @@ _MEMORY_PORTS = (
 _WRITTEN = "t:$mem_v2 r:WR_PORTS=0 %d"
 """Memories, without the tables that Yosys makes of `case`."""
 _CELLS_OUTSIDE = {Outside.MEMORIES: _WRITTEN, Outside.MULTIPLIERS: "t:$mul"}
+_WHOLE_WIRES = "splitnets -ports -driver"
+"""`submod` takes whole wires, so none may be driven from both sides."""
 _TAKE_OUT = "select -assert-min 1 {cells}; submod -name {name} {cells}; expose -evert c:{name}; delete {name}"
 
 
@@ -48,9 +50,10 @@ def source_script(block: Block) -> list[str]:
         "flatten",
         *(_MEMORY_PORTS if Outside.MEMORIES in block.outside else ()),
         "memory_collect",
+        *((_WHOLE_WIRES,) if block.outside else ()),
         *(_TAKE_OUT.format(name=kind.value, cells=_CELLS_OUTSIDE[kind]) for kind in block.outside),
         f"select -assert-none {_WRITTEN}",
-        "opt_clean",
+        "opt_clean -purge",  # what is only another name may be one that Yosys gives to what ABC makes, and stops at
         f"rename -top {BLOCK}",
         f"write_rtlil {SOURCE}",
     ]
@@ -65,17 +68,17 @@ def netlist_script(family: Family) -> list[str]:
     ]
 
 
-def model_script(family: Family, transform: Sequence[str] = ()) -> list[str]:
-    """Commands that write `MODEL`, an and-inverter graph of both, and `NAMES`, its inputs, registers and outputs.
+def pair_script(family: Family, transform: Sequence[str] = ()) -> list[str]:
+    """Commands that write `PAIR`, the block and its netlist, each cell of which has become what it does.
 
-    Its outputs are 1 where an output bit of the two differs. Registers begin as in Verilog and in the netlist; one of
-    no initial value begins with any, and differently on both sides. `WITHOUT_MODEL` has cells of which Yosys does not
-    know what they do, `BAD_REGISTERS` those that are not clocked by the rising edge of `clk`: with either there is
-    nothing to say, as graph knows no clocks. `transform` changes the netlist before.
+    `STUBS` and `WITHOUT_MODEL` have cells of which Yosys does not know that, `BAD_REGISTERS` those that are not
+    clocked by the rising edge of `clk`: with any there is nothing to say, as a model knows no clocks. `transform`
+    changes the netlist before.
     """
     return [
         f"read_rtlil {NETLIST}",
         *transform,
+        f"tee -q -o {STUBS} select -list {' '.join(f't:{cell}' for cell in family.stubs)}",
         f"techmap -wb -D EQUIV -autoproc -map {family.models}",
         f"hierarchy -top {BLOCK}",
         "proc",
@@ -92,6 +95,18 @@ def model_script(family: Family, transform: Sequence[str] = ()) -> list[str]:
         "select -set rising r:CLK_POLARITY=1 r:CLK_POLARITY=1'1 %u",
         "select -set clocked w:clk %co1:+[CLK] @rising %i",
         f"tee -q -o {BAD_REGISTERS} select -list @registers @clocked %d",
+        f"write_rtlil {PAIR}",
+    ]
+
+
+def model_script() -> list[str]:
+    """Commands that write `MODEL`, an and-inverter graph of the pair, and `NAMES`, its inputs, registers and outputs.
+
+    Its outputs are 1 where outputs of the two differ. Registers begin as in Verilog and in the netlist; one of no
+    initial value begins with any, and differently on both sides.
+    """
+    return [
+        f"read_rtlil {PAIR}",
         f"miter -equiv -make_outcmp {_GOLD} {_GATE} {_BOTH}",
         # Equal becomes different; that all are is of no use then.
         f"chtype -set $nex {_BOTH}/t:$eqx",
