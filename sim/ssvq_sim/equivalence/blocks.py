@@ -39,7 +39,6 @@ from ssvq_rtl.scoreboard import Scoreboard
 from ssvq_rtl.store import StoreEngine
 from ssvq_rtl.unpacker import Unpacker
 from ssvq_rtl.vector_parameters import VectorParameters
-from ssvq_rtl.vector_statistics import VectorStatistics
 from ssvq_rtl.vector_walk import VectorWalk
 from ssvq_rtl.vector_window_sums import VectorWindowSums
 from ssvq_rtl.vector_windows import VectorWindows
@@ -120,8 +119,7 @@ BLOCKS: tuple[Block, ...] = (
     _of_tiny("vector unit", "vector_walk", VectorWalk),
     _of_tiny("vector unit", "vector_parameters", VectorParameters),
     _block("vector unit", "vector_windows", VectorWindows),
-    _of_tiny("vector unit", "vector_window_sums", VectorWindowSums, _MEM),
-    _of_tiny("vector unit", "vector_statistics", VectorStatistics, _MEM, _MUL),
+    _of_tiny("vector unit", "vector_window_sums", VectorWindowSums, _MEM, _MUL),
     _of_tiny("array", "row_shadow", RowShadow),
     _of_tiny("array", "accumulator", AccumulatorMemory, _MEM),
     _of_tiny("array", "mac_row", MacRow, _MUL),
@@ -142,6 +140,7 @@ LEFT_OUT: dict[str, str] = {
     "VectorLanes": _DATAPATH,
     "VectorOutput": "a FIFO; Amaranth makes no Verilog of it alone, as one of its ports is a constant",
     "VectorRoots": _DATAPATH,
+    "VectorStatistics": "its table of lines becomes block RAM with contents, of which Yosys has no model",
     "WidthConverter": "`resizer` is one",
     "_StepBuffer": "part of `operand_loader`",
 }
