@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,19 @@ from ssvq_gen.command import reports_errors, require_least, table_console
 from ssvq_gen.config import ConfigError
 from ssvq_gen.synthesis.show import Stage
 
-from .blocks import BLOCKS, Block
+from .blocks import BLOCKS, LEFT_OUT, Block
 from .families import FAMILIES, Family
 from .proof import SECONDS, Status
 from .results import RESULTS, Result, compare_all
 
 DEFAULT_FOLDER = Path("build/equivalence")
+DESCRIPTION = (
+    "Synthesize blocks of `tiny`, each alone, and prove that the netlist has the same outputs as the Verilog, from "
+    "power-up on, in all cycles and for all inputs. Yosys makes the netlists, with the commands of `make synth`, and "
+    "knows what their cells do; ABC proves. Memories and multipliers stay outside: what goes into them has to be the "
+    "same, and what comes out may be anything. Verilog, netlist and model of each pair are in a folder BLOCK/FAMILY; "
+    f"{RESULTS} has the results of the run. What was compared and has not changed since is not compared again."
+)
 EXAMPLES = """examples:
   python -m ssvq_sim.equivalence --list
   python -m ssvq_sim.equivalence load store 'weight_*' --family ecp5
@@ -32,12 +40,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(
         prog="ssvq_sim.equivalence",
-        description="Synthesize blocks of `tiny`, each alone, and prove that the netlist has the same outputs as the "
-        "Verilog, from power-up on, in all cycles and for all inputs. Yosys makes the netlists, with the commands of "
-        "`make synth`, and knows what their cells do; ABC proves. Memories and multipliers stay outside: what goes "
-        "into them has to be the same, and what comes out may be anything. Verilog, netlist and model of each pair are "
-        f"in a folder BLOCK/FAMILY; {RESULTS} has the results of the run. What was compared and has not changed since "
-        "is not compared again.",
+        description=textwrap.fill(DESCRIPTION, 80),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,7 +54,9 @@ def parser() -> argparse.ArgumentParser:
         "--seconds", type=int, default=SECONDS, help=f"what one may take, synthesis included (default: {SECONDS})"
     )
     result.add_argument("--again", action="store_true", help="also what has not changed")
-    result.add_argument("--list", action="store_true", help="say which blocks there are, and stop")
+    result.add_argument(
+        "--list", action="store_true", help="say which blocks there are, and what is left out, and stop"
+    )
     return result
 
 
@@ -68,6 +73,14 @@ def list_table(blocks: Sequence[Block]) -> Table:
     table = Table("block", "part", "outside", title="blocks", title_justify="left")
     for block in blocks:
         table.add_row(block.name, block.part, ", ".join(block.outside) or "-")
+    return table
+
+
+def left_out_table() -> Table:
+    """What there is besides, and why it is not compared."""
+    table = Table("component", "reason", title="left out", title_justify="left")
+    for component, reason in LEFT_OUT.items():
+        table.add_row(component, reason)
     return table
 
 
@@ -105,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     blocks, families = chosen(options.block), [FAMILIES[name] for name in FAMILIES if name in options.family]
     if options.list:
         table_console().print(list_table(blocks))
+        table_console().print(left_out_table())
         return 0
     with Stage("equivalence") as stage:
 
