@@ -18,8 +18,8 @@ export CXX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup verilog dist fusesoc regs-html cosim verify verify-quick formal formal-mutants systems faults unknowns coverage mutants fuzz \
-	bench networks accuracy accuracy-quick waves \
+.PHONY: help check setup verilog dist fusesoc regs-html cosim verify verify-quick formal formal-mutants equivalence systems faults \
+	unknowns coverage mutants fuzz bench networks accuracy accuracy-quick waves \
 	test test-long test-large lint synth synth-limits pnr datasheet docs format clean
 
 help: ## show the targets
@@ -67,6 +67,9 @@ formal: $(STAMP) ## prove properties of streams, buses, arithmetic, jobs and cel
 
 formal-mutants: $(STAMP) ## change what is proved in 300 places, and count what the proofs refuse (FORMAL_MUTANTS_ARGS="--help")
 	@$(RUN) -m ssvq_sim.formal.mutants --output build/formal $(FORMAL_MUTANTS_ARGS)
+
+equivalence: $(STAMP) ## prove that netlists of blocks do what their Verilog says: build/equivalence (EQUIVALENCE_ARGS="--help")
+	@$(RUN) -m ssvq_sim.equivalence --output build/equivalence $(EQUIVALENCE_ARGS)
 
 systems: check $(STAMP) ## run random programs on 40 random cores, and lint these: build/systems (SYSTEMS_ARGS="--help")
 	@$(RUN) -m ssvq_sim.systems $(SYSTEMS_ARGS)

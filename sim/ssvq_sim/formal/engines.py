@@ -120,14 +120,10 @@ def run_abc(script: Sequence[str], command: str, folder: Path, seconds: int) -> 
     log, folded = folder / _ABC_LOG, folder / _FOLDED
     log.unlink(missing_ok=True)
     folded.unlink(missing_ok=True)
-    write_whole(folder / "abc.v", _ABC_INPUT)
-    write_whole(folder / "abc.blif", _ABC_OUTPUT)
     check = f"write_aiger {_FOLDED}; {command} -L {_ABC_LOG} -T {seconds}"
-    abc = f"read_aiger {MODEL}.aig; fold; strash; {check}; read_blif abc.blif; strash"
-    load = ["design -reset", "read_verilog abc.v", "prep -top top", "techmap"]
-    run_yosys("\n".join([*script, *load, f'abc -script "+{abc}"']), cwd=folder)
+    run_in_abc(script, f"read_aiger {MODEL}.aig; fold; strash; {check}", folder)
     line = log.read_text(encoding="utf-8").strip() if log.is_file() else ""
-    if not line and folded.is_file() and _is_constant_0(folded.read_bytes()):
+    if not line and folded.is_file() and output_literals(folded.read_bytes()) == [0]:
         return Status.PROVED, 0, line  # ABC's checkers say nothing of that
     words = line.split()
     statuses = {"snl_UNSAT": Status.PROVED, "snl_SAT": Status.FAILED, "snl_UNK": Status.UNKNOWN}
@@ -136,11 +132,23 @@ def run_abc(script: Sequence[str], command: str, folder: Path, seconds: int) -> 
     return statuses[words[0]], int(words[1]), line
 
 
-def _is_constant_0(aiger: bytes) -> bool:
-    """Whether the only output of a binary AIGER file is 0: a header, a line for each latch, then those of outputs."""
+def run_in_abc(script: Sequence[str], commands: str, folder: Path, *, seconds: float | None = None) -> None:
+    """Run a Yosys script and, in the ABC that is inside of Yosys, commands that read and write files of `folder`.
+
+    Raises ToolError when they fail, or take more than `seconds`.
+    """
+    write_whole(folder / "abc.v", _ABC_INPUT)
+    write_whole(folder / "abc.blif", _ABC_OUTPUT)
+    load = ["design -reset", "read_verilog abc.v", "prep -top top", "techmap"]
+    abc = f'abc -script "+{commands}; read_blif abc.blif; strash"'
+    run_yosys("\n".join([*script, *load, abc]), cwd=folder, seconds=seconds)
+
+
+def output_literals(aiger: bytes) -> list[int]:
+    """Of a binary AIGER file, what its outputs are: 0 is constant 0. A header, a line for each latch, then these."""
     header, *lines = aiger.split(b"\n")
-    _, _, _, latches, outputs, *_ = header.split()
-    return int(outputs) == 1 and lines[int(latches)] == b"0"
+    _, _, latches, outputs, *_ = map(int, header.split()[1:])
+    return [int(line) for line in lines[latches : latches + outputs]]
 
 
 def _structure(proof: Proof, folder: Path, transform: Sequence[str], seconds: int) -> tuple[Status, int, str]:
