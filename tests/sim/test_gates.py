@@ -18,7 +18,7 @@ from ssvq_sim.gates.command import main
 from ssvq_sim.gates.families import FAMILIES, Family
 from ssvq_sim.gates.models import ModelError, random_models, require_no_contents, without_initial_values
 from ssvq_sim.gates.netlist import Netlist, make_netlist
-from ssvq_sim.gates.plants import MODES, count_kinds, draw_faults, pins_of, plant
+from ssvq_sim.gates.plants import count_kinds, draw_faults, pins_of, plant
 from ssvq_sim.gates.report import FamilyResult, Missed, Report, lines_of_missed, results_table
 from ssvq_sim.gates.run import missed_faults
 from ssvq_sim.gates.subject import SHALLOW
@@ -162,9 +162,6 @@ def test_faults_follow_from_the_seed_and_are_in_every_block() -> None:
     for fault in faults:
         name, port, bit = fault.mutation.place.split(" ")
         assert (port, int(bit)) in pins_of(SMALL["cells"][name], ICE40, {9, *range(10, 15)})
-    assert {fault.mutation.mode for seed in range(9) for fault in draw_faults(SMALL, ICE40, count=8, seed=seed)} == set(
-        MODES
-    )
 
 
 def test_too_few_faults_are_refused() -> None:

@@ -39,8 +39,8 @@ def main(
 
     The core is `tiny` with shallow memories. Yosys makes it of a family's cells, and its models of these are simulated
     in place of the core's Verilog: outputs have to be those of the reference, and cycles, counters, profile and times
-    on the bus those of that Verilog, for every seed. Then pins of some cells are inverted or stuck, one at a time, all
-    over the netlist, which has to be seen. Netlists and simulators are kept in build/cache.
+    on the bus those of that Verilog, for every seed. Then pins of some cells are inverted, one at a time, all over the
+    netlist, which has to be seen. Netlists and simulators are kept in build/cache.
 
     The exit code is 1 when something differs or too few faults are found, 2 when something cannot be run.
     """

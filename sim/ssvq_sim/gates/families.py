@@ -11,6 +11,11 @@ from ssvq_gen.verilog import TOP
 NETLIST_FILE, CELLS_FILE, DESIGN_FILE = "netlist.v", "netlist.json", "netlist.il"
 
 
+def write_netlist(file: str) -> tuple[str, ...]:
+    """Yosys's commands that write a netlist for simulation. Names are short: C++ is full of them."""
+    return "rename -hide", f"write_verilog -noattr {file}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """A family, and how its netlist is made and simulated.
@@ -52,9 +57,9 @@ class Family:
                 "check -assert -noinit",
                 # Cells that still have the name of the module they were written in keep it.
                 "autoname t:* c:$flatten* %d",
-                f"write_verilog -noattr {NETLIST_FILE}",
                 f"write_json {CELLS_FILE}",
                 f"write_rtlil {DESIGN_FILE}",
+                *write_netlist(NETLIST_FILE),
             ]
         )
 

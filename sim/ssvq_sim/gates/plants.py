@@ -1,4 +1,4 @@
-"""Faults in a netlist, of which a selector makes one active: one pin of one cell is inverted or stuck."""
+"""Faults in a netlist, of which a selector makes one active: one pin of one cell is inverted."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from ..cache import cached_folder, content_key
 from ..core_verilog import CoreVerilog
 from ..mutants.mutation import Mutation
 from ..mutants.verilog import SELECTOR, shares
-from .families import DESIGN_FILE, Family
+from .families import DESIGN_FILE, Family, write_netlist
 from .netlist import Netlist
 
-MODES = ("inv", "const0", "const1")
+_MODE = "inv"
+"""What synthesis does wrong is another function, and not a pin that is stuck."""
 LEAST_IN_BLOCK = 2
 _DEPTH = 2
 """Steps of a block's path; what is deeper inside belongs to it."""
@@ -31,7 +32,7 @@ _PLANTED_FILE, _SCRIPT_FILE = "planted.v", "plant.ys"
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A pin that behaves otherwise.
+    """A pin that is inverted.
 
     Attributes:
         kind: of the cell, one of the family's.
@@ -104,8 +105,7 @@ def _of_block(
             cell = module["cells"][name]
             if pins := pins_of(cell, family, read):
                 port, bit = pins[rng.integers(len(pins))]
-                mode = MODES[rng.integers(len(MODES))]
-                mutation = Mutation(mode=mode, module=block, top=TOP, place=f"{name} {port} {bit}")
+                mutation = Mutation(mode=_MODE, module=block, top=TOP, place=f"{name} {port} {bit}")
                 yield Fault(kind=kind, type=cell["type"], mutation=mutation)
                 made += 1
 
@@ -159,7 +159,7 @@ def plant(netlist: Netlist, faults: Sequence[Fault]) -> Planted:
         [
             f"read_rtlil {DESIGN_FILE}",
             *(fault.mutation.command(SELECTOR, width, number) for number, fault in enumerate(faults, start=1)),
-            f"write_verilog -noattr {_PLANTED_FILE}",
+            *write_netlist(_PLANTED_FILE),
         ]
     )
     design = netlist.design.read_bytes()
