@@ -106,6 +106,7 @@ def test_netlists_are_made_as_for_the_report_but_for_options_with_a_reason(name:
     family = FAMILIES[name]
     assert family.target.command in family.script("core.v")
     assert " ".join(family.options) in family.script("core.v")
+    assert "; check -assert" in family.script("core.v")
     assert family.reason
 
 

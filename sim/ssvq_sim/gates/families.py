@@ -25,6 +25,7 @@ class Family:
         target: as it is synthesized otherwise.
         options: of the Yosys pass, behind those of the target; of an option that is given twice the last holds.
         reason: why there are any.
+        check: of the netlist, by Yosys.
         models: Yosys's models of the cells, in its folder of shared files.
         defines: macros that the models have to be read with.
         kinds: cells that faults are planted in, by regular expressions of their types; the first get one first.
@@ -37,6 +38,7 @@ class Family:
     target: Target
     options: tuple[str, ...]
     reason: str
+    check: str = "check -assert -noinit"
     models: str
     defines: Mapping[str, int] = field(default_factory=dict)
     kinds: Mapping[str, str]
@@ -54,7 +56,7 @@ class Family:
             [
                 f"read_verilog {verilog}",
                 " ".join([self.target.command, *self.options, "-top", TOP]),
-                "check -assert -noinit",
+                self.check,
                 # Cells that still have the name of the module they were written in keep it.
                 "autoname t:* c:$flatten* %d",
                 f"write_json {CELLS_FILE}",
@@ -72,6 +74,8 @@ FAMILIES: Mapping[str, Family] = {
             target=TARGETS["ice40"],
             options=("-device", "u", "-dsp"),
             reason="an HX chip has no multipliers; with those of an UltraPlus the models of SB_MAC16 are run as well",
+            # Registers that went into an SB_MAC16, which all begin with 0, leave their initial values behind.
+            check="check -assert",
             models="ice40/cells_sim.v",
             # Default values of ports, which Verilator does not take.
             defines={"NO_ICE40_DEFAULT_ASSIGNMENTS": 1},
