@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from ssvq_gen.command import table_console
 from ssvq_gen.toolbox import ToolError
 
 from ..job_files import write_json
@@ -54,7 +55,7 @@ def main(
     except (ValueError, BuildError, SimulationError, ToolError, OSError) as error:
         console.print(f"error: {error}", style="red", markup=False)
         raise typer.Exit(2) from error
-    console.print(results_table(report))
+    table_console().print(results_table(report))
     for result in report.families:
         for line in lines_of_missed(result):
             console.print(line, markup=False)

@@ -37,6 +37,8 @@ class FamilyResult:
         problems: by seed.
         faults: planted, by kind of cell.
         missed: those of them that no job has shown.
+        synthesis_seconds, run_seconds: of this run; synthesis takes next to nothing when the netlist is kept. All seeds
+            together are one run.
     """
 
     family: str

@@ -31,8 +31,8 @@ class Work:
         seed: from which they follow.
     """
 
-    programs: int = 8
-    cases: int = 10
+    programs: int = 5
+    cases: int = 6
     seed: int = 1
 
     def jobs(self, config: CoreConfig) -> list[tuple[SimulationJob, Tensors]]:
