@@ -15,7 +15,7 @@ from ..mutants.bench import Limits, judge_all_of
 from ..scenarios.scenario import JobScenario
 from .work import WORK_FILE, Work, bounded, problems_of_netlist
 
-LIMITS = Limits(mutant=600, scenario=60)
+LIMITS = Limits(mutant=300, scenario=20)
 
 
 @cocotb.test()
