@@ -19,7 +19,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help check setup verilog dist fusesoc regs-html cosim verify verify-quick formal formal-mutants equivalence systems faults \
-	unknowns coverage mutants fuzz bench networks accuracy accuracy-quick waves \
+	unknowns gates coverage mutants fuzz bench networks accuracy accuracy-quick waves \
 	test test-long test-large lint synth synth-limits pnr datasheet docs format clean
 
 help: ## show the targets
@@ -82,6 +82,9 @@ fuzz: $(STAMP) ## give damaged files to everything that reads files, 30 CPU minu
 
 unknowns: check $(STAMP) ## run `tiny` without initial values, from random and unknown contents: build/unknowns (needs Debian's iverilog)
 	@$(RUN) -m ssvq_sim.unknowns $(UNKNOWNS_ARGS)
+
+gates: check $(STAMP) ## run netlists for iCE40 and Xilinx 7 of a shallow `tiny`, from random contents: build/gates (GATES_ARGS=--help)
+	@$(RUN) -m ssvq_sim.gates $(GATES_ARGS)
 
 coverage: check $(STAMP) ## count lines, branches, toggles and functional bins of `tiny` that the verification reaches: build/coverage
 	@$(RUN) -m ssvq_sim.coverage $(COVERAGE_ARGS)

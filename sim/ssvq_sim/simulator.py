@@ -92,9 +92,9 @@ def _make_variables(config: CoreConfig, runs: Runs) -> tuple[str, ...]:
     return (f"OPT_FAST={runs.value}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2", *tools)
 
 
-def _arguments(config: CoreConfig, trace: bool, coverage: bool, unknowns: bool) -> list[str]:
+def _arguments(config: CoreConfig, trace: bool, coverage: bool, unknowns: bool, netlist: bool) -> list[str]:
     # A small core compiles fastest as one file, a large one, or one that counts, as several beside each other.
-    split = "0" if _is_small(config) and not coverage else "20000"
+    split = "0" if _is_small(config) and not coverage and not netlist else "20000"
     unknown = "unique" if unknowns else "fast"
     return [
         *("-O3", "--x-assign", unknown, "--x-initial", unknown, "--output-split", split, "--quiet"),
@@ -115,6 +115,7 @@ def build_simulator(
     runs: Runs = Runs.SOME,
     coverage: bool = False,
     unknowns: bool = False,
+    netlist: bool = False,
 ) -> Simulator:
     """The bench of a core, from the cache when nothing it is made from has changed. Raises BuildError.
 
@@ -123,10 +124,11 @@ def build_simulator(
     runs : how much it will run; a large core is compiled for many where others are for some
     coverage : the simulator counts lines and toggles, and leaves them in coverage.dat
     unknowns : what has no value begins with a random one, which follows from the simulator's seed
+    netlist : the Verilog is one of an FPGA's cells, which is large whatever the configuration says
     """
     verilog = verilog or core_verilog(config)
     start = time.monotonic()
-    variables, arguments = _make_variables(config, runs), _arguments(config, trace, coverage, unknowns)
+    variables, arguments = _make_variables(config, runs), _arguments(config, trace, coverage, unknowns, netlist)
     defines = {
         "SSVQ_ADDR_WIDTH": config.axi_addr_width,
         "SSVQ_DATA_WIDTH": config.axi_data_width,

@@ -12,8 +12,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,26 +33,48 @@ from .judge import WORKLOAD_FILE, verdict_file
 from .sources import workload_digest
 from .verdict import Verdict
 
-CPU_SECONDS, SCENARIO_CPU_SECONDS = 60, 2
-"""Of one mutant, and of one of its scenarios; the longest of those takes a tenth of that."""
 _PROBLEM_CHARACTERS = 300
 
 
 @cocotb.test()
 async def judge_mutants(dut: Any) -> None:
     """Judge mutants until standard input ends."""
+    await judge_all_of(dut, lambda _, config: workload(config), limits=Limits())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Seconds of the processor.
+
+    Attributes:
+        mutant: for all scenarios of one mutant.
+        scenario: for one scenario.
+    """
+
+    mutant: int = 60
+    scenario: int = 2
+    """The longest scenario of the mutants takes a tenth of that."""
+
+
+async def judge_all_of(
+    dut: Any, scenarios_of: Callable[[Path, CoreConfig], Sequence[Scenario]], *, limits: Limits
+) -> None:
+    """Judge mutants until standard input ends.
+
+    scenarios_of : gives the scenarios of a core, once; it may read files in the folder that it is given
+    """
     folder = Path(os.environ[FOLDER_VARIABLE])
     config = read_config(folder)
-    scenarios = workload(config)
+    scenarios = scenarios_of(folder, config)
     write_json(folder / WORKLOAD_FILE, {"digest": workload_digest(), "scenarios": [s.name for s in scenarios]})
     for line in sys.stdin:
         (number, first), start = json.loads(line), time.monotonic()
         for chosen in turns(scenarios, first):
             (folder / VIOLATION_FILE).unlink(missing_ok=True)
-            ending = fork(CPU_SECONDS)
+            ending = fork(limits.mutant)
             if isinstance(ending, Copy):
-                await _judge(dut, config, chosen, folder, number, ending)
-            verdict = _verdict(folder, number, ending, start)
+                await _judge(dut, config, chosen, folder, number, ending, limits)
+            verdict = _verdict(folder, number, ending, start, limits)
             if verdict.killed:
                 break
         write_json(verdict_file(folder, number), asdict(verdict))
@@ -66,7 +88,7 @@ def turns(scenarios: Sequence[Scenario], first: Sequence[str]) -> list[list[Scen
 
 
 async def _judge(
-    dut: Any, config: CoreConfig, scenarios: Sequence[Scenario], folder: Path, number: int, copy: Copy
+    dut: Any, config: CoreConfig, scenarios: Sequence[Scenario], folder: Path, number: int, copy: Copy, limits: Limits
 ) -> NoReturn:
     """Run scenarios up to the first that is not right. A line is said when one begins, and its problem."""
     memory = np.memmap(folder / DRAM_FILE, dtype=np.uint8, mode="r+")
@@ -78,7 +100,7 @@ async def _judge(
     try:
         for scenario in scenarios:
             name = scenario.name
-            allow(SCENARIO_CPU_SECONDS)
+            allow(limits.scenario)
             os.write(copy.pipe, f"{json.dumps([name, ''])}\n".encode())
             if problems := await scenario.problems(core):
                 copy.end(json.dumps([name, problems[0][:_PROBLEM_CHARACTERS]]))
@@ -87,14 +109,14 @@ async def _judge(
     copy.end(json.dumps([None, ""]))
 
 
-def _verdict(folder: Path, number: int, ending: Ending, start: float) -> Verdict:
+def _verdict(folder: Path, number: int, ending: Ending, start: float, limits: Limits) -> Verdict:
     said = [json.loads(line) for line in ending.said.splitlines()]
     scenario, problem = said[-1] if said else ("", "")
     violation = folder / VIOLATION_FILE
     if violation.exists():
         problem = violation.read_text(encoding="utf-8")
     elif ending.out_of_time:
-        problem = f"no end after {SCENARIO_CPU_SECONDS} s of the processor"
+        problem = f"no end after {limits.scenario} s of the processor"
     elif ending.code:
         problem = f"the simulator ended with {ending.code}"
     return Verdict(number=number, scenario=scenario, problem=problem, seconds=round(time.monotonic() - start, 3))

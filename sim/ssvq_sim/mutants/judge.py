@@ -6,13 +6,13 @@ import json
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from ..job_bench import DRAM_FILE
-from ..job_files import write_config
+from ..job_files import write_config, write_json
 from ..runner import LOG_FILE, MEMORY_BYTES_DEFAULT, SimulationError, log_tail, start_simulator, stop
 from ..simulator import Simulator
 from .verdict import Verdict
@@ -36,13 +36,27 @@ class Judge:
 
     scenarios : their names, in their order
     digest : stands for everything that a verdict depends on beside the simulator
+
+    module : cocotb module that judges, with `judge_all_of`
+    files : what that module finds in its folder, by name
+    arguments : of the simulator's process
     """
 
     scenarios: Sequence[str]
     digest: str
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        *,
+        module: str = BENCH_MODULE,
+        files: Mapping[str, Any] = MappingProxyType({}),
+        arguments: Sequence[str] = (),
+    ) -> None:
         self._simulator = simulator
+        self._module = module
+        self._files = files
+        self._arguments = tuple(arguments)
         self._temporary = tempfile.TemporaryDirectory(prefix="ssvq-mutants-")
         self._folder = Path(self._temporary.name)
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,11 +65,16 @@ class Judge:
         """Start it. Raises SimulationError."""
         folder = self._folder
         write_config(folder, self._simulator.config)
+        for name, value in self._files.items():
+            write_json(folder / name, value)
         with (folder / DRAM_FILE).open("wb") as file:
             file.truncate(MEMORY_BYTES_DEFAULT)
         with (folder / LOG_FILE).open("w", encoding="utf-8") as log:
             self._process = start_simulator(
-                self._simulator, BENCH_MODULE, folder, log_file=log.fileno(), stdin=subprocess.PIPE
+                *(self._simulator, self._module, folder),
+                log_file=log.fileno(),
+                stdin=subprocess.PIPE,
+                arguments=self._arguments,
             )
         try:
             data = self._await(folder / WORKLOAD_FILE, START_SECONDS)
