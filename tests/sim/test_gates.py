@@ -223,7 +223,7 @@ def result(*, missed: int = 0, problems: dict[int, list[str]] | None = None, fam
 def test_a_result_fails_for_a_difference_and_for_faults_that_are_missed() -> None:
     assert result().failures == []
     assert result(missed=1).failures == []
-    assert result(missed=4).failures == ["iCE40 UltraPlus: 6 of 10 planted faults are found, fewer than 70%"]
+    assert result(missed=2).failures == ["iCE40 UltraPlus: 8 of 10 planted faults are found, fewer than 90%"]
     assert result(problems={2: ["system 0: wrong"]}).failures == ["iCE40 UltraPlus, seed 2: system 0: wrong"]
 
 

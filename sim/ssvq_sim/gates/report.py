@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ssvq_gen.config import CoreConfig
 
-FOUND_SHARE = 0.7
+FOUND_SHARE = 0.9
 """Of the planted faults, at least so many have to be found. Some pins make no difference to any job: reports of errors
 that do not happen, upper bits of counters, inputs that a cell ignores."""
 
