@@ -63,6 +63,7 @@ def test_a_record_has_what_the_device_counted(vit: Path, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     record = json.loads(file.read_text())
     assert (record["backend"], record["bytes_per_cycle"], record["bit_exact"]) == ("device", 2, True)
+    assert all(part["profile"] for part in record["parts"])
     assert all(part["counters"]["TOTAL_CYCLES"] > 0 for part in record["parts"])
     page = tmp_path / "page.html"
     assert run("report", vit, "--run", file, "-o", page).exit_code == 0
@@ -91,6 +92,13 @@ def test_a_job_that_fails(vit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 DEVICE = ("--backend", "device", "--bus")
+
+
+def test_a_job_that_does_not_end(vit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeBus, "_execute", lambda self: None)
+    result = on_device(vit, board(tmp_path), "--timeout", 0.5)
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1].startswith("error: JobTimeout: no end after 0.5 s, 0 of ")
 
 
 @pytest.mark.parametrize(

@@ -212,9 +212,13 @@ def test_baselines_of_something_else_are_refused(made: CompiledNetwork, dense: C
         page_of(own, [run], [record(dense, config=CONFIG.replace(name="wide", rows=16))])
     with pytest.raises(ReportError, match=r"its weights must all be int8, not ssvq$"):
         page_of(own, [run], [record(made)])
-    for change in ({"bytes_per_cycle": 2}, {"latency": 7}, {"config": CONFIG.replace(profile_depth=1024)}):
+    for change in (
+        *({"bytes_per_cycle": 2}, {"latency": 7}, {"config": CONFIG.replace(profile_depth=1024)}),
+        {"backend": "device"},
+    ):
         with pytest.raises(
-            ReportError, match=r"no run is like it: one must have \d bytes a cycle, latency \d+ and pro"
+            ReportError,
+            match=r"no run is like it: one must be of backend \w+ and have \d bytes a cycle, latency \d+ and pro",
         ):
             page_of(own, [run], [record(dense, **change)])
     golden = PartRun(name="core 0", program=program_digest(dense.program))
