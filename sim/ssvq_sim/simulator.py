@@ -65,6 +65,12 @@ PORTS_BENCH = Bench(toplevel=TOP, files=("ports.vlt",))
 """The core alone; Python drives all its ports."""
 
 
+def random_contents(seed: int) -> tuple[str, str]:
+    """Arguments of a process in which what has no value begins with one that follows from a seed, as `build_simulator`
+    makes it with `unknowns`."""
+    return f"+verilator+seed+{seed}", "+verilator+rand+reset+2"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Simulator:
     """A simulator that is ready to run.

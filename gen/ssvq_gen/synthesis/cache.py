@@ -33,6 +33,11 @@ def cached(path: Path, key: str, make: Callable[[], Any]) -> Any:
     """The value in a file under the key, or that of `make`, which is then in the file. Values are plain data."""
     value = read_cached(path, key)
     if value is None:
-        write_whole(path, json.dumps({"key": key, "value": make()}, indent=1) + "\n")
+        keep(path, key, make())
         value = read_cached(path, key)
     return value
+
+
+def keep(path: Path, key: str, value: Any) -> None:
+    """Write a value, of plain data, for `read_cached`."""
+    write_whole(path, json.dumps({"key": key, "value": value}, indent=1) + "\n")

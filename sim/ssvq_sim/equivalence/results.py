@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 from ssvq_gen.files import write_whole
+from ssvq_gen.synthesis.cache import keep, read_cached
 from ssvq_gen.toolbox import find_yosys
 from ssvq_gen.verilog import emit_verilog
 
@@ -84,7 +85,7 @@ def _result(block: Block, family: Family, verilog: str, folder: Path, seconds: i
     if verdict is None:
         verdict = prove(block, family, verilog, folder, seconds=seconds)
         if verdict.status is not Status.UNKNOWN:
-            write_whole(kept, json.dumps({"key": key, "verdict": asdict(verdict)}, indent=1) + "\n")
+            keep(kept, key, asdict(verdict))
     fields = asdict(verdict) | {"seconds": round(verdict.seconds, 1)}
     outside = tuple(kind.value for kind in block.outside)
     return Result(block=block.name, part=block.part, family=family.name, outside=outside, **fields)
@@ -92,10 +93,5 @@ def _result(block: Block, family: Family, verilog: str, folder: Path, seconds: i
 
 def _kept(path: Path, key: str) -> Verdict | None:
     """The verdict of this key, if it is the one that is kept."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if data.get("key") != key:
-        return None
-    return Verdict(**{**data["verdict"], "status": Status(data["verdict"]["status"])})
+    value = read_cached(path, key)
+    return None if value is None else Verdict(**{**value, "status": Status(value["status"])})

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ssvq_gen.files import write_whole
+from ssvq_gen.synthesis.cache import keep, read_cached
 from ssvq_gen.toolbox import wheel_version
 
 from ..cache import content_key
@@ -84,16 +85,11 @@ def _result(proof: Proof, folder: Path, again: bool) -> tuple[Result, str]:
         seconds=round(verdict.seconds, 1),
     )
     if result.status is not Status.UNKNOWN:
-        write_whole(kept, json.dumps({"key": key, "result": asdict(result)}, indent=1) + "\n")
+        keep(kept, key, asdict(result))
     return result, "\n".join(verdict.log.splitlines()[-_LOG_LINES:])
 
 
 def _kept(path: Path, key: str) -> Result | None:
     """The result of this key, if it is the one that is kept."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if data.get("key") != key:
-        return None
-    return Result(**{**data["result"], "status": Status(data["result"]["status"])})
+    value = read_cached(path, key)
+    return None if value is None else Result(**{**value, "status": Status(value["status"])})

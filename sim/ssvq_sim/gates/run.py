@@ -12,7 +12,7 @@ from ..core_verilog import core_verilog
 from ..mutants.judge import Judge
 from ..mutants.verdict import Verdict
 from ..runner import Session, SimulationError
-from ..simulator import Runs, Simulator, build_simulator
+from ..simulator import Runs, Simulator, build_simulator, random_contents
 from ..systems.outcome import Beats, beats_after, problems_of
 from .families import Family
 from .netlist import Netlist, make_netlist
@@ -41,11 +41,6 @@ class Settings:
     seeds: int = 3
     faults: int = 150
     fault_seed: int = 1
-
-
-def arguments_of(seed: int) -> tuple[str, str]:
-    """Of a simulator's process that begins with random contents."""
-    return f"+verilator+seed+{seed}", "+verilator+rand+reset+2"
 
 
 def run_core(simulator: Simulator, work: Work) -> dict[str, Facts]:
@@ -110,7 +105,7 @@ def run_seed(simulator: Simulator, work: Work, facts: Mapping[str, Facts], seed:
     """What is wrong with the jobs on a netlist from one seed of random contents."""
     problems = []
     before: Beats = (0, 0)
-    with Session(simulator, wall_seconds=WALL_SECONDS, arguments=arguments_of(seed)) as session:
+    with Session(simulator, wall_seconds=WALL_SECONDS, arguments=random_contents(seed)) as session:
         try:
             for job, expected in work.jobs(simulator.config):
                 result = session.run(job)
@@ -130,7 +125,7 @@ def judge_faults(
     simulator = _simulator(config, netlist, planted)
     files = {WORK_FILE: {"work": asdict(work), "facts": {name: dict(each) for name, each in facts.items()}}}
     verdicts = []
-    with Judge(simulator, module=BENCH_MODULE, files=files, arguments=arguments_of(1)) as judge:
+    with Judge(simulator, module=BENCH_MODULE, files=files, arguments=random_contents(1)) as judge:
         none = judge.verdict(0)
         if none.killed:
             raise SimulationError(f"the netlist without a fault fails in {none.scenario!r}: {none.problem}")

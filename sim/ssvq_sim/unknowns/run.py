@@ -8,7 +8,7 @@ from typing import Any
 
 from ..behaviour import Behaviour, SimulationJob
 from ..runner import Session, SimulationError
-from ..simulator import Simulator, build_simulator
+from ..simulator import Simulator, build_simulator, random_contents
 from ..systems.error_cases import ErrorCase, weight_lengths
 from ..systems.error_outcome import problems_of_error
 from ..systems.outcome import Beats, beats_after, problems_of
@@ -20,7 +20,6 @@ from .verilog import without_resets
 SEEDS = 40
 PROGRAMS, STEPS = 2, 40
 WALL_SECONDS = 300.0
-_RANDOM_CONTENTS = "+verilator+rand+reset+2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +102,7 @@ def _run(
     problems: list[str] = []
     cycles = []
     before: Beats = (0, 0)
-    arguments = (f"+verilator+seed+{seed}", _RANDOM_CONTENTS)
-    with Session(simulator, wall_seconds=WALL_SECONDS, arguments=arguments) as session:
+    with Session(simulator, wall_seconds=WALL_SECONDS, arguments=random_contents(seed)) as session:
         try:
             for job, expected in jobs:
                 result = session.run(job)
