@@ -56,7 +56,7 @@ cosim: check $(STAMP) ## run real layers of real networks on the simulated core 
 	@$(RUN) -m ssvq_gen $(CONFIG) --output build
 	@$(RUN) -m ssvq_sim.cosim --config $(CONFIG)
 
-verify: check $(STAMP) ## proofs, systems, faults, mutants, coverage and fuzzing side by side, an hour or more: build/verify
+verify: check $(STAMP) ## proofs, systems, faults, mutants, coverage and fuzzing side by side, an hour: build/verify
 	@$(RUN) -m ssvq_sim.verify $(VERIFY_ARGS)
 
 verify-quick: check $(STAMP) ## a few minutes of it: build/verify/quick

@@ -23,7 +23,7 @@ and what it leaves out.
 _AGAIN = """
 ## To see it again
 
-* `make verify` runs all parts side by side, in an hour or more on two cores, and goes on where it was interrupted; a
+* `make verify` runs all parts side by side, in an hour on two idle cores, and goes on where it was interrupted; a
   part that has passed does not run again until a source changes that it may depend on. `make verify-quick` is a few
   minutes of it.
 * A random system that fails is printed with its case as JSON and the command that runs it:
